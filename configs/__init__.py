@@ -1,0 +1,1 @@
+"""The Hydra configs, packaged so that an installed wheel finds them."""

@@ -1,0 +1,50 @@
+import errno
+
+import pytest
+import torch
+
+from training.checkpoint import load_checkpoint, save_checkpoint
+
+
+def test_state_comes_back(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 7, "model": {"w": torch.tensor([1.0, 2.0])}, "name": "run"})
+    state = load_checkpoint(path)
+    assert state is not None
+    assert state["step"] == 7 and state["name"] == "run"
+    assert state["model"]["w"].tolist() == [1.0, 2.0]
+
+
+def test_no_file_is_no_state(tmp_path):
+    assert load_checkpoint(tmp_path / "checkpoint.pt") is None
+
+
+def test_truncated_checkpoint_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"w": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged.*delete it"):
+        load_checkpoint(path)
+
+
+def test_code_in_a_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"format": 1, "state": {"main": print}}, path)
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def full(content, file):
+        file.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc] PytorchStreamWriter failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="disk full") as caught:
+        save_checkpoint(path, {"step": 2})
+    assert caught.value.errno == errno.ENOSPC
+    assert load_checkpoint(path) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -1,0 +1,66 @@
+from dataclasses import dataclass, field
+
+import pytest
+import yaml
+
+from training.run_folder import RunFolder, read_config, replace_folder
+
+
+@dataclass
+class Inner:
+    mode: str = "offline"
+    width: int = 8
+
+
+@dataclass
+class Config:
+    seed: int = 0
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_a_new_folder_holds_the_resolved_config(tmp_path):
+    folder = RunFolder.open(tmp_path / "run", Config(seed=3))
+    assert yaml.safe_load(folder.config.read_text()) == {
+        "seed": 3,
+        "inner": {"mode": "offline", "width": 8},
+    }
+    assert read_config(tmp_path / "run", Config) == Config(seed=3)
+
+
+def test_the_same_config_opens_again_and_free_keys_may_differ(tmp_path):
+    RunFolder.open(tmp_path / "run", Config())
+    RunFolder.open(tmp_path / "run", Config(inner=Inner(mode="online")), free_keys=["inner.mode"])
+    assert read_config(tmp_path / "run", Config).inner.mode == "online"
+
+
+def test_another_config_is_refused_with_the_way_out(tmp_path):
+    RunFolder.open(tmp_path / "run", Config())
+    with pytest.raises(ValueError, match=r"seed 0 -> 1.*run=NAME.*overwrite=true"):
+        RunFolder.open(tmp_path / "run", Config(seed=1))
+    with pytest.raises(ValueError, match=r"inner\.width 8 -> 9"):
+        RunFolder.open(tmp_path / "run", Config(inner=Inner(width=9)), free_keys=["inner.mode"])
+
+
+def test_overwrite_starts_afresh(tmp_path):
+    folder = RunFolder.open(tmp_path / "run", Config())
+    folder.metrics.write_text("old")
+    folder = RunFolder.open(tmp_path / "run", Config(seed=1), overwrite=True)
+    assert not folder.metrics.exists() and read_config(folder.path, Config).seed == 1
+
+
+def test_a_folder_that_is_not_a_run_is_never_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="holds files but no config.yaml"):
+        RunFolder.open(tmp_path, Config(), overwrite=True)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(ValueError, match="is not a run folder"):
+        read_config(tmp_path, Config)
+
+
+def test_replace_folder_leaves_only_the_new_one(tmp_path):
+    for name, text in [("export", "old"), ("built", "new")]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model").write_text(text)
+    replace_folder(tmp_path / "built", tmp_path / "export")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
+    assert (tmp_path / "export" / "model").read_text() == "new"

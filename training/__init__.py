@@ -1,0 +1,1 @@
+"""What both training scripts share: command line, run folder, checkpoints, metric writers."""

@@ -1,0 +1,82 @@
+"""How long a run trains, and the learning rate that follows from it."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass
+class BudgetConfig:
+    """A run ends at `max_steps` or after `max_minutes` of training, whichever comes first.
+
+    A limit in minutes makes runs of different models comparable, but only a limit in steps makes
+    a run repeatable bit for bit, since the learning rate follows the share of the budget spent.
+    """
+
+    max_steps: int | None = None
+    max_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that there is an end."""
+        if self.max_steps is None and self.max_minutes is None:
+            raise ValueError("budget: give max_steps, max_minutes or both; neither was set")
+        for name in ("max_steps", "max_minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"budget.{name}: expected a positive number, got {value}")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: steps done, seconds trained, share of the budget spent in [0, 1]."""
+
+    step: int
+    seconds: float
+    share: float
+
+
+class Clock:
+    """Counts the seconds of training; pauses (evaluation, checkpoints) do not count."""
+
+    def __init__(self, budget: BudgetConfig, step: int = 0, seconds: float = 0.0):
+        """Starts at the step and seconds of a checkpoint, or at zero."""
+        self.budget = budget
+        self.step = step
+        self.seconds = seconds
+
+    def share(self) -> float:
+        """Share of the budget spent so far, in [0, 1]."""
+        shares = [0.0]
+        if self.budget.max_steps is not None:
+            shares.append(self.step / self.budget.max_steps)
+        if self.budget.max_minutes is not None:
+            shares.append(self.seconds / (60 * self.budget.max_minutes))
+        return min(1.0, max(shares))
+
+    def steps(self) -> Iterator[Progress]:
+        """Yields before each training step; the time until `stepped` is called counts."""
+        while (share := self.share()) < 1.0:
+            self._started = time.perf_counter()
+            yield Progress(self.step, self.seconds, share)
+
+    def stepped(self) -> Progress:
+        """Marks the end of a step, before anything that is not training."""
+        self.seconds += time.perf_counter() - self._started
+        self.step += 1
+        return Progress(self.step, self.seconds, self.share())
+
+
+def learning_rate(peak: float, share: float, warmup: float = 0.02, final: float = 0.02) -> float:
+    """Linear warm-up over the first `warmup` of the budget, then a cosine to `final` x peak.
+
+    Args:
+        peak: Largest learning rate.
+        share: Share of the budget spent, in [0, 1].
+        warmup: Share of the budget spent on the warm-up.
+        final: Last learning rate as a share of the peak.
+    """
+    if share < warmup:
+        return peak * (0.05 + 0.95 * share / warmup)
+    phase = (share - warmup) / (1.0 - warmup)
+    return peak * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * phase)))
