@@ -89,9 +89,13 @@ class WandbWriter:
 
         self._image = wandb.Image
         self._run = wandb.init(
-            dir=folder, project=config.project, name=name, mode=cast(WandbMode, config.mode), config=run_config,
+            dir=folder,
+            project=config.project,
+            name=name,
+            mode=cast(WandbMode, config.mode),
+            config=run_config,
             settings=wandb.Settings(silent=True),
-        )  # fmt: skip
+        )
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Logs the figures."""
