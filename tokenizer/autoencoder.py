@@ -1,0 +1,243 @@
+"""The tokenizer: frames to tokens and back."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin, constants
+from safetensors.torch import save_model
+from torch import Tensor, nn
+
+from tokenizer.checks import as_frames, as_tokens
+from tokenizer.model_config import TokenizerConfig
+from tokenizer.networks import build_network
+from tokenizer.precision import native_autocast_dtype
+from tokenizer.pretrained import locate, read_folder, write_config
+from tokenizer.quantizers import Quantized, build_quantizer
+
+GPU_CHUNK = 512
+
+
+@dataclass
+class TokenizerOutput:
+    """What training needs of one forward pass.
+
+    Attributes:
+        target: float32 (n, 3, height, width) in [-1, 1], the frames.
+        reconstruction: (n, 3, height, width), about [-1, 1].
+        latents: float32 (n, K, C), what the encoder made.
+        quantized: The code vectors and tokens (n, K), and the quantizer's losses.
+    """
+
+    target: Tensor
+    reconstruction: Tensor
+    latents: Tensor
+    quantized: Quantized
+
+
+class Tokenizer(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="worldtokens",
+    license="mit",
+    tags=["world-model", "atari", "image-tokenizer"],
+):
+    """Turns a frame into `tokens_per_frame` tokens, row-major over `grid`, and back.
+
+    Attributes:
+        config: What it is made of.
+        grid: (rows, columns) of tokens.
+        vocab_size: Tokens are in [0, vocab_size).
+        tokens_per_frame: K.
+        frame_shape: (height, width, 3).
+        uses_autocast: Whether encode and decode run in bfloat16 where the device multiplies it in
+            hardware. Quantization is float32 either way.
+    """
+
+    def __init__(self, config: TokenizerConfig):
+        """Builds the network with fresh weights."""
+        super().__init__()
+        self.config = config
+        self.quantizer = build_quantizer(config)
+        self.network = build_network(
+            config, latent_dim=self.quantizer.latent_dim, code_dim=self.quantizer.code_dim
+        )
+        self.grid = self.network.grid
+        self.vocab_size = self.quantizer.vocab_size
+        self.tokens_per_frame = self.grid[0] * self.grid[1]
+        self.frame_shape = (config.frame_height, config.frame_width, 3)
+        self.uses_autocast = True
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of a hash over config and weights: another tokenizer, other digits."""
+        tree = dataclasses.asdict(self.config)
+        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+    def forward(self, frames: Tensor) -> TokenizerOutput:
+        """The differentiable pass that training needs.
+
+        Args:
+            frames: uint8 (n, height, width, 3) on the model's device.
+        """
+        target = scale_frames(frames)
+        latents = self.network.encode(target).float()
+        with torch.autocast(latents.device.type, enabled=False):
+            quantized = self.quantizer(latents)
+        reconstruction = self.network.decode(quantized.vectors)
+        return TokenizerOutput(target, reconstruction, latents, quantized)
+
+    def encode(self, frames: Tensor | np.ndarray) -> Tensor:
+        """Tokens of frames, computed chunk by chunk without gradients.
+
+        A frame's tokens do not depend on the frames beside it: every chunk has the same size, a
+        smaller rest is padded, since kernels may round otherwise for other sizes.
+
+        Args:
+            frames: uint8 (..., height, width, 3), an array or a tensor on the CPU or the model's
+                device.
+
+        Returns:
+            int64 (..., K) on the model's device.
+
+        Raises:
+            ValueError: `frames` has another type, dtype, shape or device.
+        """
+        frames = as_frames(frames, self.frame_shape, self.device)
+        flat = frames.reshape(-1, *self.frame_shape)
+        tokens = torch.empty(
+            len(flat), self.tokens_per_frame, dtype=torch.int64, device=self.device
+        )
+        with self._inference():
+            for start, chunk in self._chunks(flat):
+                padded = chunk.new_zeros(self._chunk_size(), *self.frame_shape)
+                padded[: len(chunk)] = chunk
+                latents = self.network.encode(scale_frames(padded)).float()
+                with torch.autocast(self.device.type, enabled=False):
+                    made = self.quantizer(latents[: len(chunk)]).tokens
+                tokens[start : start + len(chunk)] = made
+        return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
+
+    def decode(self, tokens: Tensor | np.ndarray) -> Tensor:
+        """Frames of tokens, computed chunk by chunk without gradients.
+
+        Args:
+            tokens: int64 (..., K) in [0, vocab_size).
+
+        Returns:
+            uint8 (..., height, width, 3) on the model's device.
+
+        Raises:
+            ValueError: `tokens` has another type, dtype, shape, range or device.
+        """
+        tokens = as_tokens(tokens, self.tokens_per_frame, self.vocab_size, self.device)
+        flat = tokens.reshape(-1, self.tokens_per_frame)
+        frames = torch.empty(len(flat), *self.frame_shape, dtype=torch.uint8, device=self.device)
+        with self._inference():
+            for start, chunk in self._chunks(flat):
+                pixels = self.network.decode(self.quantizer.lookup(chunk))
+                frames[start : start + len(chunk)] = unscale_frames(pixels)
+        return frames.reshape(*tokens.shape[:-1], *self.frame_shape)
+
+    def embed(self, tokens: Tensor | np.ndarray) -> Tensor:
+        """The code vectors of tokens.
+
+        Args:
+            tokens: int64 (..., K) in [0, vocab_size).
+
+        Returns:
+            float32 (..., K, D) on the model's device.
+
+        Raises:
+            ValueError: `tokens` has another type, dtype, shape, range or device.
+        """
+        tokens = as_tokens(tokens, self.tokens_per_frame, self.vocab_size, self.device)
+        with torch.no_grad():
+            return self.quantizer.lookup(tokens.to(self.device))
+
+    @classmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+        place: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> "Tokenizer":
+        """Loads a trained tokenizer, on the CPU and in eval mode.
+
+        Args:
+            place: A run folder, an export folder or a Hub repo id.
+            revision: Branch, tag or commit of the Hub repo.
+            token: Hub access token; by default the one of this machine.
+            local_files_only: Use the Hub's cache only.
+
+        Raises:
+            ValueError: There is no tokenizer there, or its files are damaged or of another model.
+        """
+        folder = locate(place, revision=revision, token=token, local_files_only=local_files_only)
+        config, weights = read_folder(folder)
+        model = cls(config)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(
+                f"tokenizer {folder}: the weights do not fit its config.json"
+            ) from error
+        return model.eval()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        save_model(self, str(save_directory / constants.SAFETENSORS_SINGLE_FILE))
+        write_config(save_directory, self.config)
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """No gradients, eval mode, and autocast where the device gains from it."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad(), self._autocast():
+                yield
+        finally:
+            self.train(was_training)
+
+    def _autocast(self) -> AbstractContextManager:
+        dtype = native_autocast_dtype(self.device) if self.uses_autocast else None
+        return torch.autocast(
+            self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None
+        )
+
+    def _chunk_size(self) -> int:
+        return self.network.chunk if self.device.type == "cpu" else GPU_CHUNK
+
+    def _chunks(self, flat: Tensor) -> Iterator[tuple[int, Tensor]]:
+        size = self._chunk_size()
+        for start in range(0, len(flat), size):
+            yield start, flat[start : start + size].to(self.device)
+
+
+def scale_frames(frames: Tensor) -> Tensor:
+    """Frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
+    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def unscale_frames(pixels: Tensor) -> Tensor:
+    """Pixels (n, 3, height, width), clipped to [-1, 1], to frames uint8 (n, height, width, 3)."""
+    scaled = (pixels.float().clamp(-1.0, 1.0) + 1.0) * 127.5
+    return scaled.round().to(torch.uint8).permute(0, 2, 3, 1)

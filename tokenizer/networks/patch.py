@@ -1,0 +1,108 @@
+"""The network of the `fast` preset: an encoder that sees one patch, a decoder that sees them all.
+
+A token that depends on its own patch alone cannot change while its patch stays as it was, so the
+world model is spared that noise (flicker 0 by construction). What the tokens leave out of a patch
+the decoder makes good from its neighbours and its place in the frame.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tokenizer.model_config import TokenizerConfig
+from tokenizer.networks.base import Network
+
+
+class PatchNetwork(Network):
+    """Patch embedding and 1x1 blocks in, convolutions over the whole grid out."""
+
+    chunk = 8
+
+    def __init__(self, config: TokenizerConfig, latent_dim: int, code_dim: int):
+        """Builds encoder and decoder."""
+        super().__init__()
+        self.patch_size = config.patch_size
+        self.grid = (
+            config.frame_height // config.patch_size,
+            config.frame_width // config.patch_size,
+        )
+        width = config.encoder_width
+        self.encoder = nn.Sequential(
+            nn.Linear(3 * config.patch_size**2, width),
+            *(PatchBlock(width) for _ in range(config.encoder_depth)),
+            nn.LayerNorm(width),
+            nn.Linear(width, latent_dim),
+        )
+        self.decoder = PatchDecoder(config, self.grid, code_dim)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """See Network.encode."""
+        rows, columns = self.grid
+        size = self.patch_size
+        patches = pixels.permute(0, 2, 3, 1).reshape(-1, rows, size, columns, size, 3)
+        return self.encoder(patches.transpose(2, 3).flatten(3).flatten(1, 2))
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        """See Network.decode."""
+        return self.decoder(vectors)
+
+
+class PatchBlock(nn.Module):
+    """A residual two-layer perceptron on each patch by itself."""
+
+    def __init__(self, width: int):
+        """Builds the layers."""
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.wide = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (..., width) to features of that shape."""
+        return features + self.narrow(functional.relu(self.wide(self.norm(features))))
+
+
+class PatchDecoder(nn.Module):
+    """Works at the resolution of the tokens and at twice that; the rest is a rearrangement."""
+
+    def __init__(self, config: TokenizerConfig, grid: tuple[int, int], code_dim: int):
+        """Builds the layers."""
+        super().__init__()
+        self.grid = grid
+        width, fine_width = config.decoder_width, max(1, config.decoder_width // 2)
+        self.embed = nn.Linear(code_dim, width)
+        # Backgrounds are tied to their place in the frame.
+        self.place = nn.Parameter(0.02 * _normal(width, *grid))
+        self.coarse = nn.Sequential(*(ConvBlock(width) for _ in range(config.decoder_depth)))
+        self.split = nn.Conv2d(width, 4 * fine_width, 1)
+        self.fine = nn.Sequential(
+            *(ConvBlock(fine_width) for _ in range(config.decoder_fine_depth))
+        )
+        self.upscale = config.patch_size // 2
+        self.head = nn.Conv2d(fine_width, 3 * self.upscale**2, 3, padding=1)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Code vectors (n, rows x columns, D) to pixels (n, 3, height, width)."""
+        features = self.embed(vectors).unflatten(1, self.grid).permute(0, 3, 1, 2)
+        features = self.coarse(features + self.place)
+        features = self.fine(functional.pixel_shuffle(self.split(features), 2))
+        return functional.pixel_shuffle(self.head(features), self.upscale)
+
+
+class ConvBlock(nn.Module):
+    """A residual 3x3 convolution and a 1x1 convolution."""
+
+    def __init__(self, width: int):
+        """Builds the layers; the last starts at zero, so that the block starts as the identity."""
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.spatial = nn.Conv2d(width, width, 3, padding=1)
+        self.pointwise = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.pointwise.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (n, width, rows, columns) to features of that shape."""
+        return features + self.pointwise(functional.relu(self.spatial(self.norm(features))))
+
+
+def _normal(*shape: int) -> Tensor:
+    return nn.init.normal_(Tensor(*shape))

@@ -1,0 +1,15 @@
+"""Which precision inference runs in."""
+
+import torch
+
+
+def native_autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """bfloat16 where `device` multiplies it in hardware, None (float32 stays) elsewhere."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    else:
+        native = False
+    return torch.bfloat16 if native else None
