@@ -1,0 +1,16 @@
+"""Atari environments: preprocessing, saved states, RAM labels."""
+
+from envs.atari import AtariEnv, EnvState, make_env
+from envs.config import EnvConfig
+from envs.games import list_games, usual_name
+from envs.ram import ram_labels
+
+__all__ = [
+    "AtariEnv",
+    "EnvConfig",
+    "EnvState",
+    "list_games",
+    "make_env",
+    "ram_labels",
+    "usual_name",
+]

@@ -1,0 +1,263 @@
+"""The environment: preprocessing, seeds, ends of episodes, saved states."""
+
+import difflib
+import json
+import struct
+import zlib
+from dataclasses import dataclass, fields
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+
+from envs.ale_emulator import ALEEmulator
+from envs.config import EnvConfig
+from envs.emulator import Emulator
+from envs.fake_game import FakeGameEmulator
+from envs.games import FAKE_GAME, rom_of, usual_name
+from envs.screens import FrameBuilder
+
+Value = int | float | bool | str
+
+
+@dataclass(frozen=True)
+class EnvState:
+    """Everything that decides how an episode goes on, and the frame that stands there.
+
+    Attributes:
+        emulator: the emulator's own saved state.
+        frame: uint8 (height, width, 3), the observation at this moment.
+        steps: steps since the reset.
+        lives: lives left.
+        last_action: the action played last, which sticky actions may repeat.
+        generator: state of the environment's random generator, as NumPy gives it.
+    """
+
+    emulator: bytes
+    frame: np.ndarray
+    steps: int
+    lives: int
+    last_action: int
+    generator: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes (about 5 kB for most games)."""
+        header = json.dumps(
+            {
+                "emulator_bytes": len(self.emulator),
+                "frame_shape": self.frame.shape,
+                "steps": self.steps,
+                "lives": self.lives,
+                "last_action": self.last_action,
+                "generator": self.generator,
+            }
+        ).encode()
+        payload = zlib.compress(self.emulator + self.frame.tobytes(), level=1)
+        return struct.pack("<I", len(header)) + header + payload
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "EnvState":
+        """Undo `to_bytes`; raises ValueError when the bytes are no state."""
+        try:
+            (header_size,) = struct.unpack_from("<I", data)
+            header = json.loads(data[4 : 4 + header_size])
+            content = zlib.decompress(data[4 + header_size :])
+        except (struct.error, ValueError, zlib.error) as error:
+            raise ValueError(f"these {len(data)} bytes are not a saved EnvState: {error}") from None
+        emulator_bytes = header["emulator_bytes"]
+        frame = np.frombuffer(content, np.uint8, offset=emulator_bytes)
+        return cls(
+            emulator=content[:emulator_bytes],
+            frame=frame.reshape(header["frame_shape"]),
+            steps=header["steps"],
+            lives=header["lives"],
+            last_action=header["last_action"],
+            generator=header["generator"],
+        )
+
+
+class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
+    """An Atari game as frames, uint8 (height, width, 3) RGB, and discrete actions.
+
+    One step plays `frame_skip` emulated frames. Its frame is the maximum over the last two of
+    them at the screen's own resolution (sprites that flicker are drawn in every other frame
+    only), shrunk by area interpolation. Rewards are not clipped.
+
+    `info` holds "ram", uint8 (128,), and "lives", int.
+
+    Attributes:
+        config: the settings.
+        action_meanings: Atari's name of each action.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}
+
+    def __init__(self, emulator: Emulator, config: EnvConfig) -> None:
+        """Wrap an emulator; `make_env` is the usual way in."""
+        self.config = config
+        self.action_meanings = emulator.action_meanings
+        self.render_mode = "rgb_array"
+        frame_shape = (config.frame_height, config.frame_width)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (*frame_shape, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(len(emulator.action_meanings))
+        self._emulator = emulator
+        self._builder = FrameBuilder(emulator.screen_shape, frame_shape)
+        self._num_actions = len(emulator.action_meanings)
+        self._noop = emulator.action_meanings.index("NOOP")
+        self._frame = np.zeros((*frame_shape, 3), np.uint8)
+        self._steps = 0
+        self._lives = 0
+        self._last_action = self._noop
+        self._is_over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start a new game.
+
+        Args:
+            seed: makes everything that follows repeatable; None goes on with the same generator.
+            options: none are known.
+
+        Returns:
+            The first frame and the info.
+        """
+        super().reset(seed=seed)
+        emulator_seed = None if seed is None else int(self.np_random.integers(2**31))
+        self._emulator.reset(emulator_seed)
+        if self.config.noop_max:
+            for _ in range(int(self.np_random.integers(self.config.noop_max + 1))):
+                self._emulator.act(self._noop)
+        self._steps = 0
+        self._last_action = self._noop
+        self._is_over = False
+        self._builder.forget()
+        self._builder.read(self._emulator, 0)
+        self._builder.read(self._emulator, 1)
+        self._frame = self._builder.build()
+        return self._frame, self._info()
+
+    def step(
+        self, action: np.int64 | int
+    ) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Play one step.
+
+        Args:
+            action: an index into `action_meanings`.
+
+        Returns:
+            The frame, the sum of the rewards (unclipped), terminated, truncated and the info.
+
+        Raises:
+            ValueError: no such action, or the episode has ended.
+        """
+        action = int(action)
+        if not 0 <= action < self._num_actions:
+            raise ValueError(f"action must be in [0, {self._num_actions}), got {action}.")
+        if self._is_over:
+            raise ValueError("the episode has ended: call reset() before step().")
+        reward = 0.0
+        last_but_one = max(self.config.frame_skip - 2, 0)
+        for index, played in enumerate(self._played_actions(action)):
+            reward += self._emulator.act(played)
+            if index == last_but_one:
+                self._builder.read(self._emulator, 0)
+        self._builder.read(self._emulator, 1)
+        self._frame = self._builder.build()
+        self._steps += 1
+        lives_before = self._lives
+        info = self._info()
+        terminated = self._emulator.game_over()
+        if self.config.terminate_on_life_loss and self._lives < lives_before:
+            terminated = True
+        truncated = not terminated and self._steps >= self.config.max_episode_steps
+        self._is_over = terminated or truncated
+        return self._frame, reward, terminated, truncated, info
+
+    def get_state(self) -> EnvState:
+        """Return the full state, from which `restore_state` goes on exactly.
+
+        Raises:
+            ValueError: the episode has ended.
+        """
+        if self._is_over:
+            raise ValueError("the episode has ended: there is no state to go on from.")
+        return EnvState(
+            emulator=self._emulator.save(),
+            frame=self._frame,
+            steps=self._steps,
+            lives=self._lives,
+            last_action=self._last_action,
+            generator=self.np_random.bit_generator.state,
+        )
+
+    def restore_state(self, state: EnvState) -> tuple[np.ndarray, dict[str, Any]]:
+        """Go on from a state of the same game and config, of this process or another.
+
+        Returns:
+            The frame that stood there and the info, as `reset` does.
+
+        Raises:
+            ValueError: the state's frames have another shape.
+        """
+        if state.frame.shape != self.observation_space.shape:
+            raise ValueError(
+                f"the state's frame has shape {state.frame.shape}, this environment's frames "
+                f"{self.observation_space.shape}: make it with the same settings."
+            )
+        self._emulator.restore(state.emulator)
+        self.np_random.bit_generator.state = state.generator
+        self._steps = state.steps
+        self._last_action = state.last_action
+        self._is_over = False
+        self._frame = state.frame
+        self._builder.forget()
+        return self._frame, self._info()
+
+    def render(self) -> np.ndarray:
+        """Return the emulator's own screen, uint8 (screen height, screen width, 3) RGB."""
+        screen = np.zeros((*self._emulator.screen_shape, 3), np.uint8)
+        self._emulator.read_colors(screen)
+        return screen
+
+    def _played_actions(self, action: int) -> list[int]:
+        """Return the action of each emulated frame, sticky ones included."""
+        if self.config.repeat_action_probability == 0.0:
+            return [action] * self.config.frame_skip
+        sticks = self.np_random.random(self.config.frame_skip)
+        played = []
+        for stick in sticks:
+            if stick >= self.config.repeat_action_probability:
+                self._last_action = action
+            played.append(self._last_action)
+        return played
+
+    def _info(self) -> dict[str, Any]:
+        self._lives = self._emulator.lives()
+        return {"ram": self._emulator.read_ram(), "lives": self._lives}
+
+
+def make_env(name: str, **overrides: Value) -> AtariEnv:
+    """Make an environment for a game by its usual name.
+
+    Args:
+        name: for example "MontezumaRevenge" (see `list_games`), or "FakeGame".
+        **overrides: other values for fields of `EnvConfig`.
+
+    Returns:
+        A `gymnasium.Env` with frames of uint8 (64, 64, 3) unless overridden.
+
+    Raises:
+        ValueError: no such game, no such field or a value out of range.
+    """
+    known = [field.name for field in fields(EnvConfig) if field.name != "name"]
+    for key in overrides:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=3) or known
+            raise ValueError(
+                f"no environment setting is called {key!r}; did you mean {', '.join(close)}?"
+            )
+    config = EnvConfig(name=usual_name(name), **overrides)  # pyright: ignore[reportArgumentType]
+    if config.name == FAKE_GAME:
+        return AtariEnv(FakeGameEmulator(), config)
+    return AtariEnv(ALEEmulator(rom_of(config.name), config.full_action_space), config)

@@ -1,0 +1,56 @@
+"""What an emulator must do so that `AtariEnv` can play it."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Emulator(Protocol):
+    """One machine that advances by single emulated frames.
+
+    Screens are palette indices, uint8 (height, width); colours are looked up later and only
+    where a screen changed, because most of a screen stays as it was.
+
+    Attributes:
+        screen_shape: (height, width) of the screen in pixels.
+        action_meanings: Atari's name for each action, in the order of `act`'s numbers.
+    """
+
+    screen_shape: tuple[int, int]
+    action_meanings: tuple[str, ...]
+
+    def reset(self, seed: int | None) -> None:
+        """Start a new game; a seed (0 to 2**31 - 1) makes it the same game every time."""
+        ...
+
+    def act(self, action: int) -> float:
+        """Play one emulated frame under action number `action` and return its reward."""
+        ...
+
+    def read_screen(self, out: np.ndarray) -> None:
+        """Write the screen's palette indices into `out`, uint8 (height, width)."""
+        ...
+
+    def read_colors(self, out: np.ndarray) -> None:
+        """Write the screen's colours into `out`, uint8 (height, width, 3) RGB."""
+        ...
+
+    def read_ram(self) -> np.ndarray:
+        """Return a fresh copy of the memory, uint8 (128,)."""
+        ...
+
+    def lives(self) -> int:
+        """Return the lives that are left, 0 in games without lives."""
+        ...
+
+    def game_over(self) -> bool:
+        """Tell whether the game has ended."""
+        ...
+
+    def save(self) -> bytes:
+        """Return everything that decides how the game goes on."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what `save` returned; the screen is valid again after the next `act`."""
+        ...
