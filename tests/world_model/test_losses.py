@@ -1,0 +1,133 @@
+import math
+
+import numpy as np
+import torch
+
+from world_model.losses import choose_reward_values, reward_classes, world_model_loss
+from world_model.model import Prediction
+from world_model.segments import TokenDataset, TokenEpisode, TokenSegments, stack_windows
+
+
+def segments(**changes):
+    values = dict(
+        tokens=torch.tensor([[[0, 1], [1, 1], [0, 0]]]),
+        actions=torch.zeros(1, 2, dtype=torch.int64),
+        rewards=torch.tensor([[0.0, 100.0]]),
+        ends=torch.tensor([[False, True]]),
+        truncated=torch.tensor([[False, False]]),
+        mask=torch.ones(1, 3, dtype=torch.bool),
+    )
+    return TokenSegments(**{**values, **changes})
+
+
+def prediction():
+    tokens = torch.zeros(1, 2, 2, 2)
+    tokens[0, 0] = torch.tensor([[0.0, math.log(3)], [math.log(3), 0.0]])  # Right with 3/4, 1/4.
+    rewards = torch.tensor([[[math.log(4), 0.0], [0.0, 0.0]]])  # 4/5 right, then 1/2.
+    ends = torch.tensor([[[0.0, 0.0], [0.0, math.log(9)]]])  # 1/2, then 9/10 right.
+    return Prediction(tokens, rewards, ends)
+
+
+VALUES = torch.tensor([0.0, 100.0])
+
+
+def test_terms_are_the_hand_computed_cross_entropies():
+    loss = world_model_loss(prediction(), segments(), VALUES)
+    first = (-math.log(3 / 4) - math.log(1 / 4)) / 2
+    expected = [
+        (first + math.log(2)) / 2,
+        (-math.log(4 / 5) + math.log(2)) / 2,
+        (math.log(2) - math.log(9 / 10)) / 2,
+    ]
+    got = [float(loss.tokens), float(loss.rewards), float(loss.ends)]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    assert math.isclose(float(loss.total), sum(expected), rel_tol=1e-6)
+
+
+def test_padding_reaches_no_term():
+    made = prediction()
+    made.tokens[0, 1] = torch.nan
+    made.rewards[0, 1] = torch.nan
+    made.ends[0, 1] = torch.nan
+    loss = world_model_loss(made, segments(mask=torch.tensor([[True, True, False]])), VALUES)
+    assert math.isclose(float(loss.tokens), (-math.log(3 / 4) - math.log(1 / 4)) / 2, rel_tol=1e-6)
+    assert math.isclose(float(loss.rewards), -math.log(4 / 5), rel_tol=1e-6)
+    assert math.isclose(float(loss.ends), math.log(2), rel_tol=1e-6)
+
+
+def test_padding_gives_no_gradient():
+    made = prediction()
+    made.tokens.requires_grad_()
+    mask = torch.tensor([[True, True, False]])
+    world_model_loss(made, segments(mask=mask), VALUES).total.backward()
+    assert made.tokens.grad is not None
+    assert made.tokens.grad[0, 0].abs().sum() > 0 and made.tokens.grad[0, 1].abs().sum() == 0
+
+
+def test_a_truncated_step_does_not_train_the_end_head_but_the_others():
+    cut = segments(ends=torch.tensor([[False, False]]), truncated=torch.tensor([[False, True]]))
+    loss = world_model_loss(prediction(), cut, VALUES)
+    assert math.isclose(float(loss.ends), math.log(2), rel_tol=1e-6)
+    whole = world_model_loss(prediction(), segments(), VALUES)
+    assert float(loss.tokens) == float(whole.tokens)
+    assert float(loss.rewards) == float(whole.rewards)
+
+
+def test_an_end_at_the_time_limit_is_still_an_end():
+    both = segments(truncated=torch.tensor([[False, True]]))
+    whole = world_model_loss(prediction(), segments(), VALUES)
+    assert float(world_model_loss(prediction(), both, VALUES).ends) == float(whole.ends)
+
+
+def test_reward_classes_are_the_nearest_values():
+    values = torch.tensor([-1.0, 0.0, 100.0, 400.0])
+    rewards = torch.tensor([-7.0, 0.0, 49.0, 51.0, 100.0, 300.0])
+    assert reward_classes(rewards, values).tolist() == [0, 1, 1, 2, 2, 3]
+
+
+def test_reward_values_are_those_that_occur_and_zero():
+    assert choose_reward_values(np.array([100.0, 300.0, 100.0])) == [0.0, 100.0, 300.0]
+    assert choose_reward_values(np.zeros(0)) == [0.0]
+
+
+def test_many_reward_values_are_thinned_out_evenly_in_symlog_scale():
+    values = choose_reward_values(np.arange(-3.0, 10_000.0), most=8)
+    assert len(values) <= 8 and 0.0 in values
+    assert values[0] == -3.0 and values[-1] == 9999.0
+    assert values == sorted(values) and values[-2] < 3000
+
+
+def episode(name, frames):
+    steps = frames - 1
+    return TokenEpisode(
+        name,
+        tokens=np.arange(frames * 2).reshape(frames, 2).astype(np.int16),
+        actions=np.arange(steps),
+        rewards=np.arange(steps, dtype=np.float32),
+        ends=np.arange(steps) == steps - 1,
+        truncated=np.zeros(steps, bool),
+    )
+
+
+def test_windows_are_cut_and_padded_behind():
+    batch = stack_windows([episode("a", 5), episode("b", 3)], [1, 1], 4)
+    assert batch.mask.tolist() == [[True] * 4, [True, True, False, False]]
+    assert batch.tokens[0, :, 0].tolist() == [2, 4, 6, 8]
+    assert batch.tokens[1, :, 0].tolist() == [2, 4, 0, 0]
+    assert batch.actions.tolist() == [[1, 2, 3], [1, 0, 0]]
+    assert batch.ends.tolist() == [[False, False, True], [True, False, False]]
+
+
+def test_every_step_is_the_start_of_a_window_as_often_as_others():
+    dataset = TokenDataset([episode("a", 5), episode("b", 3), episode("empty", 1)])
+    assert dataset.num_steps == 6
+    batch = dataset.sample(6000, 2, np.random.default_rng(0))
+    starts = np.bincount(batch.actions[:, 0], minlength=4)
+    np.testing.assert_allclose(starts, [2000, 2000, 1000, 1000], rtol=0.12)
+    assert bool(batch.mask.all())
+
+
+def test_starts_of_rollouts_lie_whole_in_their_episode_and_differ():
+    dataset = TokenDataset([episode("a", 9), episode("b", 6)])
+    starts = dataset.starts(50, context=2, horizon=4, rng=np.random.default_rng(0))
+    assert [(e.name, t) for e, t in starts] == [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0)]

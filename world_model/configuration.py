@@ -1,0 +1,105 @@
+"""What a world model is made of, and what it was made for."""
+
+from dataclasses import dataclass, field
+
+PREDICTIONS = ("autoregressive", "parallel")
+ATTENTIONS = ("full", "factorised")
+POSITIONS = ("rotary", "absolute")
+
+
+@dataclass
+class WorldModelConfig:
+    """Shape of the transformer, and the tokenizer and game that it belongs to.
+
+    Attributes:
+        tokenizer: Fingerprint of the tokenizer whose tokens the model speaks.
+        game: Game whose frames it dreams.
+        vocab_size: Number of tokens V.
+        grid: Rows and columns of a frame's tokens; K is their product.
+        num_actions: Number of actions A.
+        reward_values: The rewards that the reward head tells apart, ascending. It classifies over
+            them, so that rare large rewards keep their size and are never averaged with zero.
+        prediction: `autoregressive` predicts the tokens of a frame one after another (IRIS,
+            arXiv:2209.00588, section 2.2); `parallel` predicts all of them in one pass, in the
+            spirit of REM's parallel observation prediction (arXiv:2402.05643, section 3.2).
+        attention: `full` attends to every token of the window; `factorised` attends within a
+            frame, then to the same place in earlier frames. Factorised needs parallel prediction.
+        positions: `rotary` positions are relative, so memory slides; `absolute` ones are learned
+            per place of the window (as in IRIS), so memory is emptied each time the window is full.
+        context: Frames that a prediction sees, its own included: the length of the memory.
+        layers: Transformer blocks.
+        heads: Attention heads.
+        width: Channels of the residual stream.
+        merge: The transformer sees merge x merge tokens as one position; parallel prediction only.
+        dropout: Share of activations dropped in training.
+        copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
+    """
+
+    tokenizer: str = ""
+    game: str = ""
+    vocab_size: int = 512
+    grid: tuple[int, int] = (8, 8)
+    num_actions: int = 18
+    reward_values: list[float] = field(default_factory=lambda: [-1.0, 0.0, 1.0])
+    prediction: str = "parallel"
+    attention: str = "factorised"
+    positions: str = "rotary"
+    context: int = 8
+    layers: int = 6
+    heads: int = 4
+    width: int = 256
+    merge: int = 2
+    dropout: float = 0.0
+    copies: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks each field, and those that depend on each other."""
+        self.grid = (int(self.grid[0]), int(self.grid[1]))
+        self.reward_values = [float(value) for value in self.reward_values]
+        for name, known in (
+            ("prediction", PREDICTIONS),
+            ("attention", ATTENTIONS),
+            ("positions", POSITIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        for name in ("vocab_size", "num_actions", "context", "layers", "heads", "width", "merge"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.copies < 0 or self.copies > self.context:
+            raise ValueError(f"copies: expected 0 to context={self.context}, got {self.copies}")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
+        if not self.reward_values or self.reward_values != sorted(set(self.reward_values)):
+            raise ValueError(
+                f"reward_values: expected ascending distinct values, got {self.reward_values}"
+            )
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        if self.width % self.heads or (self.width // self.heads) % 4:
+            raise ValueError(
+                f"width {self.width} over {self.heads} heads: each head needs a multiple of 4 "
+                "channels; change width or heads"
+            )
+        if self.prediction == "autoregressive" and self.attention == "factorised":
+            raise ValueError(
+                "attention=factorised cannot show a token all of the frame before; "
+                "use attention=full with prediction=autoregressive"
+            )
+        if self.prediction == "autoregressive" and self.merge != 1:
+            raise ValueError(
+                f"merge={self.merge} needs prediction=parallel; use merge=1 with autoregressive"
+            )
+        if self.grid[0] % self.merge or self.grid[1] % self.merge:
+            raise ValueError(f"merge={self.merge} does not divide the grid {self.grid}")
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """K, the number of tokens of a frame."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def places(self) -> int:
+        """Positions of one [frame | action] block inside the transformer."""
+        return self.tokens_per_frame // self.merge**2 + 1

@@ -1,0 +1,363 @@
+"""The world model: a transformer over tokens and actions, with the heads that read it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from world_model.checks import check_integers
+from world_model.configuration import WorldModelConfig
+from world_model.memory import Memory
+from world_model.sampling import Generators, Sampling, draw
+from world_model.transformer import Transformer
+
+Policy = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model expects of the next frames.
+
+    Attributes:
+        tokens: Logits of the next frame's tokens, float32 (..., K, V).
+        rewards: Logits over `config.reward_values`, float32 (..., R).
+        ends: Logits of going on and of ending, float32 (..., 2).
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@dataclass(frozen=True)
+class ImaginedFrame:
+    """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends bool (B,).
+
+    `entropy`, float32 (B,), is the entropy of the token distributions, summed over the frame, in
+    nats: how unsure the model was.
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+    entropy: Tensor
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An imagined future: tokens int64 (B, H, K), rewards float32 (B, H), ends bool (B, H).
+
+    Frame h follows from action h. The dream goes on after an end; what follows it means nothing.
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
+    """Predicts the next frame's tokens, the reward and the end from frames and actions so far."""
+
+    def __init__(self, config: WorldModelConfig):
+        """Creates an untrained model."""
+        super().__init__()
+        self.config = config
+        width, inner = config.width, config.width // config.merge
+        self.token_embedding = nn.Embedding(config.vocab_size, inner)
+        self.action_embedding = nn.Embedding(config.num_actions, width)
+        self.transformer = Transformer(config)
+        if config.merge > 1:
+            merged = config.merge**2 * inner
+            self.place_embedding = nn.Parameter(torch.zeros(config.tokens_per_frame, inner))
+            self.merge = nn.Linear(merged, width)
+            self.unmerge = nn.Linear(width, merged)
+        self.token_head = _head(inner, config.vocab_size)
+        self.reward_head = _head(width, len(config.reward_values))
+        self.end_head = _head(width, 2)
+        if config.copies:
+            self.copy_gate = nn.Linear(inner, config.copies)
+        self.register_buffer("reward_values", torch.tensor(config.reward_values), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Normal weights of deviation 0.02, zero biases; a frame is first expected to stay."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+        if self.config.copies:
+            nn.init.zeros_(self.copy_gate.weight)
+            nn.init.zeros_(self.copy_gate.bias)
+            # Against V equal logits this gives the frame before about 0.9 of the probability.
+            with torch.no_grad():
+                self.copy_gate.bias[0] = math.log(self.config.vocab_size) + 2.0
+
+    @torch.no_grad()
+    def embed_codes(self, vectors: Tensor) -> None:
+        """Starts the token embedding from a tokenizer's code vectors, float (V, C).
+
+        Tokens whose codes are close then start close; training may move them apart.
+        """
+        vectors = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
+        mix = torch.randn(vectors.shape[1], self.token_embedding.embedding_dim)
+        mix = mix.to(vectors.device) * 0.1 / math.sqrt(vectors.shape[1])
+        self.token_embedding.weight += vectors @ mix
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any):
+        """Loads a model from a run folder, an export folder or the Hub.
+
+        Args:
+            pretrained_model_name_or_path: The folder or the Hub's repository id.
+            **options: Passed on to `PyTorchModelHubMixin.from_pretrained` (revision, token, ...).
+
+        Raises:
+            ValueError: The folder holds no model.
+        """
+        path = Path(pretrained_model_name_or_path)
+        if (path / "export").is_dir():
+            path = path / "export"
+        if path.is_dir() and not (path / "model.safetensors").is_file():
+            raise ValueError(
+                f"{path} holds no trained world model (model.safetensors is missing); "
+                "train one with python world_model/train.py"
+            )
+        source = str(path) if path.is_dir() else str(pretrained_model_name_or_path)
+        if not path.is_dir() and (source.count("/") != 1 or source.startswith(("/", "."))):
+            raise ValueError(
+                f"no world model at {source}; train one with python world_model/train.py"
+            )
+        return super().from_pretrained(source, **options).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.token_embedding.weight.device
+
+    def forward(self, tokens_btk: Tensor, actions: Tensor) -> Prediction:
+        """Predicts every frame of a sequence after the first, each from those before it.
+
+        Args:
+            tokens_btk: int64 (B, T, K).
+            actions: int64 (B, T - 1); action t leads from frame t to frame t + 1.
+
+        Returns:
+            Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
+        """
+        if self.config.prediction == "parallel":
+            seen = tokens_btk[:, :-1]
+            x = self.transformer(self._embed_blocks(seen, actions))
+            return self._predict(x[:, :, :-1], x[:, :, -1], seen, self._recent(seen))
+        # The last frame is read too, since its first tokens help to predict its later ones; the
+        # action after it stands for nothing and nothing sees it.
+        unused = actions.new_zeros(len(actions), 1)
+        x = self.transformer(self._embed_blocks(tokens_btk, torch.cat((actions, unused), dim=1)))
+        k = self.config.tokens_per_frame
+        ahead = rearrange(x, "b t p d -> b (t p) d")[:, k:-1]
+        ahead = rearrange(ahead, "b (t p) d -> b t p d", p=k + 1)[:, :, :k]
+        seen = tokens_btk[:, :-1]
+        return self._predict(ahead, x[:, :-1, -1], seen, self._recent(seen))
+
+    def new_memory(self, batch: int) -> Memory:
+        """An empty memory for a batch of dreams."""
+        return self.transformer.new_memory(batch)
+
+    @torch.no_grad()
+    def read(self, tokens_bk: Tensor, actions: Tensor, memory: Memory) -> Prediction:
+        """Reads one known frame, int64 (B, K), and the action taken at it, int64 (B,).
+
+        Returns:
+            Prediction of the next frame; autoregressive models predict its first token only, with
+            axes (B, 1, V).
+        """
+        self._make_room(memory)
+        block = self._embed_blocks(tokens_bk[:, None], actions[:, None])[:, 0]
+        # What an autoregressive dream fed as it drew it is in memory already.
+        x = self.transformer.step(block[:, memory.place :], memory)
+        memory.tokens = [*memory.tokens, tokens_bk][-max(1, self.config.copies) :]
+        if self.config.prediction == "parallel":
+            return self._predict(x[:, :-1], x[:, -1], tokens_bk, self._remembered(memory))
+        return self._predict(x[:, -1:], x[:, -1], tokens_bk, self._remembered(memory)[:, :1])
+
+    @torch.no_grad()
+    def next_frame(
+        self,
+        tokens_bk: Tensor,
+        actions: Tensor,
+        memory: Memory,
+        sampling: Sampling,
+        generator: Generators = None,
+    ) -> ImaginedFrame:
+        """Reads the last frame and the action taken at it, and draws the frame that follows."""
+        prediction = self.read(tokens_bk, actions, memory)
+        rewards = draw(prediction.rewards, sampling, generator)
+        ends = draw(prediction.ends, sampling, generator) == 1
+        tokens = draw(prediction.tokens, sampling, generator)
+        entropy = _entropy(prediction.tokens)
+        recent = self._remembered(memory)
+        for place in range(tokens.shape[1], self.config.tokens_per_frame):
+            x = self.transformer.step(self.token_embedding(tokens[:, -1:]), memory)
+            logits = self._token_logits(x, recent[:, place : place + 1])
+            tokens = torch.cat((tokens, draw(logits, sampling, generator)), dim=1)
+            entropy = entropy + _entropy(logits)
+        return ImaginedFrame(tokens, self.reward_values[rewards], ends, entropy)
+
+    @torch.no_grad()
+    def imagine(
+        self,
+        context_tokens: Tensor,
+        context_actions: Tensor,
+        actions: Tensor | Policy,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        generator: Generators = None,
+        horizon: int | None = None,
+    ) -> Rollout:
+        """Imagines how a context goes on under given actions.
+
+        Args:
+            context_tokens: Known frames, int64 (B, T, K), T at most `config.context`.
+            context_actions: Actions between them, int64 (B, T - 1).
+            actions: int64 (B, H): action h is taken at the last known or imagined frame and leads
+                to imagined frame h. Or a policy, called with the last frame's tokens (B, K), that
+                returns int64 (B,).
+            temperature: See `Sampling`; rewards and ends are drawn as tokens are.
+            top_k: See `Sampling`; 1 is greedy.
+            top_p: See `Sampling`.
+            generator: One generator, or one per row: a row's dream then does not depend on the
+                rows beside it.
+            horizon: Frames to imagine; with a policy only.
+
+        Raises:
+            ValueError: An argument of another type, dtype, shape, range or device.
+        """
+        sampling = Sampling(temperature, top_k, top_p)
+        batch, policy = self._check(context_tokens, context_actions, actions, horizon)
+        if isinstance(generator, list | tuple) and len(generator) != batch:
+            raise ValueError(f"generator: expected one or {batch}, got {len(generator)}")
+        steps = actions.shape[1] if isinstance(actions, Tensor) else horizon
+        assert steps is not None
+        memory = self.new_memory(batch)
+        for t in range(context_tokens.shape[1] - 1):
+            self.read(context_tokens[:, t], context_actions[:, t], memory)
+        tokens, frames = context_tokens[:, -1], []
+        for h in range(steps):
+            action = policy(tokens) if policy is not None else actions[:, h]  # type: ignore[index]
+            if policy is not None:
+                check_integers(
+                    "policy's actions", action, (batch,), self.config.num_actions, self.device
+                )
+            frames.append(self.next_frame(tokens, action, memory, sampling, generator))
+            tokens = frames[-1].tokens
+        return Rollout(
+            torch.stack([frame.tokens for frame in frames], dim=1),
+            torch.stack([frame.rewards for frame in frames], dim=1),
+            torch.stack([frame.ends for frame in frames], dim=1),
+        )
+
+    def check_tokenizer(self, fingerprint: str) -> None:
+        """Raises a ValueError unless this is the tokenizer that the model was trained on."""
+        if fingerprint != self.config.tokenizer:
+            raise ValueError(
+                f"this world model was trained on the tokens of tokenizer "
+                f"{self.config.tokenizer!r}, not of {fingerprint!r}; give the tokenizer it was "
+                "trained on, or train a world model on this one"
+            )
+
+    def _check(
+        self, tokens: Any, context_actions: Any, actions: Any, horizon: int | None
+    ) -> tuple[int, Policy | None]:
+        config, device = self.config, self.device
+        shape = ("B", "T", config.tokens_per_frame)
+        check_integers("context_tokens", tokens, shape, config.vocab_size, device)
+        batch, length = tokens.shape[:2]
+        if length > config.context:
+            raise ValueError(
+                f"context_tokens: expected at most {config.context} frames, the context that this "
+                f"model was trained with, got {length}; pass the last {config.context}"
+            )
+        shape = (batch, length - 1)
+        check_integers("context_actions", context_actions, shape, config.num_actions, device)
+        if callable(actions) and not isinstance(actions, Tensor):
+            if horizon is None or horizon < 1:
+                raise ValueError(f"horizon: expected at least 1 with a policy, got {horizon}")
+            return batch, actions
+        if horizon is not None:
+            raise ValueError("horizon: expected None beside given actions, whose length it is")
+        check_integers("actions", actions, (batch, "H"), config.num_actions, device)
+        return batch, None
+
+    def _embed_blocks(self, tokens_btk: Tensor, actions_bt: Tensor) -> Tensor:
+        """Embeds [frame | action] blocks: (B, T, K), (B, T) -> (B, T, P, D)."""
+        x, m = self.token_embedding(tokens_btk), self.config.merge
+        action = self.action_embedding(actions_bt)[:, :, None]
+        if m > 1:
+            rows = self.config.grid[0] // m
+            x = x + self.place_embedding
+            pattern = "b t (r i c j) d -> b t (r c) (i j d)"
+            x = self.merge(rearrange(x, pattern, r=rows, i=m, j=m))
+        if self.config.prediction == "parallel":
+            # Spares the first layer from carrying the action to every place.
+            x = x + action
+        return torch.cat((x, action), dim=2)
+
+    def _predict(self, x: Tensor, at_action: Tensor, seen: Tensor, recent: Tensor) -> Prediction:
+        m = self.config.merge
+        if m > 1:
+            rows = self.config.grid[0] // m
+            pattern = "... (r c) (i j d) -> ... (r i c j) d"
+            x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
+            x = x + self.token_embedding(seen) + self.place_embedding
+        rewards, ends = self.reward_head(at_action), self.end_head(at_action)
+        return Prediction(self._token_logits(x, recent), rewards.float(), ends.float())
+
+    def _token_logits(self, x: Tensor, recent: Tensor) -> Tensor:
+        """Logits (..., K, V) from (..., K, D) and the tokens that stood there, (..., K, copies)."""
+        logits = self.token_head(x).float()
+        if not self.config.copies:
+            return logits
+        return logits.scatter_add(-1, recent, self.copy_gate(x).float())
+
+    def _recent(self, seen_btk: Tensor) -> Tensor:
+        """For each place its token now, a frame ago and so on: int64 (B, T, K, copies)."""
+        back = [
+            torch.cat((seen_btk[:, :1].expand(-1, min(n, seen_btk.shape[1]), -1), seen_btk), 1)
+            for n in range(max(1, self.config.copies))
+        ]
+        return torch.stack([frames[:, : seen_btk.shape[1]] for frames in back], dim=-1)
+
+    def _remembered(self, memory: Memory) -> Tensor:
+        """As `_recent`, for the last frame read: int64 (B, K, copies)."""
+        newest_first = memory.tokens[::-1]
+        missing = max(1, self.config.copies) - len(newest_first)
+        return torch.stack(newest_first + newest_first[-1:] * missing, dim=-1)
+
+    def _make_room(self, memory: Memory) -> None:
+        """Empties a memory of absolute positions that the next frame would overflow.
+
+        Learned positions end with the window; as in IRIS the dream then starts again from its
+        last frame.
+        """
+        if self.config.positions == "rotary":
+            return
+        ahead = 1 if self.config.prediction == "autoregressive" else 0
+        if memory.frames + ahead >= self.config.context:
+            memory.frames = memory.place = 0
+
+
+def _head(width: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, classes))
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    """Entropy in nats of (B, K, V), summed over K."""
+    log_probability = logits.log_softmax(dim=-1)
+    return -(log_probability.exp() * log_probability).sum(dim=(-1, -2))

@@ -1,0 +1,54 @@
+"""Rotary positions over time, rows and columns (RoFormer, arXiv:2104.09864, section 3.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Distances are at most some tens of frames or places, so the slowest wave may be short.
+LONGEST_WAVE = 100.0
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Cosines and sines, float32 (S, head channels / 2), that turn queries and keys."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Turns queries or keys (..., S, head channels) by the angles of their positions."""
+        first, second = x.chunk(2, dim=-1)
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+
+    def __getitem__(self, places: slice) -> "Rotation":
+        """The rotation of some of the positions."""
+        return Rotation(self.cos[places], self.sin[places])
+
+
+def rotation(coordinates: Tensor, head_channels: int, device: torch.device) -> Rotation:
+    """The rotation of positions with one or more coordinates.
+
+    Args:
+        coordinates: (S, axes); the pairs of channels are shared out evenly among the axes.
+        head_channels: Channels of a head.
+        device: Where the rotation is used.
+    """
+    pairs = head_channels // 2
+    axis_of_pair = torch.arange(pairs) % coordinates.shape[1]
+    rank = torch.div(torch.arange(pairs), coordinates.shape[1], rounding_mode="floor")
+    frequency = LONGEST_WAVE ** -(rank * coordinates.shape[1] / pairs).double()
+    # In double precision, so that frame 100,000 of a dream is as exact as its first.
+    angles = coordinates.double().cpu()[:, axis_of_pair] * frequency
+    return Rotation(angles.cos().float().to(device), angles.sin().float().to(device))
+
+
+def place_coordinates(rows: int, columns: int) -> Tensor:
+    """Row and column, (rows * columns + 1, 2), of a frame's places and of the action after them.
+
+    The action stands outside of the picture, at (-1, -1).
+    """
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    frame = torch.stack((row.flatten(), column.flatten()), dim=-1)
+    return torch.cat((frame, torch.tensor([[-1, -1]])))

@@ -1,0 +1,142 @@
+"""Episodes as tokens in memory, and the windows of them that training draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenEpisode:
+    """One episode of T steps.
+
+    Attributes:
+        name: The episode's name in its dataset.
+        tokens: Integers (T + 1, K), one row per frame.
+        actions: int64 (T,); action t leads from frame t to frame t + 1.
+        rewards: float32 (T,).
+        ends: bool (T,), whether the game ended with that step.
+        truncated: bool (T,), whether recording stopped there without the game having ended.
+    """
+
+    name: str
+    tokens: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    ends: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self) -> int:
+        """Steps T."""
+        return len(self.actions)
+
+
+@dataclass(frozen=True)
+class TokenSegments:
+    """A batch of windows of L frames, padded behind where their episode stops.
+
+    Attributes:
+        tokens: int64 (B, L, K).
+        actions: int64 (B, L - 1).
+        rewards: float32 (B, L - 1).
+        ends: bool (B, L - 1).
+        truncated: bool (B, L - 1).
+        mask: bool (B, L), True for frames that exist; step t exists if frame t + 1 does.
+    """
+
+    tokens: Tensor
+    actions: Tensor
+    rewards: Tensor
+    ends: Tensor
+    truncated: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device) -> "TokenSegments":
+        """The same segments on another device."""
+        return TokenSegments(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+class TokenDataset:
+    """Episodes of tokens, and segments of them."""
+
+    def __init__(self, episodes: Sequence[TokenEpisode]):
+        """Keeps the episodes that have at least one step.
+
+        Raises:
+            ValueError: There is none.
+        """
+        self.episodes = [episode for episode in episodes if len(episode)]
+        if not self.episodes:
+            raise ValueError(
+                "no episode with at least one step; collect more with python collect/run.py"
+            )
+        self._ends = np.cumsum([len(episode) for episode in self.episodes])
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of all episodes together."""
+        return int(self._ends[-1])
+
+    def sample(self, batch: int, length: int, rng: np.random.Generator) -> TokenSegments:
+        """Draws windows of `length` frames that begin at any step with equal chance.
+
+        A window may begin close to the end of its episode and be padded, so that the last steps,
+        where games end, are seen as often as others.
+        """
+        steps = rng.integers(self.num_steps, size=batch)
+        owners = np.searchsorted(self._ends, steps, side="right")
+        starts = steps - np.concatenate(([0], self._ends))[owners]
+        return stack_windows([self.episodes[i] for i in owners], starts.tolist(), length)
+
+    def starts(
+        self, count: int, context: int, horizon: int, rng: np.random.Generator
+    ) -> list[tuple[TokenEpisode, int]]:
+        """Draws windows of context + horizon frames that lie whole in their episode.
+
+        Returns:
+            Up to `count` different (episode, first frame), in the order of the episodes.
+
+        Raises:
+            ValueError: No episode is long enough.
+        """
+        room = np.array([max(0, len(e) + 2 - context - horizon) for e in self.episodes])
+        if not room.sum():
+            longest = max(len(episode) for episode in self.episodes) + 1
+            raise ValueError(
+                f"no episode has the {context + horizon} frames of context + horizon (the longest "
+                f"has {longest}); lower horizon or collect longer episodes"
+            )
+        chosen = np.sort(rng.choice(room.sum(), size=min(count, int(room.sum())), replace=False))
+        ends = np.cumsum(room)
+        owners = np.searchsorted(ends, chosen, side="right")
+        first = chosen - np.concatenate(([0], ends))[owners]
+        return [(self.episodes[i], int(t)) for i, t in zip(owners, first, strict=True)]
+
+
+def stack_windows(
+    episodes: Sequence[TokenEpisode], starts: Sequence[int], length: int
+) -> TokenSegments:
+    """Cuts a window of `length` frames out of each episode and pads it with zeros behind."""
+    batch, k = len(episodes), episodes[0].tokens.shape[1]
+    tokens = np.zeros((batch, length, k), np.int64)
+    mask = np.zeros((batch, length), bool)
+    steps = {
+        "actions": np.zeros((batch, length - 1), np.int64),
+        "rewards": np.zeros((batch, length - 1), np.float32),
+        "ends": np.zeros((batch, length - 1), bool),
+        "truncated": np.zeros((batch, length - 1), bool),
+    }
+    for row, (episode, start) in enumerate(zip(episodes, starts, strict=True)):
+        frames = episode.tokens[start : start + length]
+        tokens[row, : len(frames)] = frames
+        mask[row, : len(frames)] = True
+        for name, array in steps.items():
+            window = getattr(episode, name)[start : start + length - 1]
+            array[row, : len(window)] = window
+    return TokenSegments(
+        tokens=torch.from_numpy(tokens),
+        mask=torch.from_numpy(mask),
+        **{name: torch.from_numpy(array) for name, array in steps.items()},
+    )

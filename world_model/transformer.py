@@ -1,0 +1,240 @@
+"""The transformer over [frame tokens | action] blocks, whole sequences or block by block."""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from world_model.configuration import WorldModelConfig
+from world_model.memory import Memory, Ring, block_mask, causal_mask, ring_mask
+from world_model.positions import Rotation, place_coordinates, rotation
+
+
+class Attention(nn.Module):
+    """Multi-head scaled-dot-product attention; positions are turned in by a `Rotation`."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        """Creates the projections."""
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        x_bsd: Tensor,
+        turn: Rotation | None,
+        mask: Tensor | None = None,
+        ring: Ring | None = None,
+        first: int = 0,
+        used: int = 0,
+    ) -> Tensor:
+        """Attends among the positions of `x_bsd`, and to a ring's where one is given.
+
+        Args:
+            x_bsd: Float (B, S, D).
+            turn: Rotation of the S positions; None leaves them unturned.
+            mask: Bool (S, keys), True = sees; None sees all.
+            ring: Where keys and values are stored and read; None attends to `x_bsd` alone.
+            first: Slot that the first position is stored in.
+            used: Slots of the ring that are read.
+        """
+        q, k, v = rearrange(self.qkv(x_bsd), "b s (n h c) -> n b h s c", n=3, h=self.heads)
+        if turn is not None:
+            q, k = turn(q), turn(k)
+        if ring is not None:
+            ring.write(first, k, v)
+            k, v = (stored.to(q.dtype) for stored in ring.read(used))
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return F.dropout(
+            self.out(rearrange(y, "b h s c -> b s (h c)")), self.dropout, self.training
+        )
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, width: int, dropout: float):
+        """Creates the layers, four times as wide inside."""
+        super().__init__(
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Linear(4 * width, width),
+            nn.Dropout(dropout),
+        )
+
+
+class FullBlock(nn.Module):
+    """Attention to every position of the window, then a feed-forward layer; pre-norm."""
+
+    def __init__(self, config: WorldModelConfig):
+        """Creates the layers."""
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(config.width)
+        self.attention = Attention(config.width, config.heads, config.dropout)
+        self.norm_mlp = nn.LayerNorm(config.width)
+        self.mlp = FeedForward(config.width, config.dropout)
+
+    def forward(self, x_btpd: Tensor, view: "View") -> Tensor:
+        """Passes whole blocks, float (B, T, P, D)."""
+        t = x_btpd.shape[1]
+        x = rearrange(x_btpd, "b t p d -> b (t p) d")
+        x = x + self.attention(self.norm_attention(x), view.turn, view.mask)
+        x = x + self.mlp(self.norm_mlp(x))
+        return rearrange(x, "b (t p) d -> b t p d", t=t)
+
+    def step(self, x_bnd: Tensor, view: "View", memory: Memory, ring: Ring) -> Tensor:
+        """Passes the next n positions of the current block, float (B, n, D)."""
+        first = memory.slot * memory.places + memory.place
+        used = memory.used * memory.places
+        y = self.attention(self.norm_attention(x_bnd), view.turn, view.mask, ring, first, used)
+        x_bnd = x_bnd + y
+        return x_bnd + self.mlp(self.norm_mlp(x_bnd))
+
+
+class FactorisedBlock(nn.Module):
+    """Attention within the frame, then to the same place of earlier frames, then feed-forward."""
+
+    def __init__(self, config: WorldModelConfig):
+        """Creates the layers."""
+        super().__init__()
+        self.norm_space = nn.LayerNorm(config.width)
+        self.space = Attention(config.width, config.heads, config.dropout)
+        self.norm_time = nn.LayerNorm(config.width)
+        self.time = Attention(config.width, config.heads, config.dropout)
+        self.norm_mlp = nn.LayerNorm(config.width)
+        self.mlp = FeedForward(config.width, config.dropout)
+
+    def forward(self, x_btpd: Tensor, view: "View") -> Tensor:
+        """Passes whole blocks, float (B, T, P, D)."""
+        b, t, p, _ = x_btpd.shape
+        x = rearrange(x_btpd, "b t p d -> (b t) p d")
+        x = x + self.space(self.norm_space(x), view.turn_space)
+        x = rearrange(x, "(b t) p d -> (b p) t d", b=b)
+        x = x + self.time(self.norm_time(x), view.turn, view.mask)
+        x = x + self.mlp(self.norm_mlp(x))
+        return rearrange(x, "(b p) t d -> b t p d", b=b, p=p)
+
+    def step(self, x_bnd: Tensor, view: "View", memory: Memory, ring: Ring) -> Tensor:
+        """Passes the current block, float (B, P, D)."""
+        b = x_bnd.shape[0]
+        x = x_bnd + self.space(self.norm_space(x_bnd), view.turn_space)
+        x = rearrange(x, "b p d -> (b p) 1 d")
+        y = self.time(self.norm_time(x), view.turn, view.mask, ring, memory.slot, memory.used)
+        x = rearrange(x + y, "(b p) 1 d -> b p d", b=b)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class View:
+    """What all layers of one pass share: rotations and the mask."""
+
+    def __init__(self, turn: Rotation | None, turn_space: Rotation | None, mask: Tensor | None):
+        """Keeps them."""
+        self.turn = turn
+        self.turn_space = turn_space
+        self.mask = mask
+
+
+class Transformer(nn.Module):
+    """Blocks over embedded positions; the same weights serve whole sequences and single steps."""
+
+    def __init__(self, config: WorldModelConfig):
+        """Creates the blocks and, where the config asks, the table of absolute positions."""
+        super().__init__()
+        self.config = config
+        self.factorised = config.attention == "factorised"
+        self.causal = config.prediction == "autoregressive"
+        block = FactorisedBlock if self.factorised else FullBlock
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.absolute = (
+            nn.Embedding(config.context * config.places, config.width)
+            if config.positions == "absolute"
+            else None
+        )
+        rows, columns = (side // config.merge for side in config.grid)
+        self.coordinates = place_coordinates(rows, columns)
+        self.head_channels = config.width // config.heads
+
+    def forward(self, x_btpd: Tensor) -> Tensor:
+        """Passes whole blocks.
+
+        Args:
+            x_btpd: Embedded blocks, float (B, T, P, D). The last positions of the last block may
+                be there or not mean anything: nothing before them sees them when autoregressive.
+
+        Returns:
+            Float (B, T, P, D), normalised.
+        """
+        t, device = x_btpd.shape[1], x_btpd.device
+        frames = torch.arange(t)
+        if self.factorised:
+            long = t > self.config.context
+            mask = causal_mask(t, 1, self.config.context, device) if long or t > 1 else None
+            view = View(self._turn_time(frames, device), self._turn_space(device), mask)
+        else:
+            make_mask = causal_mask if self.causal else block_mask
+            mask = make_mask(t, self.config.places, self.config.context, device)
+            view = View(self._turn_full(frames, device), None, mask)
+        if self.absolute is not None:
+            table = rearrange(self.absolute.weight, "(t p) d -> t p d", p=self.config.places)
+            x_btpd = x_btpd + table[:t]
+        for block in self.blocks:
+            x_btpd = block(x_btpd, view)
+        return self.norm(x_btpd)
+
+    def new_memory(self, batch: int) -> Memory:
+        """An empty memory for `batch` dreams, in the precision that the pass computes in."""
+        config = self.config
+        like = self.norm.weight
+        if torch.is_autocast_enabled(like.device.type):
+            like = like.to(torch.get_autocast_dtype(like.device.type))
+        rows = batch * config.places if self.factorised else batch
+        slots = config.context if self.factorised else config.context * config.places
+        rings = [
+            Ring(rows, config.heads, slots, self.head_channels, like) for _ in range(config.layers)
+        ]
+        return Memory(rings, config.context, config.places)
+
+    def step(self, x_bnd: Tensor, memory: Memory) -> Tensor:
+        """Passes the next n positions of the current block, float (B, n, D), and remembers them.
+
+        Without causal order inside a frame, n must be the whole block.
+        """
+        n, device = x_bnd.shape[1], x_bnd.device
+        assert self.causal or n == self.config.places
+        here = slice(memory.place, memory.place + n)
+        frame = torch.tensor([memory.frames])
+        if self.factorised:
+            view = View(self._turn_time(frame, device), self._turn_space(device), None)
+        else:
+            turn = self._turn_full(frame, device)
+            mask = ring_mask(memory, n, self.causal, device)
+            view = View(None if turn is None else turn[here], None, mask)
+        if self.absolute is not None:
+            first = memory.slot * self.config.places
+            x_bnd = x_bnd + self.absolute.weight[first + here.start : first + here.stop]
+        for block, ring in zip(self.blocks, memory.rings, strict=True):
+            x_bnd = block.step(x_bnd, view, memory, ring)
+        memory.advance(n)
+        return self.norm(x_bnd)
+
+    def _turn_space(self, device: torch.device) -> Rotation | None:
+        if self.absolute is not None:
+            return None
+        return rotation(self.coordinates, self.head_channels, device)
+
+    def _turn_time(self, frames: Tensor, device: torch.device) -> Rotation | None:
+        if self.absolute is not None:
+            return None
+        return rotation(frames[:, None], self.head_channels, device)
+
+    def _turn_full(self, frames: Tensor, device: torch.device) -> Rotation | None:
+        if self.absolute is not None:
+            return None
+        places = len(self.coordinates)
+        time = frames.repeat_interleave(places)[:, None]
+        place = self.coordinates.repeat(len(frames), 1)
+        return rotation(torch.cat((time, place), dim=1), self.head_channels, device)
