@@ -1,0 +1,93 @@
+"""Playing and recording."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from collect.episode import Episode, EpisodeInfo, Start
+from collect.policies import Policy
+from envs import AtariEnv
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what was done and what came of it.
+
+    Attributes:
+        action: what was done at the frame before.
+        reward: what it gave.
+        terminated: the game ended.
+        truncated: the episode was cut.
+        frame: the frame after it, uint8 (H, W, 3).
+        ram: uint8 (128,) after it.
+        lives: lives after it.
+    """
+
+    action: int
+    reward: float
+    terminated: bool
+    truncated: bool
+    frame: np.ndarray
+    ram: np.ndarray
+    lives: int
+
+
+def rollout(env: AtariEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
+    """Yield steps from where the environment stands until the episode ends.
+
+    Args:
+        env: an environment just reset or restored.
+        policy: a policy whose episode has begun.
+        frame: the frame where the environment stands.
+    """
+    while True:
+        action = policy.act(frame)
+        frame, reward, terminated, truncated, info = env.step(action)
+        yield Step(action, float(reward), terminated, truncated, frame, info["ram"], info["lives"])
+        if terminated or truncated:
+            return
+
+
+class EpisodeRecorder:
+    """Gathers the steps of one episode."""
+
+    def __init__(self, frame: np.ndarray, ram: np.ndarray, lives: int) -> None:
+        """Start from the first frame and what was in memory with it."""
+        self._frames = [frame]
+        self._ram = [ram]
+        self._lives = [lives]
+        self._steps: list[tuple[int, float, bool, bool]] = []
+        self.total_reward = 0.0
+
+    def add(self, step: Step) -> None:
+        """Take the next step."""
+        self._frames.append(step.frame)
+        self._ram.append(step.ram)
+        self._lives.append(step.lives)
+        self._steps.append((step.action, step.reward, step.terminated, step.truncated))
+        self.total_reward += step.reward
+
+    def __len__(self) -> int:
+        """Return the number of steps so far."""
+        return len(self._steps)
+
+    def finish(self, id: str, seed: int, start: Start, start_cell: str = "") -> Episode:
+        """Return the episode.
+
+        An episode that stops without having ended was cut by whoever recorded it: its last step
+        counts as truncated.
+        """
+        actions, rewards, terminated, truncated = zip(*self._steps, strict=True)
+        truncated = np.array(truncated, np.bool_)
+        truncated[-1] = not terminated[-1]
+        return Episode(
+            info=EpisodeInfo(id, seed, start, len(self._steps), self.total_reward, start_cell),
+            frames=np.stack(self._frames),
+            actions=np.array(actions, np.int64),
+            rewards=np.array(rewards, np.float32),
+            terminated=np.array(terminated, np.bool_),
+            truncated=truncated,
+            ram=np.stack(self._ram),
+            lives=np.array(self._lives, np.uint8),
+        )
