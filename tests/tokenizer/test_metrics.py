@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from tokenizer import metrics
+
+
+def frames_of(*values, size=4):
+    return np.stack([np.full((size, size, 3), value, np.uint8) for value in values])
+
+
+def test_psnr_of_a_uniform_error():
+    true, made = frames_of(100, 100), frames_of(110, 101)
+    expected = [10 * np.log10(255**2 / 100), 10 * np.log10(255**2)]
+    np.testing.assert_allclose(metrics.psnr_per_frame(true, made), expected)
+    assert metrics.pooled_psnr(true, made) == pytest.approx(10 * np.log10(255**2 / 50.5))
+
+
+def test_psnr_of_a_perfect_frame_is_finite_and_best():
+    true = frames_of(100, 100)
+    made = true.copy()
+    made[1, 0, 0, 0] += 1
+    perfect, almost = metrics.psnr_per_frame(true, made)
+    assert perfect == pytest.approx(almost) == pytest.approx(10 * np.log10(255**2 * 48))
+    assert np.isfinite(metrics.pooled_psnr(true, true))
+
+
+def test_ssim_of_equal_and_of_inverted_frames():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    made = true.copy()
+    made[1] = 255 - made[1]
+    equal, inverted = metrics.ssim_per_frame(true, made)
+    assert equal == pytest.approx(1.0)
+    assert inverted < -0.5
+
+
+def test_foreground_is_what_differs_from_the_median_of_its_scene():
+    frames = frames_of(10, 10, 10, 200, 200, 200)
+    scenes = np.array([1, 1, 1, 7, 7, 7])
+    frames[0, 2, 3] = (10, 10, 51)
+    frames[0, 1, 1] = (10, 50, 10)
+    frames[0, 0, 0] = (255, 255, 255)
+    frames[5, 3, 3] = (200, 159, 200)
+    backgrounds = metrics.SceneBackgrounds.fit(frames, scenes, score_rows=1)
+    assert backgrounds.scenes.tolist() == [1, 7]
+    assert backgrounds.medians[:, 0, 0, 0].tolist() == [10, 200]
+    mask = backgrounds.foreground(frames, scenes)
+    assert np.argwhere(mask).tolist() == [[0, 2, 3], [5, 3, 3]]
+
+
+def test_a_scene_that_was_not_seen_has_no_foreground():
+    backgrounds = metrics.SceneBackgrounds.fit(frames_of(0), np.array([3]), score_rows=0)
+    for scene in (2, 4):
+        assert not backgrounds.foreground(frames_of(255), np.array([scene])).any()
+
+
+def test_recall_counts_pixels_within_the_threshold_in_every_channel():
+    true = frames_of(100, 100, 100)
+    made = true.copy()
+    mask = np.zeros((3, 4, 4), bool)
+    mask[0, 0, :4] = mask[1, 0, :1] = True
+    made[0, 0, 0] = (140, 60, 100)
+    made[0, 0, 1] = (100, 141, 100)
+    made[1, 0, 0] = 0
+    recall = metrics.foreground_recall(true, made, mask, np.array([5, 6, 9]))
+    assert recall.pixels == {5: 4, 6: 1, 9: 0}
+    assert recall.hits == {5: 3, 6: 0, 9: 0}
+    assert recall.overall == pytest.approx(3 / 5)
+    assert recall.per_scene == {5: 0.75, 6: 0.0}
+
+
+def test_recall_without_foreground_is_nan():
+    true = frames_of(1)
+    recall = metrics.foreground_recall(true, true, np.zeros((1, 4, 4), bool), np.array([0]))
+    assert np.isnan(recall.overall)
+    assert recall.per_scene == {}
+
+
+def test_flicker_counts_changed_tokens_of_unchanged_patches():
+    before = frames_of(0, 0)
+    after = before.copy()
+    after[0, 3, 3, 2] = 1
+    tokens_before = np.zeros((2, 4), np.int64)
+    tokens_after = np.array([[1, 0, 0, 9], [0, 0, 0, 0]])
+    share = metrics.flicker(before, after, tokens_before, tokens_after, (2, 2))
+    assert share == pytest.approx(1 / 7)
+
+
+def test_flicker_is_nan_where_everything_changed():
+    tokens = np.zeros((1, 1), np.int64)
+    assert np.isnan(metrics.flicker(frames_of(0), frames_of(1), tokens, tokens, (1, 1)))
+
+
+def test_code_use_of_a_known_distribution():
+    use = metrics.CodeUse.of(np.array([[0, 0], [1, 3]]), vocab_size=8)
+    assert use.counts.tolist() == [2, 1, 0, 1, 0, 0, 0, 0]
+    assert use.entropy_bits == pytest.approx(1.5)
+    assert use.perplexity == pytest.approx(2**1.5)
+    assert use.share_used == pytest.approx(3 / 8)
+    assert use.bits_per_frame == pytest.approx(6.0)
+    assert use.used_bits_per_frame == pytest.approx(3.0)
+
+
+def test_score_rows_of_known_and_unknown_games():
+    assert metrics.score_rows("MontezumaRevenge", 64) == 14
+    assert metrics.score_rows("MontezumaRevenge", 210) == 46
+    assert metrics.score_rows("Pong", 64) == 0

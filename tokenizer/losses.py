@@ -1,0 +1,89 @@
+"""Training losses; each term bears its paper's name and is logged under it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tokenizer.autoencoder import TokenizerOutput
+
+
+@dataclass
+class LossConfig:
+    """Weights of the terms; a term of weight 0 is not computed.
+
+    Attributes:
+        absolute: Mean absolute error.
+        squared: Mean squared error.
+        hard: Mean absolute error over the worst pixels of each frame.
+        hard_share: Share of a frame's pixels that count as the worst, in (0, 1].
+        codebook: The quantizer's codebook loss.
+        commitment: The quantizer's commitment loss (beta).
+        entropy: The quantizer's entropy loss.
+    """
+
+    absolute: float
+    squared: float
+    hard: float
+    hard_share: float
+    codebook: float
+    commitment: float
+    entropy: float
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0.0 < self.hard_share <= 1.0:
+            raise ValueError(f"loss.hard_share: expected a share in (0, 1], got {self.hard_share}")
+        if self.absolute + self.squared + self.hard <= 0.0:
+            raise ValueError("loss: one of absolute, squared and hard must have a positive weight")
+
+
+@dataclass
+class LossTerms:
+    """A loss and what it consists of.
+
+    Attributes:
+        total: Scalar to minimize.
+        terms: The unweighted terms by name, scalars without gradient, for the log.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
+    """The weighted sum of the terms that `config` asks for, in units of the [-1, 1] scale."""
+    error = (output.reconstruction.float() - output.target).abs()
+    quantized = output.quantized
+    weighted: list[tuple[str, float, Tensor]] = []
+    if config.absolute:
+        weighted.append(("reconstruction", config.absolute, error.mean()))
+    if config.squared:
+        weighted.append(("squared", config.squared, error.square().mean()))
+    if config.hard:
+        weighted.append(("hard", config.hard, hard_pixels(error, config.hard_share)))
+    weighted += [
+        (name, weight, term)
+        for name, weight, term in (
+            ("codebook", config.codebook, quantized.codebook),
+            ("commitment", config.commitment, quantized.commitment),
+            ("entropy", config.entropy, quantized.entropy),
+        )
+        if weight and term.requires_grad
+    ]
+    total = sum((weight * term for _, weight, term in weighted), start=error.new_zeros(()))
+    return LossTerms(total, {name: term.detach() for name, _, term in weighted})
+
+
+def hard_pixels(error: Tensor, share: float) -> Tensor:
+    """Mean over the worst pixels of each frame.
+
+    A player of 20 pixels is half a percent of a frame: under a plain mean it costs less than a
+    slightly wrong background, and vanishes.
+
+    Args:
+        error: Absolute errors (n, 3, height, width).
+        share: Share of a frame's pixels that count, in (0, 1].
+    """
+    per_pixel = error.mean(dim=1).flatten(1)
+    count = max(1, round(share * per_pixel.shape[1]))
+    return per_pixel.topk(count, dim=1, sorted=False).values.mean()
