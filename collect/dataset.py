@@ -223,14 +223,15 @@ def _fingerprint(shards: list[ShardInfo]) -> str:
 
 
 def _places(shards: list[ShardInfo]) -> list[_Place]:
-    places = []
+    """Find every episode; where jobs ran twice at once, an id counts once."""
+    places: dict[str, _Place] = {}
     for number, shard in enumerate(shards):
         frame_row = step_row = 0
         for info in shard.episodes:
-            places.append(_Place(info, number, frame_row, step_row))
+            places.setdefault(info.id, _Place(info, number, frame_row, step_row))
             frame_row += info.num_steps + 1
             step_row += info.num_steps
-    return sorted(places, key=lambda place: place.info.id)
+    return sorted(places.values(), key=lambda place: place.info.id)
 
 
 def _choose(places: list[_Place], split: Split | None) -> list[_Place]:

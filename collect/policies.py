@@ -1,8 +1,11 @@
 """Policies: who chooses the actions."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 
 
 class Policy(Protocol):
@@ -68,3 +71,48 @@ class HeldRandomPolicy:
             self._left = int(self._rng.geometric(1.0 / self._mean_hold))
         self._left -= 1
         return self._action
+
+
+class CallablePolicy:
+    """Any function from a frame, uint8 (H, W, 3), to an action."""
+
+    def __init__(self, function: Callable[[np.ndarray], int]) -> None:
+        """Wrap a function."""
+        self._function = function
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Policy.begin`; the function gets no generator."""
+
+    def act(self, frame: np.ndarray) -> int:
+        """See `Policy.act`."""
+        return int(self._function(frame))
+
+
+def make_policy(node: dict[str, Any], num_actions: int) -> Policy:
+    """Make a policy from its node of the config.
+
+    Args:
+        node: `_target_`, a dotted name of something that is called with `num_actions` and the
+            node's other keys (but not with `name`), and returns a `Policy` or a function from a
+            frame to an action.
+        num_actions: how many actions there are.
+
+    Raises:
+        ValueError: the target is missing, cannot be imported or made, or is no policy.
+    """
+    arguments = {key: value for key, value in node.items() if key != "name"}
+    if "_target_" not in arguments:
+        raise ValueError("policy._target_ is missing: the dotted name of a policy's class.")
+    try:
+        policy: Any = instantiate(arguments, num_actions=num_actions)
+    except InstantiationException as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(f"policy {arguments['_target_']} cannot be made: {reason}") from None
+    if hasattr(policy, "begin") and hasattr(policy, "act"):
+        return policy
+    if callable(policy):
+        return CallablePolicy(policy)
+    raise ValueError(
+        f"policy {arguments['_target_']} made a {type(policy).__name__}, which is neither a "
+        "Policy (begin, act) nor a function from a frame to an action."
+    )

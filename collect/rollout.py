@@ -72,6 +72,10 @@ class EpisodeRecorder:
         """Return the number of steps so far."""
         return len(self._steps)
 
+    def last_ram(self, count: int) -> np.ndarray:
+        """Return the RAM of the last frames, uint8 (count, 128)."""
+        return np.stack(self._ram[-count:])
+
     def finish(self, id: str, seed: int, start: Start, start_cell: str = "") -> Episode:
         """Return the episode.
 

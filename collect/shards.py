@@ -57,20 +57,14 @@ class ShardWriter:
 
         Args:
             folder: the shards' folder; made if missing.
-            writer: a name that no other writer of this dataset has at the same time.
+            writer: a name that no other writer of this dataset has or had.
             frame_shape: (H, W, 3).
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._writer = writer
         self._frame_shape = frame_shape
-        for leftover in folder.glob(f".{writer}-*.tmp"):
-            leftover.unlink(missing_ok=True)
-        self._number = 1 + max(
-            (int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{writer}-*{SUFFIX}")
-             if path.stem.rpartition("-")[2].isdigit()),
-            default=-1,
-        )  # fmt: skip
+        self._number = 0
         self._infos: list[EpisodeInfo] = []
         self._file: h5py.File | None = None
         self.num_steps = 0
@@ -101,9 +95,8 @@ class ShardWriter:
         group = self._file.require_group("episodes")
         for name, values in _episode_columns(self._infos).items():
             group[name] = values
-        self._file.flush()
         path = self._folder / f"{self._writer}-{self._number:06d}{SUFFIX}"
-        write_durably(path, self._file.id.get_file_image())
+        write_durably(path, _image(self._file))
         self._file.close()
         self._file = None
         self._infos = []
@@ -137,6 +130,13 @@ class ShardWriter:
                 fletcher32=True,
             )
         return file
+
+
+def _image(file: h5py.File) -> bytes:
+    file.flush()
+    image = file.id.get_file_image()
+    assert image is not None
+    return image
 
 
 def list_shards(folder: Path) -> list[Path]:

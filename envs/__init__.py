@@ -1,6 +1,6 @@
 """Atari environments: preprocessing, saved states, RAM labels."""
 
-from envs.atari import AtariEnv, EnvState, make_env
+from envs.atari import AtariEnv, EnvState, make_env, make_env_from_config
 from envs.config import EnvConfig
 from envs.games import list_games, usual_name
 from envs.ram import ram_labels
@@ -11,6 +11,7 @@ __all__ = [
     "EnvState",
     "list_games",
     "make_env",
+    "make_env_from_config",
     "ram_labels",
     "usual_name",
 ]

@@ -21,8 +21,9 @@ class ALEEmulator:
             rom: ale-py's id of the game, for example "montezuma_revenge".
             full_action_space: all 18 actions instead of those that the game uses.
         """
-        self._rom_path = roms.get_rom_path(rom)
-        assert self._rom_path is not None, rom
+        rom_path = roms.get_rom_path(rom)
+        assert rom_path is not None, rom
+        self._rom_path = rom_path
         self._ale = ALEInterface()
         self._ale.setFloat("repeat_action_probability", 0.0)
         self._ale.setInt("random_seed", 0)

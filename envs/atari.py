@@ -14,7 +14,7 @@ from envs.ale_emulator import ALEEmulator
 from envs.config import EnvConfig
 from envs.emulator import Emulator
 from envs.fake_game import FakeGameEmulator
-from envs.games import FAKE_GAME, rom_of, usual_name
+from envs.games import FAKE_GAME, rom_of
 from envs.screens import FrameBuilder
 
 Value = int | float | bool | str
@@ -188,7 +188,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
             steps=self._steps,
             lives=self._lives,
             last_action=self._last_action,
-            generator=self.np_random.bit_generator.state,
+            generator=dict(self.np_random.bit_generator.state),
         )
 
     def restore_state(self, state: EnvState) -> tuple[np.ndarray, dict[str, Any]]:
@@ -257,7 +257,13 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
             raise ValueError(
                 f"no environment setting is called {key!r}; did you mean {', '.join(close)}?"
             )
-    config = EnvConfig(name=usual_name(name), **overrides)  # pyright: ignore[reportArgumentType]
+    return make_env_from_config(
+        EnvConfig(name=name, **overrides)  # pyright: ignore[reportArgumentType]
+    )
+
+
+def make_env_from_config(config: EnvConfig) -> AtariEnv:
+    """Make an environment from its settings; see `make_env`."""
     if config.name == FAKE_GAME:
         return AtariEnv(FakeGameEmulator(), config)
     return AtariEnv(ALEEmulator(rom_of(config.name), config.full_action_space), config)

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from envs.games import usual_name
 
-@dataclass(frozen=True)
+
+@dataclass
 class EnvConfig:
     """What makes two environments the same; stored with every dataset.
 
@@ -31,7 +33,12 @@ class EnvConfig:
     noop_max: int = 0
 
     def __post_init__(self) -> None:
-        """Check the ranges; raises ValueError that names the field and the range."""
+        """Spell the name as usual and check the ranges.
+
+        Raises:
+            ValueError: names the field and the range, or the games with names like this.
+        """
+        self.name = usual_name(self.name)
         for field, low in (
             ("frame_skip", 1),
             ("frame_height", 1),

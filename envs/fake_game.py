@@ -52,8 +52,8 @@ _MOVES = {"UP": (0, -_SPEED), "DOWN": (0, _SPEED), "LEFT": (-_SPEED, 0), "RIGHT"
 class FakeGameEmulator:
     """The game behind the `Emulator` protocol; the same seed and actions give the same game."""
 
-    screen_shape = (_HEIGHT, _WIDTH)
-    action_meanings = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN")
+    screen_shape: tuple[int, int] = (_HEIGHT, _WIDTH)
+    action_meanings: tuple[str, ...] = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN")
 
     def __init__(self) -> None:
         """Make the machine; `reset` starts the game."""

@@ -1,0 +1,126 @@
+"""Recording whole games from a reset under a policy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from collect.episode import EpisodeInfo
+from collect.rollout import EpisodeRecorder, rollout
+from collect.workers import Progress, Recorded, Task, Worker
+
+_REPORT_EVERY = 250
+
+
+@dataclass(frozen=True)
+class JobShare:
+    """Which episodes of a job are ours: numbers k with k % num_shards == shard.
+
+    Attributes:
+        job: the job's name; episode k's id is "<job>-<k>".
+        seed: the job's seed.
+        shard: which part of the job this is.
+        num_shards: into how many parts the job is split.
+    """
+
+    job: str
+    seed: int
+    shard: int = 0
+    num_shards: int = 1
+
+    def episode_id(self, number: int) -> str:
+        """Return the id of the job's k-th episode."""
+        return f"{self.job}-{number:08d}"
+
+    def numbers_of(self, infos: tuple[EpisodeInfo, ...]) -> dict[int, int]:
+        """Return the steps of our episodes among these, by number."""
+        ours = {}
+        for info in infos:
+            job, _, number = info.id.rpartition("-")
+            if job == self.job and int(number) % self.num_shards == self.shard:
+                ours[int(number)] = info.num_steps
+        return ours
+
+
+def episode_seed(seed: int, number: int) -> int:
+    """Return the environment's seed for the k-th episode of a job.
+
+    It ends in the same digit as k, so that every ten consecutive episodes hold one that is held
+    out (`is_heldout_seed`).
+    """
+    drawn = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return drawn % 200_000_000 * 10 + number % 10
+
+
+@dataclass(frozen=True)
+class RecordFromReset:
+    """Plays and records one game.
+
+    Attributes:
+        id: the episode's id.
+        seed: seeds the environment and the policy.
+    """
+
+    id: str
+    seed: int
+
+    def run(self, worker: Worker) -> Recorded:
+        """See `Task.run`."""
+        frame, info = worker.env.reset(seed=self.seed)
+        worker.policy.begin(np.random.default_rng([self.seed, 1]))
+        recorder = EpisodeRecorder(frame, info["ram"], info["lives"])
+        for step in rollout(worker.env, worker.policy, frame):
+            recorder.add(step)
+            if len(recorder) % _REPORT_EVERY == 0:
+                worker.report(_progress(recorder, _REPORT_EVERY, worker))
+        worker.report(_progress(recorder, len(recorder) % _REPORT_EVERY, worker))
+        episode = recorder.finish(self.id, self.seed, "reset")
+        worker.save(episode)
+        return Recorded(episode.info)
+
+
+class FromResetScheduler:
+    """Records episodes k = 0, 1, 2, ... until there are enough steps.
+
+    The episodes are the same for any number of workers; more workers may record a few more, as
+    they begin episodes before the last ones have ended.
+    """
+
+    def __init__(self, share: JobShare, num_steps: int, existing: tuple[EpisodeInfo, ...]) -> None:
+        """Plan what is missing.
+
+        Args:
+            share: our part of the job.
+            num_steps: how many steps our part should have.
+            existing: episodes that are on disk already.
+        """
+        self._share = share
+        self._num_steps = num_steps
+        self._existing = share.numbers_of(existing)
+        self.recorded_steps = sum(self._existing.values())
+        self._number = share.shard
+
+    def next_task(self) -> Task | None:
+        """See `Scheduler.next_task`."""
+        if self.recorded_steps >= self._num_steps:
+            return None
+        while self._number in self._existing:
+            self._number += self._share.num_shards
+        number = self._number
+        self._number += self._share.num_shards
+        return RecordFromReset(
+            self._share.episode_id(number), episode_seed(self._share.seed, number)
+        )
+
+    def receive(self, result: object) -> None:
+        """See `Scheduler.receive`."""
+        assert isinstance(result, Recorded)
+        self.recorded_steps += result.info.num_steps
+
+
+def _progress(recorder: EpisodeRecorder, steps: int, worker: Worker) -> Progress:
+    return Progress(
+        recorded_steps=steps,
+        played_steps=steps,
+        rooms=worker.rooms_in(recorder.last_ram(steps + 1)),
+        best_score=recorder.total_reward,
+    )
