@@ -33,7 +33,9 @@ def import_iris(path: Path) -> Any:
     """IRIS's `models` package; gym, which its imagination module only names, is stood in for."""
     source = path / "src"
     if not (source / "models" / "world_model.py").is_file():
-        raise ValueError(f"--iris: {path} is not a clone of IRIS: src/models/world_model.py missing")
+        raise ValueError(
+            f"--iris: {path} is not a clone of IRIS: src/models/world_model.py missing"
+        )
     gym = types.ModuleType("gym")
     gym.Env = object  # type: ignore[attr-defined]
     sys.modules.setdefault("gym", gym)

@@ -8,14 +8,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("envs", "collect", "tokenizer", "world_model", "training")
-MAY_IMPORT = {
+# What `import <package>` loads, so what users embed.
+LIBRARY_MAY_IMPORT = {
     "envs": set(),
     "training": set(),
     "collect": {"envs"},
     "tokenizer": set(),
     "world_model": {"tokenizer"},
 }
-ENTRY_MAY_IMPORT = {
+# Entry scripts, and the modules that only they load (their data, their pictures).
+SCRIPTS_MAY_IMPORT = {
+    "envs": set(),
+    "training": set(),
     "collect": {"envs", "training"},
     "tokenizer": {"envs", "collect", "training"},
     "world_model": {"envs", "collect", "training", "tokenizer"},
@@ -64,17 +68,35 @@ def test_no_file_hides_a_module_of_the_same_name():
     assert hiding == []
 
 
+def library_of(package: str) -> set[Path]:
+    """Files that `import <package>` loads, from its __init__ on."""
+    by_name = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in modules()}
+    by_name |= {name.removesuffix(".__init__"): file for name, file in by_name.items()}
+    seen: set[Path] = set()
+    waiting = [ROOT / package / "__init__.py"]
+    while waiting:
+        file = waiting.pop()
+        if file not in seen and file.relative_to(ROOT).parts[0] == package:
+            seen.add(file)
+            waiting += [by_name[name] for name in imported(file) if name in by_name]
+    return seen
+
+
 def test_imports_point_one_way():
     wrong = []
-    for file in modules():
-        package = file.relative_to(ROOT).parts[0]
-        allowed = {package} | (
-            ENTRY_MAY_IMPORT[package] if is_entry_script(file) else MAY_IMPORT[package]
-        )
-        for name in imported(file):
-            if name.split(".")[0] not in allowed:
-                wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+    for package in PACKAGES:
+        library = library_of(package)
+        for file in sorted((ROOT / package).rglob("*.py")):
+            rule = LIBRARY_MAY_IMPORT if file in library else SCRIPTS_MAY_IMPORT
+            for name in sorted(imported(file)):
+                if name.split(".")[0] not in {package} | rule[package]:
+                    wrong.append(f"{file.relative_to(ROOT)} imports {name}")
     assert wrong == []
+
+
+def test_the_library_is_more_than_its_front_door():
+    assert ROOT / "tokenizer" / "quantizers" / "fsq.py" in library_of("tokenizer")
+    assert ROOT / "tokenizer" / "train.py" not in library_of("tokenizer")
 
 
 def test_nothing_imports_an_entry_script():

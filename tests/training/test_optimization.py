@@ -2,6 +2,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from training.accelerator import make_accelerator
 from training.optimization import optimizer_step
 
 
@@ -45,3 +46,12 @@ def test_an_infinite_gradient_stops_before_the_parameters_move():
     weight, error = step(lambda w: (w - 2.0).sqrt())
     assert weight == 2.0
     assert "gradient norm is inf at step 41" in str(error)
+
+
+def test_precision_is_checked():
+    with pytest.raises(ValueError, match="mixed_precision: expected one of .* got 'fp8'"):
+        make_accelerator("fp8")
+
+
+def test_precision_is_passed_on():
+    assert make_accelerator("no", cpu=True).mixed_precision == "no"
