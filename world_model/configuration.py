@@ -8,17 +8,10 @@ POSITIONS = ("rotary", "absolute")
 
 
 @dataclass
-class WorldModelConfig:
-    """Shape of the transformer, and the tokenizer and game that it belongs to.
+class Architecture:
+    """Shape of the transformer.
 
     Attributes:
-        tokenizer: Fingerprint of the tokenizer whose tokens the model speaks.
-        game: Game whose frames it dreams.
-        vocab_size: Number of tokens V.
-        grid: Rows and columns of a frame's tokens; K is their product.
-        num_actions: Number of actions A.
-        reward_values: The rewards that the reward head tells apart, ascending. It classifies over
-            them, so that rare large rewards keep their size and are never averaged with zero.
         prediction: `autoregressive` predicts the tokens of a frame one after another (IRIS,
             arXiv:2209.00588, section 2.2); `parallel` predicts all of them in one pass, in the
             spirit of REM's parallel observation prediction (arXiv:2402.05643, section 3.2).
@@ -32,15 +25,11 @@ class WorldModelConfig:
         width: Channels of the residual stream.
         merge: The transformer sees merge x merge tokens as one position; parallel prediction only.
         dropout: Share of activations dropped in training.
+        history: Frames whose tokens a position embeds, its own and those before it, so that what
+            moves shows in the first layer; above 1 with parallel prediction only.
         copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
     """
 
-    tokenizer: str = ""
-    game: str = ""
-    vocab_size: int = 512
-    grid: tuple[int, int] = (8, 8)
-    num_actions: int = 18
-    reward_values: list[float] = field(default_factory=lambda: [-1.0, 0.0, 1.0])
     prediction: str = "parallel"
     attention: str = "factorised"
     positions: str = "rotary"
@@ -50,12 +39,11 @@ class WorldModelConfig:
     width: int = 256
     merge: int = 2
     dropout: float = 0.0
+    history: int = 2
     copies: int = 1
 
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on each other."""
-        self.grid = (int(self.grid[0]), int(self.grid[1]))
-        self.reward_values = [float(value) for value in self.reward_values]
         for name, known in (
             ("prediction", PREDICTIONS),
             ("attention", ATTENTIONS),
@@ -63,20 +51,11 @@ class WorldModelConfig:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
-        for name in ("vocab_size", "num_actions", "context", "layers", "heads", "width", "merge"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        _check_positive(self, ("context", "layers", "heads", "width", "merge", "history"))
         if self.copies < 0 or self.copies > self.context:
             raise ValueError(f"copies: expected 0 to context={self.context}, got {self.copies}")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
-        if not self.reward_values or self.reward_values != sorted(set(self.reward_values)):
-            raise ValueError(
-                f"reward_values: expected ascending distinct values, got {self.reward_values}"
-            )
-        self._check_combinations()
-
-    def _check_combinations(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 4:
             raise ValueError(
                 f"width {self.width} over {self.heads} heads: each head needs a multiple of 4 "
@@ -87,9 +66,44 @@ class WorldModelConfig:
                 "attention=factorised cannot show a token all of the frame before; "
                 "use attention=full with prediction=autoregressive"
             )
-        if self.prediction == "autoregressive" and self.merge != 1:
+        if self.prediction == "autoregressive" and (self.merge, self.history) != (1, 1):
             raise ValueError(
-                f"merge={self.merge} needs prediction=parallel; use merge=1 with autoregressive"
+                f"merge={self.merge} and history={self.history} need prediction=parallel; use "
+                "merge=1 and history=1 with autoregressive"
+            )
+
+
+@dataclass
+class WorldModelConfig(Architecture):
+    """An architecture, and the tokenizer and game that the model belongs to.
+
+    Attributes:
+        tokenizer: Fingerprint of the tokenizer whose tokens the model speaks.
+        game: Game whose frames it dreams.
+        vocab_size: Number of tokens V.
+        grid: Rows and columns of a frame's tokens; K is their product.
+        num_actions: Number of actions A.
+        reward_values: The rewards that the reward head tells apart, ascending. It classifies over
+            them, so that rare large rewards keep their size and are never averaged with zero.
+    """
+
+    tokenizer: str = ""
+    game: str = ""
+    vocab_size: int = 512
+    grid: tuple[int, int] = (8, 8)
+    num_actions: int = 18
+    reward_values: list[float] = field(default_factory=lambda: [-1.0, 0.0, 1.0])
+
+    def __post_init__(self) -> None:
+        """Checks each field, and those that depend on each other."""
+        super().__post_init__()
+        # JSON knows no tuples.
+        self.grid = (int(self.grid[0]), int(self.grid[1]))
+        self.reward_values = [float(value) for value in self.reward_values]
+        _check_positive(self, ("vocab_size", "num_actions"))
+        if not self.reward_values or self.reward_values != sorted(set(self.reward_values)):
+            raise ValueError(
+                f"reward_values: expected ascending distinct values, got {self.reward_values}"
             )
         if self.grid[0] % self.merge or self.grid[1] % self.merge:
             raise ValueError(f"merge={self.merge} does not divide the grid {self.grid}")
@@ -103,3 +117,9 @@ class WorldModelConfig:
     def places(self) -> int:
         """Positions of one [frame | action] block inside the transformer."""
         return self.tokens_per_frame // self.merge**2 + 1
+
+
+def _check_positive(config: Architecture, names: tuple[str, ...]) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {getattr(config, name)}")

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from einops import rearrange
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from world_model.checks import check_integers
 from world_model.configuration import WorldModelConfig
 from world_model.memory import Memory
+from world_model.pretrained import WEIGHTS, load_weights, locate, read_config, write_config
 from world_model.sampling import Generators, Sampling, draw
 from world_model.transformer import Transformer
 
@@ -61,7 +63,13 @@ class Rollout:
     ends: Tensor
 
 
-class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
+class WorldModel(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="worldtokens",  # pyright: ignore[reportCallIssue]
+    license="mit",  # pyright: ignore[reportCallIssue]
+    tags=["world-model", "atari"],  # pyright: ignore[reportCallIssue]
+):
     """Predicts the next frame's tokens, the reward and the end from frames and actions so far."""
 
     def __init__(self, config: WorldModelConfig):
@@ -72,10 +80,10 @@ class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
         self.token_embedding = nn.Embedding(config.vocab_size, inner)
         self.action_embedding = nn.Embedding(config.num_actions, width)
         self.transformer = Transformer(config)
-        if config.merge > 1:
+        if config.prediction == "parallel":
             merged = config.merge**2 * inner
             self.place_embedding = nn.Parameter(torch.zeros(config.tokens_per_frame, inner))
-            self.merge = nn.Linear(merged, width)
+            self.merge = nn.Linear(merged * config.history, width)
             self.unmerge = nn.Linear(width, merged)
         self.token_head = _head(inner, config.vocab_size)
         self.reward_head = _head(width, len(config.reward_values))
@@ -111,30 +119,33 @@ class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
         self.token_embedding.weight += vectors @ mix
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any):
-        """Loads a model from a run folder, an export folder or the Hub.
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+        place: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> "WorldModel":
+        """Loads a trained world model, on the CPU and in eval mode.
 
         Args:
-            pretrained_model_name_or_path: The folder or the Hub's repository id.
-            **options: Passed on to `PyTorchModelHubMixin.from_pretrained` (revision, token, ...).
+            place: A run folder, an export folder or a Hub repo id.
+            revision: Branch, tag or commit of the Hub repo.
+            token: Hub access token; by default the one of this machine.
+            local_files_only: Use the Hub's cache only.
 
         Raises:
-            ValueError: The folder holds no model.
+            ValueError: There is no world model there, or its files are damaged.
         """
-        path = Path(pretrained_model_name_or_path)
-        if (path / "export").is_dir():
-            path = path / "export"
-        if path.is_dir() and not (path / "model.safetensors").is_file():
-            raise ValueError(
-                f"{path} holds no trained world model (model.safetensors is missing); "
-                "train one with python world_model/train.py"
-            )
-        source = str(path) if path.is_dir() else str(pretrained_model_name_or_path)
-        if not path.is_dir() and (source.count("/") != 1 or source.startswith(("/", "."))):
-            raise ValueError(
-                f"no world model at {source}; train one with python world_model/train.py"
-            )
-        return super().from_pretrained(source, **options).eval()
+        folder = locate(place, revision, token, local_files_only)
+        model = cls(read_config(folder))
+        load_weights(model, folder)
+        return model.eval()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        save_model(self, str(save_directory / WEIGHTS))
+        write_config(save_directory, self.config)
 
     @property
     def device(self) -> torch.device:
@@ -152,18 +163,18 @@ class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
             Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
         """
         if self.config.prediction == "parallel":
-            seen = tokens_btk[:, :-1]
-            x = self.transformer(self._embed_blocks(seen, actions))
-            return self._predict(x[:, :, :-1], x[:, :, -1], seen, self._recent(seen))
+            recent = self._recent(tokens_btk[:, :-1])
+            x = self.transformer(self._embed_blocks(recent, actions))
+            return self._predict(x[:, :, :-1], x[:, :, -1], recent)
         # The last frame is read too, since its first tokens help to predict its later ones; the
         # action after it stands for nothing and nothing sees it.
         unused = actions.new_zeros(len(actions), 1)
-        x = self.transformer(self._embed_blocks(tokens_btk, torch.cat((actions, unused), dim=1)))
+        recent = self._recent(tokens_btk)
+        x = self.transformer(self._embed_blocks(recent, torch.cat((actions, unused), dim=1)))
         k = self.config.tokens_per_frame
         ahead = rearrange(x, "b t p d -> b (t p) d")[:, k:-1]
         ahead = rearrange(ahead, "b (t p) d -> b t p d", p=k + 1)[:, :, :k]
-        seen = tokens_btk[:, :-1]
-        return self._predict(ahead, x[:, :-1, -1], seen, self._recent(seen))
+        return self._predict(ahead, x[:, :-1, -1], recent[:, :-1])
 
     def new_memory(self, batch: int) -> Memory:
         """An empty memory for a batch of dreams."""
@@ -178,13 +189,14 @@ class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
             axes (B, 1, V).
         """
         self._make_room(memory)
-        block = self._embed_blocks(tokens_bk[:, None], actions[:, None])[:, 0]
+        memory.tokens = [*memory.tokens, tokens_bk][-self.back :]
+        recent = self._remembered(memory)
+        block = self._embed_blocks(recent[:, None], actions[:, None])[:, 0]
         # What an autoregressive dream fed as it drew it is in memory already.
         x = self.transformer.step(block[:, memory.place :], memory)
-        memory.tokens = [*memory.tokens, tokens_bk][-max(1, self.config.copies) :]
         if self.config.prediction == "parallel":
-            return self._predict(x[:, :-1], x[:, -1], tokens_bk, self._remembered(memory))
-        return self._predict(x[:, -1:], x[:, -1], tokens_bk, self._remembered(memory)[:, :1])
+            return self._predict(x[:, :-1], x[:, -1], recent)
+        return self._predict(x[:, -1:], x[:, -1], recent[:, :1])
 
     @torch.no_grad()
     def next_frame(
@@ -295,49 +307,56 @@ class WorldModel(nn.Module, PyTorchModelHubMixin, library_name="worldtokens"):
         check_integers("actions", actions, (batch, "H"), config.num_actions, device)
         return batch, None
 
-    def _embed_blocks(self, tokens_btk: Tensor, actions_bt: Tensor) -> Tensor:
-        """Embeds [frame | action] blocks: (B, T, K), (B, T) -> (B, T, P, D)."""
-        x, m = self.token_embedding(tokens_btk), self.config.merge
+    def _embed_blocks(self, recent: Tensor, actions_bt: Tensor) -> Tensor:
+        """Embeds [frame | action] blocks: (B, T, K, back), (B, T) -> (B, T, P, D)."""
         action = self.action_embedding(actions_bt)[:, :, None]
-        if m > 1:
-            rows = self.config.grid[0] // m
-            x = x + self.place_embedding
-            pattern = "b t (r i c j) d -> b t (r c) (i j d)"
-            x = self.merge(rearrange(x, pattern, r=rows, i=m, j=m))
-        if self.config.prediction == "parallel":
-            # Spares the first layer from carrying the action to every place.
-            x = x + action
-        return torch.cat((x, action), dim=2)
+        if self.config.prediction == "autoregressive":
+            return torch.cat((self.token_embedding(recent[..., 0]), action), dim=2)
+        x = self.token_embedding(recent[..., : self.config.history])
+        x = x + self.place_embedding[:, None]
+        m, rows = self.config.merge, self.config.grid[0] // self.config.merge
+        x = rearrange(x, "b t (r i c j) n d -> b t (r c) (i j n d)", r=rows, i=m, j=m)
+        # The action joins every place, which spares the first layer from carrying it there.
+        return torch.cat((self.merge(x) + action, action), dim=2)
 
-    def _predict(self, x: Tensor, at_action: Tensor, seen: Tensor, recent: Tensor) -> Prediction:
-        m = self.config.merge
-        if m > 1:
-            rows = self.config.grid[0] // m
+    def _predict(self, x: Tensor, at_action: Tensor, recent: Tensor) -> Prediction:
+        if self.config.prediction == "parallel":
+            m, rows = self.config.merge, self.config.grid[0] // self.config.merge
             pattern = "... (r c) (i j d) -> ... (r i c j) d"
             x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
-            x = x + self.token_embedding(seen) + self.place_embedding
+            x = x + self.token_embedding(recent[..., 0]) + self.place_embedding
         rewards, ends = self.reward_head(at_action), self.end_head(at_action)
         return Prediction(self._token_logits(x, recent), rewards.float(), ends.float())
 
     def _token_logits(self, x: Tensor, recent: Tensor) -> Tensor:
-        """Logits (..., K, V) from (..., K, D) and the tokens that stood there, (..., K, copies)."""
+        """Logits (..., K, V) from (..., K, D) and the tokens that stood there, (..., K, back)."""
         logits = self.token_head(x).float()
         if not self.config.copies:
             return logits
-        return logits.scatter_add(-1, recent, self.copy_gate(x).float())
+        copied = recent[..., : self.config.copies]
+        return logits.scatter_add(-1, copied, self.copy_gate(x).float())
+
+    @property
+    def back(self) -> int:
+        """Frames whose tokens a prediction needs as they are, the newest included."""
+        return max(1, self.config.copies, self.config.history)
 
     def _recent(self, seen_btk: Tensor) -> Tensor:
-        """For each place its token now, a frame ago and so on: int64 (B, T, K, copies)."""
-        back = [
-            torch.cat((seen_btk[:, :1].expand(-1, min(n, seen_btk.shape[1]), -1), seen_btk), 1)
-            for n in range(max(1, self.config.copies))
+        """For each place its token now, a frame ago and so on: int64 (B, T, K, back).
+
+        Before the first frame stands the first frame.
+        """
+        t = seen_btk.shape[1]
+        lags = [
+            torch.cat((seen_btk[:, :1].expand(-1, n, -1), seen_btk), dim=1)[:, :t]
+            for n in range(self.back)
         ]
-        return torch.stack([frames[:, : seen_btk.shape[1]] for frames in back], dim=-1)
+        return torch.stack(lags, dim=-1)
 
     def _remembered(self, memory: Memory) -> Tensor:
-        """As `_recent`, for the last frame read: int64 (B, K, copies)."""
+        """As `_recent`, for the last frame read: int64 (B, K, back)."""
         newest_first = memory.tokens[::-1]
-        missing = max(1, self.config.copies) - len(newest_first)
+        missing = self.back - len(newest_first)
         return torch.stack(newest_first + newest_first[-1:] * missing, dim=-1)
 
     def _make_room(self, memory: Memory) -> None:

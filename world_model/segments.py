@@ -19,6 +19,7 @@ class TokenEpisode:
         rewards: float32 (T,).
         ends: bool (T,), whether the game ended with that step.
         truncated: bool (T,), whether recording stopped there without the game having ended.
+        first_frame: Number of its first frame in its dataset.
     """
 
     name: str
@@ -27,6 +28,7 @@ class TokenEpisode:
     rewards: np.ndarray
     ends: np.ndarray
     truncated: np.ndarray
+    first_frame: int = 0
 
     def __len__(self) -> int:
         """Steps T."""

@@ -5,7 +5,7 @@ from world_model import WorldModel, WorldModelConfig
 from world_model.sampling import Sampling
 
 SHAPES = {
-    "autoregressive": dict(prediction="autoregressive", attention="full", merge=1),
+    "autoregressive": dict(prediction="autoregressive", attention="full", merge=1, history=1),
     "parallel": dict(prediction="parallel", attention="full", merge=1),
     "merged": dict(prediction="parallel", attention="full", merge=2),
     "factorised": dict(prediction="parallel", attention="factorised", merge=2),
@@ -62,10 +62,11 @@ def test_a_sliding_memory_equals_a_recomputed_window_of_all_frames_that_can_matt
     tokens, actions = episode(12)
     with torch.no_grad():
         whole = model(tokens, actions)
-        # Two layers of three frames reach back four frames from the frame they predict from.
-        recent = model(tokens[:, -6:], actions[:, -5:])
+        # Two layers of three frames reach back four frames from the frame they predict from, whose
+        # embedding reaches back one more.
+        recent = model(tokens[:, -7:], actions[:, -6:])
         changed = tokens.clone()
-        changed[:, :6] = (changed[:, :6] + 1) % 7
+        changed[:, :5] = (changed[:, :5] + 1) % 7
         other = model(changed, actions)
     torch.testing.assert_close(whole.tokens[:, -1], recent.tokens[:, -1], atol=2e-5, rtol=1e-5)
     torch.testing.assert_close(whole.tokens[:, -1], other.tokens[:, -1], atol=2e-5, rtol=1e-5)
@@ -205,8 +206,8 @@ def test_memory_is_bounded_and_its_size_stays():
 def test_the_iris_architecture_has_its_number_of_parameters():
     config = WorldModelConfig(
         vocab_size=512, grid=(4, 4), num_actions=18, reward_values=[-1, 0, 1], context=20,
-        prediction="autoregressive", attention="full", positions="absolute", merge=1, layers=10,
-        heads=4, width=256, dropout=0.1, copies=0,
+        prediction="autoregressive", attention="full", positions="absolute", merge=1, history=1,
+        layers=10, heads=4, width=256, dropout=0.1, copies=0,
     )  # fmt: skip
     assert sum(p.numel() for p in WorldModel(config).parameters()) == 8_451_077
 
@@ -257,7 +258,10 @@ def test_tokens_of_another_tokenizer_are_refused():
         (dict(layers=0), "layers: expected at least 1, got 0"),
         (dict(heads=3), "width 256 over 3 heads"),
         (dict(prediction="autoregressive"), "use attention=full with prediction=autoregressive"),
-        (dict(prediction="autoregressive", attention="full"), "merge=2 needs prediction=parallel"),
+        (
+            dict(prediction="autoregressive", attention="full"),
+            "merge=2 and history=2 need",
+        ),
         (dict(merge=3), r"merge=3 does not divide the grid \(8, 8\)"),
         (dict(copies=9), "copies: expected 0 to context=8, got 9"),
         (dict(dropout=1.0), r"dropout: expected a share in \[0, 1\), got 1.0"),
