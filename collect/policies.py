@@ -1,7 +1,7 @@
 """Policies: who chooses the actions."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from hydra.errors import InstantiationException
@@ -104,14 +104,14 @@ def make_policy(node: dict[str, Any], num_actions: int) -> Policy:
     if "_target_" not in arguments:
         raise ValueError("policy._target_ is missing: the dotted name of a policy's class.")
     try:
-        policy: Any = instantiate(arguments, num_actions=num_actions)
+        policy = cast(Any, instantiate(arguments, num_actions=num_actions))
     except InstantiationException as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ValueError(f"policy {arguments['_target_']} cannot be made: {reason}") from None
     if hasattr(policy, "begin") and hasattr(policy, "act"):
         return policy
     if callable(policy):
-        return CallablePolicy(policy)
+        return CallablePolicy(cast(Callable[[np.ndarray], int], policy))
     raise ValueError(
         f"policy {arguments['_target_']} made a {type(policy).__name__}, which is neither a "
         "Policy (begin, act) nor a function from a frame to an action."

@@ -103,7 +103,9 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._emulator = emulator
         self._builder = FrameBuilder(emulator.screen_shape, frame_shape)
         self._num_actions = len(emulator.action_meanings)
-        self._noop = emulator.action_meanings.index("NOOP")
+        # Backgammon has no action that does nothing.
+        meanings = emulator.action_meanings
+        self._noop = meanings.index("NOOP") if "NOOP" in meanings else 0
         self._frame = np.zeros((*frame_shape, 3), np.uint8)
         self._steps = 0
         self._lives = 0
@@ -266,4 +268,6 @@ def make_env_from_config(config: EnvConfig) -> AtariEnv:
     """Make an environment from its settings; see `make_env`."""
     if config.name == FAKE_GAME:
         return AtariEnv(FakeGameEmulator(), config)
-    return AtariEnv(ALEEmulator(rom_of(config.name), config.full_action_space), config)
+    return AtariEnv(
+        ALEEmulator(rom_of(config.name), config.full_action_space, config.frame_skip), config
+    )

@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+
+from envs import EnvConfig, EnvState, list_games, make_env, ram_labels
+
+# Q*bert's states are replayed; the others are ale-py's own.
+GAMES = ("FakeGame", "MontezumaRevenge", "Pong", "Qbert")
+
+
+def play(env, actions):
+    """Everything that an episode shows under these actions."""
+    shown = []
+    for action in actions:
+        frame, reward, terminated, truncated, info = env.step(action)
+        shown.append(
+            (frame.tobytes(), reward, terminated, truncated, info["ram"].tobytes(), info["lives"])
+        )
+        if terminated or truncated:
+            break
+    return shown
+
+
+def actions_for(env, count, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.integers(env.action_space.n, size=count // 5), 5).tolist()
+
+
+def test_frames_and_info_have_the_promised_form():
+    env = make_env("MontezumaRevenge")
+    frame, info = env.reset(seed=3)
+    assert frame.shape == (64, 64, 3) and frame.dtype == np.uint8
+    assert env.observation_space.contains(frame)
+    assert info["ram"].shape == (128,) and info["ram"].dtype == np.uint8
+    assert info["lives"] == 6
+    assert info["ram"][ram_labels("MontezumaRevenge")["room"]] == 1
+    assert env.action_space.n == 18
+    assert env.action_meanings[:3] == ("NOOP", "FIRE", "UP")
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("sticky", (0.0, 0.25))
+def test_the_same_seed_and_actions_give_the_same_episode(name, sticky):
+    runs = []
+    for _ in range(2):
+        env = make_env(name, repeat_action_probability=sticky, noop_max=10)
+        first, _ = env.reset(seed=5)
+        runs.append((first.tobytes(), play(env, actions_for(env, 60))))
+    assert runs[0] == runs[1]
+
+
+def test_seeds_matter():
+    starts = []
+    for seed in range(4):
+        env = make_env("MontezumaRevenge", noop_max=30)
+        _, info = env.reset(seed=seed)
+        starts.append(info["ram"].tobytes())
+    assert len(set(starts)) > 1
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("settings", ({}, {"repeat_action_probability": 0.25}, {"frame_skip": 1}))
+def test_a_restored_run_equals_the_continued_run(name, settings):
+    env = make_env(name, **settings)
+    env.reset(seed=1)
+    play(env, actions_for(env, 110))
+    state = env.get_state()
+    later = actions_for(env, 60, seed=1)
+    continued = play(env, later)
+
+    # In another environment with another past, and from bytes.
+    other = make_env(name, **settings)
+    other.reset(seed=2)
+    play(other, actions_for(other, 35, seed=2))
+    frame, info = other.restore_state(EnvState.from_bytes(state.to_bytes()))
+    np.testing.assert_array_equal(frame, state.frame)
+    assert info["lives"] == state.lives
+    assert play(other, later) == continued
+
+    # And again in the first one.
+    env.restore_state(state)
+    assert play(env, later) == continued
+
+
+def test_restored_ram_is_that_of_the_saved_moment():
+    env = make_env("MontezumaRevenge")
+    env.reset(seed=1)
+    for action in actions_for(env, 50):
+        _, _, _, _, info = env.step(action)
+    state = env.get_state()
+    play(env, actions_for(env, 50, seed=1))
+    _, restored = env.restore_state(state)
+    np.testing.assert_array_equal(restored["ram"], info["ram"])
+
+
+def test_broken_states_are_refused():
+    with pytest.raises(ValueError, match="not a saved EnvState"):
+        EnvState.from_bytes(b"\x05\x00\x00\x00nonsense")
+    env = make_env("FakeGame")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"frame has shape \(64, 64, 3\).*\(32, 32, 3\)"):
+        make_env("FakeGame", frame_height=32, frame_width=32).restore_state(env.get_state())
+
+
+def test_truncation_is_not_termination():
+    env = make_env("Pong", max_episode_steps=3)
+    env.reset(seed=0)
+    ends = [env.step(0)[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+    with pytest.raises(ValueError, match=r"call reset\(\)"):
+        env.step(0)
+    with pytest.raises(ValueError, match="no state to go on from"):
+        env.get_state()
+
+
+def test_a_lost_life_ends_the_episode_when_asked():
+    def first_end(**settings):
+        env = make_env("FakeGame", **settings)
+        _, info = env.reset(seed=0)
+        action = env.action_meanings.index("RIGHT")
+        for step in range(500):
+            _, _, terminated, _, info = env.step(action if step % 200 < 100 else 0)
+            if terminated or info["lives"] < 3:
+                return terminated, info["lives"]
+        return None
+
+    lives = []
+    env = make_env("FakeGame")
+    env.reset(seed=0)
+    for action in np.random.default_rng(0).integers(6, size=3000).repeat(8):
+        _, _, terminated, _, info = env.step(action)
+        lives.append(info["lives"])
+        if terminated:
+            break
+    assert lives[-1] in (0, 1, 2, 3) and lives == sorted(lives, reverse=True)
+    end = first_end(terminate_on_life_loss=True)
+    assert end in ((True, 2), None)
+
+
+def test_wrong_arguments_name_the_close_ones():
+    with pytest.raises(ValueError, match="'MontezumasRevenge'; did you mean MontezumaRevenge"):
+        make_env("MontezumasRevenge")
+    with pytest.raises(ValueError, match="'frameskip'; did you mean frame_skip"):
+        make_env("Pong", frameskip=2)
+    with pytest.raises(ValueError, match="frame_skip must be an integer of at least 1, got 0"):
+        make_env("Pong", frame_skip=0)
+    with pytest.raises(ValueError, match="repeat_action_probability .* below 1, got 1.0"):
+        EnvConfig("Pong", repeat_action_probability=1.0)
+    env = make_env("Pong")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"action must be in \[0, 6\), got 6"):
+        env.step(6)
+
+
+def test_names_are_understood_in_other_spellings():
+    assert make_env("ALE/MsPacman-v5").config.name == "MsPacman"
+    assert make_env("ms_pacman").config.name == "MsPacman"
+
+
+def test_all_games_are_listed_once():
+    games = list_games()
+    assert len(games) == len(set(games)) == 105
+    assert {"MontezumaRevenge", "Pong", "Breakout", "MsPacman", "FakeGame"} <= set(games)
+
+
+@pytest.mark.slow
+def test_every_game_plays():
+    for name in list_games():
+        env = make_env(name)
+        frame, _ = env.reset(seed=0)
+        frame, *_ = env.step(env.action_space.n - 1)
+        assert frame.shape == (64, 64, 3), name
