@@ -66,18 +66,19 @@ class JsonlWriter:
         """Opens `path` for appending from `step` on."""
         rows = [row for row in read_metrics(path) if row["step"] <= step]
         write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._file = open(path, "a", buffering=1)
+        self._path = path
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Appends one line."""
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        # Opened for each line, so that a killed run loses none.
+        with open(self._path, "a") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def write_picture(self, step: int, name: str, path: Path) -> None:
         """Does nothing: the picture already lies in the run folder."""
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Does nothing: each line is on disk already."""
 
 
 class WandbWriter:

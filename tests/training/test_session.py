@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from training.budget import BudgetConfig
+from training.metric_writers import WandbConfig, read_metrics
+from training.session import Session, SessionConfig
+
+
+class Model(torch.nn.Linear):
+    """One weight that each step moves by a random amount."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "weight").write_text(str(self.weight.item()))
+
+
+def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
+    values = {
+        "env": "FakeGame", "root": str(root), "run": "model", "overwrite": False, "seed": 0,
+        "budget": BudgetConfig(max_steps=steps), "log_every": 1, "evaluations": 3,
+        "checkpoint_every_minutes": 0.0, "wandb": WandbConfig("disabled", "worldtokens"),
+    }  # fmt: skip
+    return SessionConfig(**(values | changes))
+
+
+def train(root: Path, stop_after: int | None = None) -> tuple[float, list[int]]:
+    """Trains; `stop_after` ends it as a kill would, right after that step's checkpoint."""
+    session = Session(Accelerator(cpu=True), config_of(root))
+    model = Model(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    session.begin({"model": model}, unit="frames")
+    evaluated = []
+    for progress, rng in session.steps():
+        with torch.no_grad():
+            model.weight += torch.rand(()) + float(rng.random())
+        session.log({"loss": model.weight.item()}, shown="loss", units=4)
+        if session.is_evaluation_due:
+            evaluated.append(session.clock.step)
+        if session.is_checkpoint_due:
+            session.save(model)
+        if stop_after == progress.step + 1:
+            return model.weight.item(), evaluated
+    session.end(model)
+    return model.weight.item(), evaluated
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
+    whole, evaluated = train(tmp_path / "whole")
+    first, early = train(tmp_path / "parts", stop_after=3)
+    second, late = train(tmp_path / "parts")
+    assert first != whole and second == whole
+    assert evaluated == [2, 4, 6] and early + late == evaluated
+    rows = [
+        [(row["step"], row["train/loss"]) for row in read_metrics(folder / "metrics.jsonl")]
+        for folder in (tmp_path / "whole/FakeGame/model", tmp_path / "parts/FakeGame/model")
+    ]
+    assert rows[0] == rows[1] and [step for step, _ in rows[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, capsys):
+    whole, _ = train(tmp_path)
+    assert train(tmp_path) == (whole, [])
+    export = tmp_path / "FakeGame" / "model" / "export"
+    assert (export / "weight").read_text() == str(whole)
+    assert f"model: {export} after 6 steps" in capsys.readouterr().out
+
+
+def test_evaluations_are_written_and_drawn(tmp_path):
+    session = Session(Accelerator(cpu=True), config_of(tmp_path))
+    session.begin({}, unit="frames")
+    session.clock.step = 5
+    session.write_evaluation({"psnr": 30.0}, "grid", session.sample_path())
+    assert read_metrics(session.folder.metrics) == [{"step": 5, "heldout/psnr": 30.0}]
+    assert session.folder.curves.is_file()
+    assert session.sample_path() == session.folder.samples / "step_0000005.png"
+
+
+def test_another_config_is_refused_but_logging_may_change(tmp_path):
+    Session(Accelerator(cpu=True), config_of(tmp_path))
+    Session(Accelerator(cpu=True), config_of(tmp_path, log_every=7))
+    with pytest.raises(ValueError, match="seed 0 -> 1"):
+        Session(Accelerator(cpu=True), config_of(tmp_path, seed=1))
+
+
+@pytest.mark.parametrize("name", ["log_every", "evaluations", "checkpoint_every_minutes"])
+def test_numbers_are_checked(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name}: expected at least"):
+        config_of(tmp_path, **{name: -1})

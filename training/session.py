@@ -1,0 +1,222 @@
+"""What surrounds the steps of a training run: folder, clock, figures, progress bar, saved state."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from tqdm import tqdm
+
+from training.budget import BudgetConfig, Clock, Progress
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.curves import draw_curves
+from training.metric_writers import (
+    JsonlWriter,
+    MetricWriter,
+    NullWriter,
+    WandbConfig,
+    WandbWriter,
+    WriterGroup,
+)
+from training.random_streams import seed_torch, step_rng
+from training.run_folder import RunFolder, replace_folder
+
+FREE_KEYS = ("wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations")
+
+
+@dataclass
+class SessionConfig:
+    """The keys that every training config has.
+
+    Attributes:
+        env: The game's usual name; names the folders.
+        root: Folder of all runs.
+        run: Name of this run's folder in root/env/.
+        overwrite: Delete an earlier run of that name.
+        seed: Of the weights and the batches.
+        budget: When to stop.
+        log_every: Steps between lines in metrics.jsonl.
+        evaluations: Evaluations over the budget, evenly spaced.
+        checkpoint_every_minutes: Wall-clock minutes between checkpoints.
+        wandb: Copy of the figures to Weights & Biases.
+    """
+
+    env: str
+    root: str
+    run: str
+    overwrite: bool
+    seed: int
+    budget: BudgetConfig
+    log_every: int
+    evaluations: int
+    checkpoint_every_minutes: float
+    wandb: WandbConfig
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name, least in (("log_every", 1), ("evaluations", 0), ("checkpoint_every_minutes", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+
+
+class Session:
+    """A training run between its start, or resumption, and its end.
+
+    `steps` yields what a step needs; `log` and `is_evaluation_due` come after each step. The model
+    and its training step stay with the script.
+    """
+
+    def __init__(self, accelerator: Accelerator, config: SessionConfig):
+        """Opens the run's folder and reads the checkpoint in it.
+
+        Raises:
+            ValueError: The folder holds a run of another config, or a damaged checkpoint.
+        """
+        self.accelerator = accelerator
+        self.config = config
+        self.folder = RunFolder(Path(config.root) / config.env / config.run)
+        if accelerator.is_main_process:
+            RunFolder.open(self.folder.path, config, FREE_KEYS, overwrite=config.overwrite)
+        accelerator.wait_for_everyone()
+        self.saved: dict[str, Any] | None = load_checkpoint(self.folder.checkpoint)
+
+    def begin(self, models: Mapping[str, Any], unit: str) -> None:
+        """Restores what the checkpoint holds, and opens the clock, the writers and the bar.
+
+        Args:
+            models: Everything with a state_dict that a resumption needs, by name: the prepared
+                optimizers, the unwrapped models.
+            unit: What the bar counts per second.
+        """
+        self._parts = dict(models)
+        if self.accelerator.scaler is not None:
+            self._parts["scaler"] = self.accelerator.scaler
+        step, seconds = 0, 0.0
+        if self.saved is not None:
+            step, seconds = self.saved["step"], self.saved["seconds"]
+            for name, part in self._parts.items():
+                part.load_state_dict(self.saved["parts"][name])
+            self.saved = None
+        self.clock = Clock(self.config.budget, step, seconds)
+        self.writer = self._make_writer(step)
+        self._unit = unit
+        self._bar = tqdm(
+            total=100.0,
+            initial=100.0 * self.clock.share(),
+            desc=self.config.run,
+            disable=not self.accelerator.is_main_process,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+        )
+        self._checkpointed = time.monotonic()
+        self._shares = (0.0, self.clock.share())
+
+    def steps(self) -> Iterator[tuple[Progress, np.random.Generator]]:
+        """Yields where the run stands and the generator of the step's batch.
+
+        Torch's generators are seeded anew for each step; see training/random_streams.py.
+        """
+        rank = self.accelerator.process_index
+        for progress in self.clock.steps():
+            seed_torch(self.config.seed, rank, progress.step)
+            yield progress, step_rng(self.config.seed, rank, progress.step)
+
+    def log(self, metrics: Mapping[str, float], shown: str, units: int) -> None:
+        """Marks the end of a step; writes its figures when they are due.
+
+        Args:
+            metrics: The step's figures by name.
+            shown: Name of the figure that the bar shows.
+            units: Units (frames) that one step of one process handled.
+        """
+        before = self.clock.share()
+        progress = self._agreed(self.clock.stepped())
+        self._shares = (before, progress.share)
+        if progress.step % self.config.log_every and progress.share < 1.0:
+            return
+        speed = progress.step * units * self.accelerator.num_processes / progress.seconds
+        self.writer.write(
+            progress.step, {f"train/{name}": value for name, value in metrics.items()}
+        )
+        self._bar.n = 100.0 * progress.share
+        self._bar.set_postfix_str(
+            f"{shown.replace('_', ' ')} {metrics[shown]:.4g}, {speed:.0f} {self._unit}/s"
+        )
+
+    @property
+    def is_evaluation_due(self) -> bool:
+        """Whether the last step passed one of the evenly spaced evaluations; first rank only."""
+        before, after = (int(share * self.config.evaluations) for share in self._shares)
+        return self.accelerator.is_main_process and after > before
+
+    def write_evaluation(self, figures: Mapping[str, float], name: str, picture: Path) -> None:
+        """Records held-out figures and a picture of this step, and draws the curves anew."""
+        self.writer.write(
+            self.clock.step, {f"heldout/{key}": value for key, value in figures.items()}
+        )
+        self.writer.write_picture(self.clock.step, name, picture)
+        draw_curves(self.folder.metrics, self.folder.curves)
+
+    def sample_path(self) -> Path:
+        """Where a picture of this step goes."""
+        return self.folder.samples / f"step_{self.clock.step:07d}.png"
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether the first rank should save now."""
+        waited = time.monotonic() - self._checkpointed
+        return (
+            self.accelerator.is_main_process and waited > 60 * self.config.checkpoint_every_minutes
+        )
+
+    def save(self, model: Any, extra: Mapping[str, Any] | None = None) -> None:
+        """Writes the checkpoint, then the export; the first rank calls it.
+
+        Args:
+            model: Has `save_pretrained(folder)`.
+            extra: Stored beside the state; found in `saved` after a restart.
+        """
+        parts = {name: part.state_dict() for name, part in self._parts.items()}
+        state = {"parts": parts, "step": self.clock.step, "seconds": self.clock.seconds}
+        save_checkpoint(self.folder.checkpoint, {**(extra or {}), **state})
+        partial = self.folder.path / ".export"
+        shutil.rmtree(partial, ignore_errors=True)
+        model.save_pretrained(partial)
+        replace_folder(partial, self.folder.export)
+        self._checkpointed = time.monotonic()
+
+    def end(self, model: Any, extra: Mapping[str, Any] | None = None) -> None:
+        """Saves, draws the curves, closes the writers and says where the model is."""
+        self._bar.close()
+        if self.accelerator.is_main_process:
+            self.save(model, extra)
+            self.writer.close()
+            draw_curves(self.folder.metrics, self.folder.curves)
+            steps, seconds = self.clock.step, self.clock.seconds
+            print(f"{self.config.run}: {self.folder.export} after {steps} steps, {seconds:.0f} s")
+        self.accelerator.end_training()
+
+    def _agreed(self, progress: Progress) -> Progress:
+        """All ranks take the time of the first, so that all stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return progress
+        clock = self.clock
+        seconds = torch.tensor([clock.seconds], dtype=torch.float64, device=self.accelerator.device)
+        clock.seconds = float(broadcast(seconds))  # pyright: ignore[reportArgumentType]
+        return Progress(clock.step, clock.seconds, clock.share())
+
+    def _make_writer(self, step: int) -> MetricWriter:
+        """Where figures go: nowhere for all ranks but the first."""
+        if not self.accelerator.is_main_process:
+            return NullWriter()
+        writers: list[MetricWriter] = [JsonlWriter(self.folder.metrics, step)]
+        wandb, name = self.config.wandb, f"{self.config.env}-{self.config.run}"
+        if wandb.mode != "disabled":
+            run_config = {"seed": self.config.seed}
+            writers.append(WandbWriter(self.folder.path, wandb, name, run_config))
+        return WriterGroup(writers)
