@@ -4,6 +4,7 @@ from envs.atari import AtariEnv, EnvState, make_env, make_env_from_config
 from envs.config import EnvConfig
 from envs.games import list_games, usual_name
 from envs.ram import ram_labels
+from envs.registration import register_games
 
 __all__ = [
     "AtariEnv",
@@ -15,3 +16,5 @@ __all__ = [
     "ram_labels",
     "usual_name",
 ]
+
+register_games()

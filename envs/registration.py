@@ -1,0 +1,39 @@
+"""The games under gymnasium's own names: "worldtokens/MontezumaRevenge", "worldtokens/Pong" ...
+
+`import envs` registers them; nothing is loaded before an environment is made.
+
+    import envs
+    env = gymnasium.make("worldtokens/MontezumaRevenge", terminate_on_life_loss=True)
+    vector_env = gymnasium.make_vec("worldtokens/MontezumaRevenge", num_envs=8)
+"""
+
+import gymnasium
+
+from envs.atari import AtariEnv, Value, make_env
+from envs.games import list_games
+
+NAMESPACE = "worldtokens"
+
+
+def register_games() -> None:
+    """Registers every game of `list_games`; a second call changes nothing."""
+    for name in list_games():
+        id = f"{NAMESPACE}/{name}"
+        if id not in gymnasium.registry:
+            gymnasium.register(id, entry_point=f"{__name__}:make_registered", kwargs={"name": name})
+
+
+def make_registered(name: str, render_mode: str | None = None, **overrides: Value) -> AtariEnv:
+    """What `gymnasium.make` calls.
+
+    Args:
+        name: the game's usual name.
+        render_mode: None or "rgb_array", which an `AtariEnv` always has.
+        **overrides: other values for fields of `EnvConfig`.
+
+    Raises:
+        ValueError: another render mode, no such field or a value out of range.
+    """
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}.")
+    return make_env(name, **overrides)

@@ -1,0 +1,157 @@
+"""Gymnasium wrappers: an agent sees tokens, code vectors or reconstructions instead of frames."""
+
+from typing import Any, Literal, get_args
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+from tokenizer.autoencoder import Tokenizer
+
+Observation = Literal["tokens", "embeddings", "reconstruction"]
+
+
+class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
+    """Passes every frame of an environment through a tokenizer.
+
+    The tokenizer works where its weights lie; observations are NumPy arrays in main memory. To
+    stack frames, stack what this wrapper returns: then each frame is encoded once. Several
+    environments are faster under `VectorTokenObservation`, which encodes their frames together.
+
+    Attributes:
+        observation_space: For "tokens" MultiDiscrete, int64 (K,); for "embeddings" Box, float32
+            (K, D) between the smallest and the largest code in each dimension; for
+            "reconstruction" Box, uint8 (height, width, 3).
+    """
+
+    def __init__(
+        self, env: gymnasium.Env, tokenizer: Tokenizer, observation: Observation = "tokens"
+    ):
+        """Wraps an environment.
+
+        Args:
+            env: Its observations are frames, uint8 (height, width, 3), as the tokenizer takes them.
+            tokenizer: A trained tokenizer; it is kept, not copied.
+            observation: What the agent sees: "tokens", "embeddings" (the tokens' code vectors) or
+                "reconstruction" (the frames decoded from them).
+
+        Raises:
+            ValueError: `observation` is none of these, or the observations are no such frames.
+        """
+        # The recorded arguments let env.spec make the same environment again.
+        RecordConstructorArgs.__init__(
+            self, _disable_deepcopy=True, tokenizer=tokenizer, observation=observation
+        )
+        gymnasium.ObservationWrapper.__init__(self, env)
+        _check_frames(env.observation_space, tokenizer)
+        self._view = _View(tokenizer, observation)
+        self.observation_space = self._view.space()
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """What the agent sees of one frame, uint8 (height, width, 3)."""
+        return self._view.of(observation)
+
+
+class VectorTokenObservation(VectorWrapper):
+    """Passes the frames of a vector environment through a tokenizer, all in one batch.
+
+    Works under every autoreset mode: where "same step" puts the last frames of ended episodes into
+    `infos["final_obs"]`, those are encoded too, in the same batch.
+
+    Attributes:
+        single_observation_space: As in `TokenObservation`.
+        observation_space: The same, batched over the environments.
+    """
+
+    def __init__(self, env: VectorEnv, tokenizer: Tokenizer, observation: Observation = "tokens"):
+        """Wraps a vector environment; arguments and errors as for `TokenObservation`."""
+        super().__init__(env)
+        _check_frames(env.single_observation_space, tokenizer)
+        self._view = _View(tokenizer, observation)
+        self.single_observation_space = self._view.space()
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Resets the environments; see `VectorEnv.reset`."""
+        frames, infos = self.env.reset(
+            seed=seed,  # pyright: ignore[reportArgumentType]
+            options=options,
+        )
+        return self._view.of(frames), infos
+
+    def step(
+        self, actions: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Steps the environments; see `VectorEnv.step`."""
+        frames, rewards, terminated, truncated, infos = self.env.step(actions)
+        if "final_obs" not in infos:
+            return self._view.of(frames), rewards, terminated, truncated, infos
+        (ended,) = np.nonzero(infos.get("_final_obs", terminated | truncated))
+        last = [infos["final_obs"][index] for index in ended]
+        seen = self._view.of(np.concatenate([frames, np.stack(last)]) if last else frames)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for index, view in zip(ended, seen[self.num_envs :], strict=True):
+            final_obs[index] = view
+        infos = {**infos, "final_obs": final_obs}
+        return seen[: self.num_envs], rewards, terminated, truncated, infos
+
+
+class _View:
+    """What an agent sees of frames."""
+
+    def __init__(self, tokenizer: Tokenizer, observation: Observation):
+        if observation not in get_args(Observation):
+            raise ValueError(
+                f"observation: expected one of {get_args(Observation)}, got {observation!r}"
+            )
+        self._tokenizer = tokenizer
+        self._observation = observation
+
+    def space(self) -> spaces.Space:
+        """The observation space of one environment."""
+        tokenizer = self._tokenizer
+        if self._observation == "tokens":
+            return spaces.MultiDiscrete(
+                np.full(tokenizer.tokens_per_frame, tokenizer.vocab_size), dtype=np.int64
+            )
+        if self._observation == "reconstruction":
+            return spaces.Box(0, 255, tokenizer.frame_shape, np.uint8)
+        low, high = _bounds(tokenizer)
+        shape = (tokenizer.tokens_per_frame, len(low))
+        return spaces.Box(
+            np.broadcast_to(low, shape), np.broadcast_to(high, shape), dtype=np.float32
+        )
+
+    def of(self, frames: np.ndarray) -> np.ndarray:
+        """The view of frames, uint8 (..., height, width, 3), in main memory."""
+        tokens = self._tokenizer.encode(frames)
+        if self._observation == "embeddings":
+            return self._tokenizer.embed(tokens).cpu().numpy()
+        if self._observation == "reconstruction":
+            return self._tokenizer.decode(tokens).cpu().numpy()
+        return tokens.cpu().numpy()
+
+
+def _check_frames(space: spaces.Space | None, tokenizer: Tokenizer) -> None:
+    shape = tokenizer.frame_shape
+    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and space.shape == shape:
+        return
+    raise ValueError(
+        f"env: expected observations that are frames, uint8 {shape}, as this tokenizer takes them, "
+        f"got {space}; make the environment with frame_height={shape[0]}, frame_width={shape[1]}, "
+        "and stack frames after this wrapper, not before"
+    )
+
+
+def _bounds(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest coordinate among all codes, two float32 (D,)."""
+    rows = -(-tokenizer.vocab_size // tokenizer.tokens_per_frame)
+    every = torch.arange(rows * tokenizer.tokens_per_frame).clamp(max=tokenizer.vocab_size - 1)
+    codes = tokenizer.embed(every.reshape(rows, tokenizer.tokens_per_frame)).flatten(0, 1).cpu()
+    return codes.amin(0).numpy(), codes.amax(0).numpy()
