@@ -1,5 +1,7 @@
 """The transformer over [frame tokens | action] blocks, whole sequences or block by block."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -63,17 +65,19 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
 
 
-class FeedForward(nn.Sequential):
-    """Two linear layers with a GELU between them."""
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU between them, four times as wide inside."""
 
     def __init__(self, width: int, dropout: float):
-        """Creates the layers, four times as wide inside."""
-        super().__init__(
-            nn.Linear(width, 4 * width),
-            nn.GELU(),
-            nn.Linear(4 * width, width),
-            nn.Dropout(dropout),
-        )
+        """Creates the layers."""
+        super().__init__()
+        self.first = nn.Linear(width, 4 * width)
+        self.last = nn.Linear(4 * width, width)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps float (..., D) to the same shape."""
+        return F.dropout(self.last(F.gelu(self.first(x))), self.dropout, self.training)
 
 
 class FullBlock(nn.Module):
@@ -167,6 +171,14 @@ class Transformer(nn.Module):
         rows, columns = (side // config.merge for side in config.grid)
         self.coordinates = place_coordinates(rows, columns)
         self.head_channels = config.width // config.heads
+
+    def residual_outputs(self) -> Iterator[nn.Linear]:
+        """The layers whose outputs are added to the residual stream."""
+        for module in self.blocks.modules():
+            if isinstance(module, Attention):
+                yield module.out
+            if isinstance(module, FeedForward):
+                yield module.last
 
     def forward(self, x_btpd: Tensor) -> Tensor:
         """Passes whole blocks.

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
+from envs import EnvConfig
+from tokenizer import Tokenizer, TokenizerConfig
+
+HEIGHT, WIDTH = 16, 32
+ACTIONS = ("NOOP", "RIGHT", "LEFT")
+
+
+def walk(seed: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A square that walks as the actions say; frames, actions and its column."""
+    rng = np.random.default_rng(seed)
+    actions = rng.integers(3, size=steps)
+    column = np.zeros(steps + 1, np.int64)
+    column[0] = rng.integers(4)
+    for t, action in enumerate(actions):
+        column[t + 1] = np.clip(column[t] + (0, 1, -1)[action], 0, 3)
+    frames = np.zeros((steps + 1, HEIGHT, WIDTH, 3), np.uint8)
+    frames[:] = (40, 80, 120)
+    for t, x in enumerate(column):
+        frames[t, 4:12, 8 * x : 8 * x + 8] = (250, 220, 30)
+    return frames, actions, column
+
+
+def add_episodes(folder: Path, first: int, count: int, steps: int = 12) -> None:
+    """Writes a shard of episodes; each ends with a reward of 100, every second is truncated."""
+    env = EnvConfig("FakeGame", frame_height=HEIGHT, frame_width=WIDTH)
+    write_description(folder, DatasetDescription(env, ACTIONS, (HEIGHT, WIDTH, 3)))
+    writer = ShardWriter(folder / "shards", f"test{first}", (HEIGHT, WIDTH, 3))
+    for number in range(first, first + count):
+        frames, actions, column = walk(number, steps)
+        last = np.arange(steps) == steps - 1
+        ram = np.zeros((steps + 1, 128), np.uint8)
+        ram[:, 1] = column
+        writer.append(
+            Episode(
+                info=EpisodeInfo(f"test-{number:04d}", number, "reset", steps, 100.0),
+                frames=frames,
+                actions=actions,
+                rewards=np.where(last, 100, 0).astype(np.float32),
+                terminated=last & (number % 2 == 0),
+                truncated=last & (number % 2 == 1),
+                ram=ram,
+                lives=np.zeros(steps + 1, np.uint8),
+            )
+        )
+    writer.flush()
+
+
+def make_tokenizer(seed: int = 0) -> Tokenizer:
+    """An untrained tokenizer of 2 x 4 tokens of 64 codes."""
+    torch.manual_seed(seed)
+    config = TokenizerConfig(
+        HEIGHT, WIDTH, encoder_width=16, encoder_depth=1, decoder_width=16, decoder_depth=1,
+        decoder_fine_depth=1, fsq_levels=[4, 4, 4],
+    )  # fmt: skip
+    return Tokenizer(config).eval()
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """20 episodes of 13 frames, 2 of them held out."""
+    add_episodes(tmp_path / "data", 0, 20)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def new_tokenizer():
+    return make_tokenizer
+
+
+@pytest.fixture
+def more_episodes():
+    return add_episodes
+
+
+@pytest.fixture
+def tokenizer_folder(tmp_path) -> Path:
+    make_tokenizer().save_pretrained(tmp_path / "runs" / "FakeGame" / "tokenizer" / "export")
+    return tmp_path / "runs" / "FakeGame" / "tokenizer"
+
+
+@pytest.fixture
+def overrides(tmp_path, dataset, tokenizer_folder) -> list[str]:
+    """Overrides of world_model.yaml for a tiny run on the CPU."""
+    return [
+        "env=FakeGame", f"data={dataset}", f"root={tmp_path / 'runs'}", "wandb.mode=disabled",
+        "mixed_precision=no", "budget.max_minutes=null", "budget.max_steps=12", "batch_size=4",
+        "segment=5", "log_every=2", "evaluations=2", "heldout_segments=8", "model.context=4",
+        "model.layers=1", "model.heads=2", "model.width=32", "model.dropout=0.1",
+    ]  # fmt: skip

@@ -1,0 +1,153 @@
+"""Open-loop rollouts from held-out episodes, and how far they stay true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from collect import EpisodeSource
+from tokenizer import Tokenizer
+from tokenizer.metrics import SceneBackgrounds
+from world_model.metrics import Fidelity, FrameGuess, fidelity
+from world_model.model import Rollout, WorldModel
+from world_model.segments import TokenEpisode, TokenSegments, stack_windows
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """Dreams from real starts, beside what really came under the same actions.
+
+    Attributes:
+        truth: Windows of context + horizon frames.
+        rollout: What was imagined after the context.
+        frame_numbers: int64 (N, context + horizon), the frames' numbers in their dataset; where
+            `truth.mask` is False they mean nothing.
+        context: Known frames.
+    """
+
+    truth: TokenSegments
+    rollout: Rollout
+    frame_numbers: np.ndarray
+    context: int
+
+
+def roll_out(
+    model: WorldModel,
+    starts: Sequence[tuple[TokenEpisode, int]],
+    context: int,
+    horizon: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generators: Sequence[torch.Generator] | None = None,
+) -> OpenLoop:
+    """Dreams on from each start under the actions that were really taken.
+
+    Args:
+        model: Imagines; in eval mode.
+        starts: Episodes and the first frame of their context. Where an episode stops before the
+            horizon, the dream goes on under action 0 and the mask says so.
+        context: Known frames.
+        horizon: Frames to imagine.
+        temperature: See `WorldModel.imagine`.
+        top_k: See `WorldModel.imagine`.
+        top_p: See `WorldModel.imagine`.
+        generators: One per start, or None.
+
+    Raises:
+        ValueError: There is no start.
+    """
+    if not starts:
+        raise ValueError("starts: expected at least one start for the dreams, got none")
+    truth = stack_windows([e for e, _ in starts], [t for _, t in starts], context + horizon)
+    rollouts = []
+    for first in range(0, len(starts), BATCH):
+        rows = slice(first, first + BATCH)
+        tokens, actions = truth.tokens[rows].to(model.device), truth.actions[rows].to(model.device)
+        rollouts.append(
+            model.imagine(
+                tokens[:, :context],
+                actions[:, : context - 1],
+                actions[:, context - 1 :],
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                generator=None if generators is None else generators[rows],
+            )
+        )
+    joined = Rollout(
+        *(torch.cat([getattr(r, name).cpu() for r in rollouts]) for name in vars(rollouts[0]))
+    )
+    first_frames = np.array([episode.first_frame + t for episode, t in starts])
+    numbers = first_frames[:, None] + np.arange(context + horizon)
+    return OpenLoop(truth, joined, np.where(truth.mask.numpy(), numbers, 0), context)
+
+
+def measure(
+    found: OpenLoop,
+    tokenizer: Tokenizer,
+    dataset: EpisodeSource,
+    backgrounds: SceneBackgrounds,
+    horizons: Sequence[int],
+) -> list[Fidelity]:
+    """Compares dreams, the last frame repeated and the tokenizer's ceiling with the truth.
+
+    Args:
+        found: Dreams.
+        tokenizer: Decodes them.
+        dataset: The episodes that they started from.
+        backgrounds: Says which pixels are foreground.
+        horizons: Steps after the last known frame at which to compare.
+
+    Returns:
+        Per horizon and guess one row for all rooms (room -1) and one per room of the start.
+    """
+    last_numbers = found.frame_numbers[:, found.context - 1]
+    last = dataset.gather_frames(last_numbers)
+    rooms = dataset.scene[last_numbers]
+    rows = []
+    for horizon in horizons:
+        (alive,) = np.nonzero(found.truth.mask[:, found.context + horizon - 1].numpy())
+        if not len(alive):
+            continue
+        numbers = found.frame_numbers[alive, found.context + horizon - 1]
+        scenes, here = dataset.scene[numbers], rooms[alive]
+        true, guesses = _guesses(found, tokenizer, dataset.gather_frames(numbers), last, horizon)
+        groups = [-1] if len(np.unique(rooms)) < 2 else [-1, *np.unique(here).tolist()]
+        for room in groups:
+            (chosen,) = np.nonzero((here == room) | (room == -1))
+            for name, made in guesses.items():
+                args = true.pick(chosen), made.pick(chosen), scenes[chosen], backgrounds
+                rows.append(fidelity(horizon, name, room, *args))
+    return rows
+
+
+def _guesses(
+    found: OpenLoop, tokenizer: Tokenizer, frames: np.ndarray, last: np.ndarray, horizon: int
+) -> tuple[FrameGuess, dict[str, FrameGuess]]:
+    """The truth and the guesses of one horizon, for the rollouts whose episode reaches it."""
+    step = found.context + horizon - 1
+    alive = found.truth.mask[:, step]
+    true_tokens = found.truth.tokens[alive, step]
+    true_rewards = found.truth.rewards[alive, step - 1].numpy()
+    true_ends = found.truth.ends[alive, step - 1].numpy()
+    nothing = np.zeros_like(true_rewards), np.zeros_like(true_ends)
+    dreamt = found.rollout.tokens[alive, horizon - 1]
+    before = found.truth.tokens[alive, found.context - 1]
+
+    def decode(tokens: Tensor) -> np.ndarray:
+        return tokenizer.decode(tokens).cpu().numpy()
+
+    true = FrameGuess(frames, true_tokens.numpy(), true_rewards, true_ends)
+    dream_rewards = found.rollout.rewards[alive, horizon - 1].numpy()
+    dream_ends = found.rollout.ends[alive, horizon - 1].numpy()
+    return true, {
+        "dream": FrameGuess(decode(dreamt), dreamt.numpy(), dream_rewards, dream_ends),
+        "copy": FrameGuess(last[alive.numpy()], before.numpy(), *nothing),
+        "tokenizer": FrameGuess(decode(true_tokens), true_tokens.numpy(), *nothing),
+    }
