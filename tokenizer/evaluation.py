@@ -1,5 +1,6 @@
 """Judges a tokenizer on frames that it was not trained on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class Evaluation:
     Attributes:
         reconstructions: uint8 (n, height, width, 3), of HeldoutFrames.frames.
         psnr: Mean over frames, dB.
-        ssim: Mean over frames.
+        ssim: Mean over frames; NaN where it was not asked for.
         recall: Foreground pixels, and those reproduced, per scene.
         flicker: Share of tokens that change where their patch does not; NaN if every patch changed.
         code_use: Counts of the codes.
@@ -46,8 +47,8 @@ class Evaluation:
     code_use: metrics.CodeUse
 
     def figures(self) -> dict[str, float]:
-        """The figures that training logs, by name."""
-        return {
+        """The single figures by name; those that are NaN are left out."""
+        named = {
             "psnr": self.psnr,
             "ssim": self.ssim,
             "foreground_recall": self.recall.overall,
@@ -55,10 +56,17 @@ class Evaluation:
             "perplexity": self.code_use.perplexity,
             "codes_used": self.code_use.share_used,
         }
+        return {name: value for name, value in named.items() if not math.isnan(value)}
 
 
-def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames) -> Evaluation:
-    """Encodes and decodes held-out frames and compares."""
+def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames, with_ssim: bool = True) -> Evaluation:
+    """Encodes and decodes held-out frames and compares.
+
+    Args:
+        tokenizer: The tokenizer to judge.
+        heldout: The frames to judge by.
+        with_ssim: Whether to compute SSIM, which takes longer than all the rest.
+    """
     tokens = tokenizer.encode(heldout.frames)
     made = tokenizer.decode(tokens).cpu().numpy()
     tokens_after = tokenizer.encode(heldout.following)
@@ -66,7 +74,7 @@ def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames) -> Evaluation:
     return Evaluation(
         reconstructions=made,
         psnr=float(metrics.psnr_per_frame(true, made).mean()),
-        ssim=float(metrics.ssim_per_frame(true, made).mean()),
+        ssim=float(metrics.ssim_per_frame(true, made).mean()) if with_ssim else math.nan,
         recall=metrics.foreground_recall(true, made, heldout.foreground, heldout.scenes),
         flicker=metrics.flicker(
             true,

@@ -48,6 +48,19 @@ def test_foreground_is_what_differs_from_the_median_of_its_scene():
     assert np.argwhere(mask).tolist() == [[0, 2, 3], [5, 3, 3]]
 
 
+def test_a_frame_that_shows_another_scene_has_no_foreground():
+    frames = frames_of(10, 10, 200, 200, 200, size=10)
+    scenes = np.array([1, 1, 7, 7, 1])
+    frames[0, 0, :] = 255
+    frames[1, :2, :6] = 255
+    backgrounds = metrics.SceneBackgrounds.fit(frames[[2, 3]], scenes[[2, 3]], score_rows=0)
+    assert backgrounds.foreground(frames[:1], np.array([7])).all(), "one scene: no other to show"
+    medians = np.concatenate([frames_of(10, size=10), backgrounds.medians])
+    backgrounds = metrics.SceneBackgrounds(np.array([1, 7]), medians, score_rows=0)
+    sizes = backgrounds.foreground(frames, scenes).sum(axis=(1, 2))
+    assert sizes.tolist() == [10, 0, 0, 0, 0]
+
+
 def test_a_scene_that_was_not_seen_has_no_foreground():
     backgrounds = metrics.SceneBackgrounds.fit(frames_of(0), np.array([3]), score_rows=0)
     for scene in (2, 4):
