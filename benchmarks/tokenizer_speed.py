@@ -14,7 +14,7 @@ BATCH = 64
 
 def tokenizer_works(device: str) -> list[Work]:
     """The rows to measure, with the weights of a fresh tokenizer: speed does not depend on them."""
-    config = compose(TrainConfig, "tokenizer")
+    config = compose(TrainConfig, "tokenizer", ["env=MontezumaRevenge"])
     accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.model).to(device)

@@ -104,6 +104,8 @@ def _explain_config_error(text: str, config_name: str) -> str:
     if unknown is None:
         place = re.search(r"full_key: (\S+)", text)
         reason = " ".join(text.split("full_key:")[0].split())
+        if place and "missing mandatory value" in reason:
+            return f"config key '{place.group(1)}' needs a value: give {place.group(1)}=..."
         return f"config key '{place.group(1)}': {reason}" if place else reason
     key = unknown.group(1)
     known = [

@@ -66,6 +66,7 @@ def test_main_gets_the_config_and_nothing_is_left_behind(script):
         ("sed=1", "error: config key 'sed' does not exist in plain.yaml; did you mean seed?"),
         ("+speed=1", "error: config key 'speed' does not exist in plain.yaml; did you mean seed?"),
         ("+xyz=1", "error: config key 'xyz' does not exist in plain.yaml; its keys are env, seed"),
+        ("env=???", "error: config key 'env' needs a value: give env=..."),
         ("seed=1", "error: seed: expected another"),
         ("seed=2", "error: No such file or directory: /no/such/file"),
         (
