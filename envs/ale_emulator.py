@@ -5,6 +5,8 @@ import struct
 import numpy as np
 from ale_py import Action, ALEInterface, ALEState, LoggerMode, roms
 
+from envs.palettes import NTSC, PAL
+
 ALEInterface.setLoggerMode(LoggerMode.Error)
 
 
@@ -14,6 +16,8 @@ ALEInterface.setLoggerMode(LoggerMode.Error)
 # emulated frame after a restore may be drawn wrongly, which steps of 3 or more frames never show.
 _INEXACT_ROMS = frozenset({"qbert", "tetris", "tic_tac_toe_3d"})
 _EXACT_FRAME_SKIP = 3
+
+_PAL_HEIGHT = 250
 
 
 class ALEEmulator:
@@ -51,6 +55,7 @@ class ALEEmulator:
         self.action_meanings = tuple(action.name for action in self._actions)
         height, width = self._ale.getScreenDims()
         self.screen_shape = (height, width)
+        self.palette = PAL if height == _PAL_HEIGHT else NTSC
 
         replays = rom in _INEXACT_ROMS or frame_skip < _EXACT_FRAME_SKIP
         self._history: bytearray | None = bytearray() if replays else None
@@ -78,10 +83,6 @@ class ALEEmulator:
     def read_screen(self, out: np.ndarray) -> None:
         """See `Emulator.read_screen`."""
         self._ale.getScreen(out)
-
-    def read_colors(self, out: np.ndarray) -> None:
-        """See `Emulator.read_colors`."""
-        self._ale.getScreenRGB(out)
 
     def read_ram(self) -> np.ndarray:
         """See `Emulator.read_ram`."""

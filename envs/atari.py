@@ -101,7 +101,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self.observation_space = gymnasium.spaces.Box(0, 255, (*frame_shape, 3), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(len(emulator.action_meanings))
         self._emulator = emulator
-        self._builder = FrameBuilder(emulator.screen_shape, frame_shape)
+        self._builder = FrameBuilder(emulator.screen_shape, frame_shape, emulator.palette)
         self._num_actions = len(emulator.action_meanings)
         # Backgammon has no action that does nothing.
         meanings = emulator.action_meanings
@@ -134,8 +134,8 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._last_action = self._noop
         self._is_over = False
         self._builder.forget()
-        self._builder.read(self._emulator, 0)
-        self._builder.read(self._emulator, 1)
+        self._emulator.read_screen(self._builder.last_but_one)
+        self._emulator.read_screen(self._builder.last)
         self._frame = self._builder.build()
         return self._frame, self._info()
 
@@ -163,8 +163,8 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         for index, played in enumerate(self._played_actions(action)):
             reward += self._emulator.act(played)
             if index == last_but_one:
-                self._builder.read(self._emulator, 0)
-        self._builder.read(self._emulator, 1)
+                self._emulator.read_screen(self._builder.last_but_one)
+        self._emulator.read_screen(self._builder.last)
         self._frame = self._builder.build()
         self._steps += 1
         lives_before = self._lives
@@ -218,9 +218,9 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray:
         """Return the emulator's own screen, uint8 (screen height, screen width, 3) RGB."""
-        screen = np.zeros((*self._emulator.screen_shape, 3), np.uint8)
-        self._emulator.read_colors(screen)
-        return screen
+        screen = np.zeros(self._emulator.screen_shape, np.uint8)
+        self._emulator.read_screen(screen)
+        return self._emulator.palette[screen]
 
     def _played_actions(self, action: int) -> list[int]:
         """Return the action of each emulated frame, sticky ones included."""

@@ -13,10 +13,12 @@ class Emulator(Protocol):
 
     Attributes:
         screen_shape: (height, width) of the screen in pixels.
+        palette: uint8 (256, 3) RGB, the colour of each palette index.
         action_meanings: Atari's name for each action, in the order of `act`'s numbers.
     """
 
     screen_shape: tuple[int, int]
+    palette: np.ndarray
     action_meanings: tuple[str, ...]
 
     def reset(self, seed: int | None) -> None:
@@ -29,10 +31,6 @@ class Emulator(Protocol):
 
     def read_screen(self, out: np.ndarray) -> None:
         """Write the screen's palette indices into `out`, uint8 (height, width)."""
-        ...
-
-    def read_colors(self, out: np.ndarray) -> None:
-        """Write the screen's colours into `out`, uint8 (height, width, 3) RGB."""
         ...
 
     def read_ram(self) -> np.ndarray:

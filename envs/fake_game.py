@@ -58,9 +58,9 @@ class FakeGameEmulator:
     def __init__(self) -> None:
         """Make the machine; `reset` starts the game."""
         self._ram = np.zeros(128, np.uint8)
-        self._palette = np.zeros((256, 3), np.uint8)
+        self.palette = np.zeros((256, 3), np.uint8)
         for index, color in _COLORS.items():
-            self._palette[index] = color
+            self.palette[index] = color
         self._rooms = {
             (room, key): _draw_room(room, bool(key)) for room in range(3) for key in range(2)
         }
@@ -107,12 +107,6 @@ class FakeGameEmulator:
         _draw(out, (int(ram[PLAYER_X]), int(ram[PLAYER_Y])), _PLAYER, _PLAYER_COLOR)
         for life in range(int(ram[LIVES])):
             _draw(out, (10 + 12 * life, 8), (8, 8), _LIFE_COLOR)
-
-    def read_colors(self, out: np.ndarray) -> None:
-        """See `Emulator.read_colors`."""
-        indices = np.zeros(self.screen_shape, np.uint8)
-        self.read_screen(indices)
-        out[...] = self._palette[indices]
 
     def read_ram(self) -> np.ndarray:
         """See `Emulator.read_ram`."""
