@@ -1,5 +1,8 @@
 """The world model: a transformer over tokens and actions, with the heads that read it."""
 
+import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,6 +163,16 @@ class WorldModel(
         """Where the parameters are."""
         return self.token_embedding.weight.device
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of a hash over config and weights: another world model, other digits."""
+        tree = dataclasses.asdict(self.config)
+        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
     def forward(self, tokens_btk: Tensor, actions: Tensor) -> Prediction:
         """Predicts every frame of a sequence after the first, each from those before it.
 
@@ -260,7 +273,7 @@ class WorldModel(
             ValueError: An argument of another type, dtype, shape, range or device.
         """
         sampling = Sampling(temperature, top_k, top_p)
-        batch, policy = self._check(context_tokens, context_actions, actions, horizon)
+        batch = self._check(context_tokens, context_actions, actions, horizon)
         if isinstance(generator, list | tuple) and len(generator) != batch:
             raise ValueError(f"generator: expected one or {batch}, got {len(generator)}")
         steps = actions.shape[1] if isinstance(actions, Tensor) else horizon
@@ -270,11 +283,12 @@ class WorldModel(
             self.read(context_tokens[:, t], context_actions[:, t], memory)
         tokens, frames = context_tokens[:, -1], []
         for h in range(steps):
-            action = policy(tokens) if policy is not None else actions[:, h]  # type: ignore[index]
-            if policy is not None:
-                check_integers(
-                    "policy's actions", action, (batch,), self.config.num_actions, self.device
-                )
+            if isinstance(actions, Tensor):
+                action = actions[:, h]
+            else:
+                action = actions(tokens)
+                limit = self.config.num_actions
+                check_integers("policy's actions", action, (batch,), limit, self.device)
             frames.append(self.next_frame(tokens, action, memory, sampling, generator))
             tokens = frames[-1].tokens
         return Rollout(
@@ -292,9 +306,15 @@ class WorldModel(
                 "trained on, or train a world model on this one"
             )
 
-    def _check(
-        self, tokens: Any, context_actions: Any, actions: Any, horizon: int | None
-    ) -> tuple[int, Policy | None]:
+    def check_actions(self, num_actions: int) -> None:
+        """Raises a ValueError unless the model was trained on that many actions."""
+        if num_actions != self.config.num_actions:
+            raise ValueError(
+                f"this world model was trained on {self.config.num_actions} actions of "
+                f"{self.config.game}, the dataset has {num_actions}; give a dataset of that game"
+            )
+
+    def _check(self, tokens: Any, context_actions: Any, actions: Any, horizon: int | None) -> int:
         config, device = self.config, self.device
         shape = ("B", "T", config.tokens_per_frame)
         check_integers("context_tokens", tokens, shape, config.vocab_size, device)
@@ -309,11 +329,11 @@ class WorldModel(
         if callable(actions) and not isinstance(actions, Tensor):
             if horizon is None or horizon < 1:
                 raise ValueError(f"horizon: expected at least 1 with a policy, got {horizon}")
-            return batch, actions
+            return batch
         if horizon is not None:
             raise ValueError("horizon: expected None beside given actions, whose length it is")
         check_integers("actions", actions, (batch, "H"), config.num_actions, device)
-        return batch, None
+        return batch
 
     def _embed_blocks(self, recent: Tensor, actions_bt: Tensor) -> Tensor:
         """Embeds [frame | action] blocks: (B, T, K, back), (B, T) -> (B, T, P, D)."""

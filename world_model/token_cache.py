@@ -102,7 +102,7 @@ def _write(path: Path, tokens: dict[str, np.ndarray]) -> None:
 def _read(path: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
     """Tokens by episode; None where there are none or the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             names, frames, tokens = file["names"], file["frames"], file["tokens"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         # A cache: what cannot be read is made again.

@@ -299,7 +299,7 @@ def make_optimizer(model: WorldModel, config: TrainConfig) -> torch.optim.Optimi
 
 
 def agreed(accelerator: Accelerator, clock: Clock) -> Progress:
-    """The clock after a step; all processes take the time of the first, so that all stop together."""
+    """The clock after a step; all processes take the first one's time, to stop together."""
     progress = clock.stepped()
     if accelerator.num_processes == 1:
         return progress

@@ -1,6 +1,7 @@
 """The transformer over [frame tokens | action] blocks, whole sequences or block by block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -238,7 +239,8 @@ class Transformer(nn.Module):
         if self.absolute is not None:
             first = memory.slot * self.config.places
             x_bnd = x_bnd + self.absolute.weight[first + here.start : first + here.stop]
-        for block, ring in zip(self.blocks, memory.rings, strict=True):
+        blocks = cast(Iterable[FullBlock | FactorisedBlock], self.blocks)
+        for block, ring in zip(blocks, memory.rings, strict=True):
             x_bnd = block.step(x_bnd, view, memory, ring)
         memory.advance(n)
         return self.norm(x_bnd)

@@ -1,0 +1,143 @@
+import csv
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from collect import EpisodeDataset
+from tokenizer import Tokenizer
+from tokenizer.metrics import SceneBackgrounds
+from training.command_line import compose
+from world_model import WorldModel, WorldModelConfig, evaluate, imagine
+from world_model.evaluate import EvaluateConfig
+from world_model.imagine import ImagineConfig
+from world_model.open_loop import measure, roll_out
+from world_model.token_cache import load_tokens
+
+
+@pytest.fixture
+def trained(tmp_path, dataset, tokenizer_folder) -> Path:
+    """An untrained world model in the place of a trained one; the root of its runs."""
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    torch.manual_seed(0)
+    config = WorldModelConfig(
+        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
+        num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
+    )  # fmt: skip
+    WorldModel(config).save_pretrained(tmp_path / "runs" / "FakeGame" / "world_model" / "export")
+    return tmp_path / "runs"
+
+
+def overrides(root, dataset, *more):
+    return ["env=FakeGame", f"root={root}", f"data={dataset}", *more]
+
+
+def test_imagine_writes_videos_that_browsers_play_and_what_they_show(trained, dataset):
+    options = overrides(trained, dataset, "count=2", "horizon=5", "context=3", "scale=3")
+    imagine.main(compose(ImagineConfig, "imagine", options))
+    folder = trained / "FakeGame" / "dreams"
+    with av.open(str(folder / "dream_01.mp4")) as video:
+        stream = video.streams.video[0]
+        assert stream.codec_context.name == "h264" and stream.pix_fmt == "yuv420p"
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(stream)]
+        assert stream.average_rate == 15
+    assert len(frames) == 8 and frames[0].shape[0] % 2 == 0 and frames[0].shape[1] % 2 == 0
+    content = (folder / "dream_01.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    with Image.open(folder / "dream_01.gif") as gif:
+        assert gif.n_frames == 8  # pyright: ignore[reportAttributeAccessIssue]
+    about = json.loads((folder / "dream_01.json").read_text())
+    assert len(about["actions"]) == len(about["rewards"]) == len(about["ends"]) == 5
+    assert about["action_names"] == [("NOOP", "RIGHT", "LEFT")[a] for a in about["actions"]]
+    assert about["seed"] == 0 and about["tokenizer"] and about["world_model"]
+    # The left panel is the true frame, enlarged.
+    held = EpisodeDataset(dataset, "heldout")
+    index = [info.id for info in held.infos].index(about["episode"])
+    true = held.read_frames(*held.frame_starts[index : index + 2])[about["first_frame"]]
+    shown = frames[0][22 : 22 + 48 : 3, 8 : 8 + 96 : 3].astype(int)
+    assert np.abs(shown - true).mean() < 12
+
+
+def test_the_same_seed_writes_the_same_dream(trained, dataset):
+    found = []
+    for seed, out in ((1, "a"), (1, "b"), (2, "c")):
+        more = (f"seed={seed}", f"out={trained / out}", "top_k=null", "count=1", "horizon=8")
+        imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
+        found.append((trained / out / "dream_00.mp4").read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+def test_evaluate_writes_table_curves_and_figures(trained, dataset, capsys):
+    options = overrides(trained, dataset, "starts=6", "horizons=[1,4,50]")
+    evaluate.main(compose(EvaluateConfig, "world_model_evaluate", options))
+    folder = trained / "FakeGame" / "world_model" / "evaluation"
+    with open(folder / "fidelity.csv") as file:
+        rows = list(csv.DictReader(file))
+    # No episode reaches 50 steps, so no row says so.
+    assert {row["horizon"] for row in rows} == {"1", "4"}
+    assert {row["guess"] for row in rows} == {"dream", "copy", "tokenizer"}
+    about = json.loads((folder / "fidelity.json").read_text())
+    assert set(about["one_step"]) >= {"nats_per_frame", "token_accuracy", "copy_accuracy"}
+    assert (folder / "fidelity.png").stat().st_size > 10_000
+    assert "pooled PSNR" in capsys.readouterr().out
+    # An untrained model dreams that the last frame stays, so it is as good as copying its tokens.
+    of = {(row["horizon"], row["guess"]): row for row in rows}
+    assert of["4", "dream"]["token_accuracy"] == of["4", "copy"]["token_accuracy"]
+    assert float(of["4", "tokenizer"]["token_accuracy"]) == 1.0
+
+
+def test_fidelity_of_copying_is_computed_on_true_frames(trained, dataset, tokenizer_folder):
+    held = EpisodeDataset(dataset, "heldout")
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    model = WorldModel.from_pretrained(trained / "FakeGame" / "world_model")
+    episode = load_tokens(held, tokenizer).episodes[0]
+    found = roll_out(model, [(episode, 9)], 2, 4, top_k=1)
+    # The context is frames 9 and 10 of an episode whose last frame is 12.
+    assert found.truth.mask.tolist() == [[True] * 4 + [False] * 2]
+    frames = held.read_frames(0, held.num_frames)
+    rows = measure(found, tokenizer, held, SceneBackgrounds.fit(frames, held.scene, 0), [1, 2, 4])
+    assert [(row.horizon, row.guess) for row in rows] == [
+        (horizon, guess) for horizon in (1, 2) for guess in ("dream", "copy", "tokenizer")
+    ]
+    error = (frames[12].astype(float) - frames[10]) ** 2
+    copy = next(row for row in rows if row.horizon == 2 and row.guess == "copy")
+    if error.any():
+        assert copy.psnr == pytest.approx(10 * np.log10(255**2 / error.mean()), abs=1e-4)
+    assert copy.reward_accuracy == 0.0 and copy.rollouts == 1  # The last step pays 100.
+    assert copy.end_accuracy == float(not episode.ends[-1])
+
+
+def test_another_tokenizer_is_refused(trained, dataset, tokenizer_folder, new_tokenizer):
+    new_tokenizer(seed=3).save_pretrained(tokenizer_folder / "export")
+    for main, kind, name in (
+        (imagine.main, ImagineConfig, "imagine"),
+        (evaluate.main, EvaluateConfig, "world_model_evaluate"),
+    ):
+        with pytest.raises(ValueError, match="trained on the tokens of tokenizer .* not of"):
+            main(compose(kind, name, overrides(trained, dataset)))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("horizon=40", "no episode has the 44 frames of context . horizon .the longest has 13"),
+        ("context=5", "context_tokens: expected at most 4 frames, the context .* got 5"),
+        ("count=0", "count: expected at least 1, got 0"),
+        ("temperature=0", "temperature: expected a number above 0"),
+        ("run=nothing", "world model .*nothing: no such folder"),
+    ],
+)
+def test_wrong_settings_of_imagine_are_named(trained, dataset, option, message):
+    with pytest.raises(ValueError, match=message):
+        options = overrides(trained, dataset, "horizon=4", option)
+        imagine.main(compose(ImagineConfig, "imagine", options))
+
+
+def test_no_starts_is_an_error(trained):
+    model = WorldModel.from_pretrained(trained / "FakeGame" / "world_model")
+    with pytest.raises(ValueError, match="starts: expected at least one"):
+        roll_out(model, [], 2, 4)
