@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from einops import rearrange
@@ -112,7 +112,7 @@ class WorldModel(
         with torch.no_grad():
             for layer in self.transformer.residual_outputs():
                 layer.weight *= quiet
-            self.token_head[-1].weight *= 0.1  # pyright: ignore[reportOperatorIssue]
+            cast(nn.Linear, self.token_head[-1]).weight *= 0.1
             if self.config.copies:
                 self.copy_gate.weight.zero_()
                 # Against V equal logits this gives the frame before 0.88 of the probability.
@@ -127,7 +127,8 @@ class WorldModel(
         vectors = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
         mix = torch.randn(vectors.shape[1], self.token_embedding.embedding_dim)
         mix = mix.to(vectors.device) * 0.1 / math.sqrt(vectors.shape[1])
-        self.token_embedding.weight += vectors @ mix
+        # A third of the random start stays, to tell apart codes that lie close.
+        self.token_embedding.weight.mul_(0.3).add_(vectors @ mix)
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
