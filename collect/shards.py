@@ -92,7 +92,9 @@ class ShardWriter:
         """
         if self._file is None:
             return None
-        group = self._file.require_group("episodes")
+        if "episodes" in self._file:  # from a flush that found the disk full
+            del self._file["episodes"]
+        group = self._file.create_group("episodes")
         for name, values in _episode_columns(self._infos).items():
             group[name] = values
         path = self._folder / f"{self._writer}-{self._number:06d}{SUFFIX}"
