@@ -75,6 +75,8 @@ class WorldModel(
 ):
     """Predicts the next frame's tokens, the reward and the end from frames and actions so far."""
 
+    reward_values: Tensor
+
     def __init__(self, config: WorldModelConfig):
         """Creates an untrained model."""
         super().__init__()
