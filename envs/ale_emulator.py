@@ -1,7 +1,5 @@
 """The Arcade Learning Environment behind the `Emulator` protocol."""
 
-import struct
-
 import numpy as np
 from ale_py import Action, ALEInterface, ALEState, LoggerMode, roms
 
@@ -17,6 +15,8 @@ ALEInterface.setLoggerMode(LoggerMode.Error)
 _INEXACT_ROMS = frozenset({"qbert", "tetris", "tic_tac_toe_3d"})
 _EXACT_FRAME_SKIP = 3
 
+_DRAWN_FRAMES = 2
+
 _PAL_HEIGHT = 250
 
 
@@ -27,8 +27,8 @@ class ALEEmulator:
     not always restore exactly: at probability 0.25, after 500 frames, two thirds of the games
     went another way when restored in a fresh emulator.
 
-    Where ale-py's saved states are not exact, the seed and the actions since the reset are saved
-    in their place and played again.
+    Where ale-py's saved states are not exact, the actions since the reset are saved in their
+    place and played again.
     """
 
     def __init__(self, rom: str, full_action_space: bool, frame_skip: int) -> None:
@@ -46,6 +46,11 @@ class ALEEmulator:
         self._ale.setFloat("repeat_action_probability", 0.0)
         self._ale.setInt("random_seed", 0)
         self._ale.loadROM(self._rom_path)
+        self._ale.reset_game()
+        self._is_exact = rom not in _INEXACT_ROMS
+        self._power_on = self._ale.cloneState()
+        replays = not self._is_exact or frame_skip < _EXACT_FRAME_SKIP
+        self._history: bytearray | None = bytearray() if replays else None
         if full_action_space:
             actions = self._ale.getLegalActionSet()
         else:
@@ -57,22 +62,22 @@ class ALEEmulator:
         self.screen_shape = (height, width)
         self.palette = PAL if height == _PAL_HEIGHT else NTSC
 
-        replays = rom in _INEXACT_ROMS or frame_skip < _EXACT_FRAME_SKIP
-        self._history: bytearray | None = bytearray() if replays else None
-        self._seed = 0
-
     def reset(self, seed: int | None) -> None:
-        """See `Emulator.reset`."""
-        if seed is None and self._history is not None:
-            seed = (self._seed + 1) % 2**31
-        if seed is not None:
-            self._seed = seed
-            self._ale.setInt("random_seed", seed)
-            # The seed takes effect when a ROM is loaded.
+        """See `Emulator.reset`; without sticky actions no game depends on a seed.
+
+        The game begins at a saved moment: ale-py's own reset takes 8 ms and does not always end
+        in the same state, loading the ROM again takes 200 ms.
+        """
+        if self._is_exact:
+            self._ale.restoreState(self._power_on)
+        else:
             self._ale.loadROM(self._rom_path)
+            self._ale.reset_game()
+        # A restored emulator has nothing on its screen before it has drawn some frames.
+        for _ in range(_DRAWN_FRAMES):
+            self._ale.act(self._actions[0])
         if self._history is not None:
             self._history.clear()
-        self._ale.reset_game()
 
     def act(self, action: int) -> float:
         """See `Emulator.act`."""
@@ -99,7 +104,7 @@ class ALEEmulator:
     def save(self) -> bytes:
         """See `Emulator.save`."""
         if self._history is not None:
-            return struct.pack("<I", self._seed) + self._history
+            return bytes(self._history)
         return self._ale.cloneState(include_rng=True).serialize()
 
     def restore(self, state: bytes) -> None:
@@ -107,6 +112,6 @@ class ALEEmulator:
         if self._history is None:
             self._ale.restoreState(ALEState(state))
             return
-        self.reset(struct.unpack_from("<I", state)[0])
-        for action in state[4:]:
+        self.reset(None)
+        for action in state:
             self.act(action)

@@ -1,0 +1,191 @@
+"""Measures collecting and reading beside the raw emulator loop, in one run.
+
+    python benchmarks/collect_speed.py env=MontezumaRevenge steps=4000
+
+Raw means: ale-py alone, four emulated frames a step, no screen read. Collecting is everything
+that a worker does: policy, preprocessing, recording, compressing, writing. Both play the same
+kind of actions. Raw and collecting runs take turns and the best of each counts, as other work
+on the machine only ever slows them down.
+"""
+
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ale_py import ALEInterface, roms
+
+from collect import (
+    DatasetDescription,
+    EpisodeDataset,
+    EpisodeSource,
+    ShardWriter,
+    write_description,
+)
+from collect.from_reset import RecordFromReset, episode_seed
+from collect.policies import HeldRandomPolicy
+from collect.workers import Progress, Worker
+from envs import EnvConfig, make_env, ram_labels
+from envs.games import rom_of
+
+_FRAME_SKIP = 4
+_HOLD = 10
+_WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: what was measured.
+        value: how much.
+        unit: of what.
+        ratio: to the raw emulator loop of as many processes, or None.
+    """
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+
+
+def collect_rows(seconds: float) -> list[Row]:
+    """Measure Montezuma's Revenge in about `seconds` for each row."""
+    return measure(steps=max(500, int(seconds * 1000)), repeats=2)
+
+
+def measure(game: str = "MontezumaRevenge", steps: int = 4000, repeats: int = 3) -> list[Row]:
+    """Measure everything.
+
+    Args:
+        game: any game of ale-py.
+        steps: steps per measurement and process.
+        repeats: how often each is measured; the best counts.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for processes in (1, 2):
+            raw = collected = 0.0
+            for _ in range(repeats):
+                raw = max(raw, _speed_of(_play_raw, processes, game, steps, folder))
+                shutil.rmtree(folder / "shards", ignore_errors=True)
+                collected = max(collected, _speed_of(_collect, processes, game, steps, folder))
+            many = f"{processes} process" + ("es" if processes > 1 else "")
+            rows.append(Row(f"raw emulator loop, {many}", raw, "steps/s"))
+            rows.append(Row(f"collecting, {many}", collected, "steps/s", collected / raw))
+        rows += _reading_rows(folder)
+    return rows
+
+
+def _speed_of(
+    work: Callable[[str, int, Path, int], float],
+    processes: int,
+    game: str,
+    steps: int,
+    folder: Path,
+) -> float:
+    """Return steps per second of several processes that work at the same time."""
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        arguments = [(game, steps, folder, index) for index in range(processes)]
+        speeds = pool.starmap(work, arguments)
+    return float(sum(speeds))
+
+
+def _play_raw(game: str, steps: int, folder: Path, index: int) -> float:
+    """Play without looking; returns steps per second."""
+    emulator = ALEInterface()
+    emulator.setInt("random_seed", index)
+    rom = roms.get_rom_path(rom_of(game))
+    assert rom is not None
+    emulator.loadROM(rom)
+    actions = emulator.getMinimalActionSet()
+    policy = HeldRandomPolicy(len(actions), _HOLD)
+    policy.begin(np.random.default_rng(index))
+    blank = np.zeros((1, 1, 3), np.uint8)
+    chosen = [actions[policy.act(blank)] for _ in range(steps)]
+    start = time.perf_counter()
+    emulator.reset_game()
+    for action in chosen:
+        for _ in range(_FRAME_SKIP):
+            emulator.act(action)
+        if emulator.game_over():
+            emulator.reset_game()
+    return steps / (time.perf_counter() - start)
+
+
+def _collect(game: str, steps: int, folder: Path, index: int) -> float:
+    """Play, record, compress and write as a worker does; returns steps per second."""
+    env = make_env(game)
+    shape = (env.config.frame_height, env.config.frame_width, 3)
+    write_description(folder, DatasetDescription(env.config, env.action_meanings, shape))
+    writer = ShardWriter(folder / "shards", f"benchmark-{index}", shape)
+    worker = Worker(
+        env=env,
+        policy=HeldRandomPolicy(len(env.action_meanings), _HOLD),
+        report=_ignore,
+        save=writer.append,
+        room_byte=ram_labels(game).get("room"),
+    )
+    start = time.perf_counter()
+    number = 0
+    while writer.num_steps < steps:
+        seed = episode_seed(index, number)
+        RecordFromReset(f"benchmark-{index}-{number:08d}", seed).run(worker)
+        number += 1
+    done = writer.num_steps
+    writer.flush()
+    return done / (time.perf_counter() - start)
+
+
+def _ignore(progress: Progress) -> None:
+    """Take a report and do nothing."""
+
+
+def _reading_rows(folder: Path) -> list[Row]:
+    dataset = EpisodeDataset(folder)
+    in_memory = dataset.in_memory()
+    size = sum(path.stat().st_size for path in (folder / "shards").iterdir())
+    rng = np.random.default_rng(0)
+
+    def windows_from(source: EpisodeSource, batches: int) -> float:
+        source.sample_segments(32, _WINDOW, rng)
+        start = time.perf_counter()
+        frames = sum(
+            int(source.sample_segments(32, _WINDOW, rng).mask.sum()) for _ in range(batches)
+        )
+        return frames / (time.perf_counter() - start)
+
+    start = time.perf_counter()
+    dataset.all_frames()
+    in_order = dataset.num_frames / (time.perf_counter() - start)
+    name = f"random windows of {_WINDOW} frames"
+    return [
+        Row("size on disk", size / dataset.num_frames, "bytes/frame"),
+        Row("reading in order", in_order, "frames/s"),
+        Row(f"{name} from disk, 1 process", windows_from(dataset, 30), "frames/s"),
+        Row(f"{name} from memory, 1 process", windows_from(in_memory, 30), "frames/s"),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    unknown = set(arguments) - {"env", "steps", "repeats"}
+    if unknown:
+        sys.exit(f"error: unknown {', '.join(sorted(unknown))}; there are env=, steps=, repeats=")
+    game = EnvConfig(arguments.get("env", "MontezumaRevenge")).name
+    rows = measure(game, int(arguments.get("steps", "4000")), int(arguments.get("repeats", "3")))
+    for row in rows:
+        ratio = "" if row.ratio is None else f"  {row.ratio:.2f} x raw"
+        print(f"{row.name:48}{row.value:12.0f} {row.unit}{ratio}")
+
+
+if __name__ == "__main__":
+    main()
