@@ -41,17 +41,14 @@ from training.optimization import optimizer_step
 from training.random_streams import seed_torch, step_rng
 from training.run_folder import RunFolder, replace_folder
 from world_model.configuration import Architecture, WorldModelConfig
+from world_model.heldout import Heldout
 from world_model.losses import choose_reward_values, world_model_loss
-from world_model.metrics import count_predictions
 from world_model.model import WorldModel
-from world_model.open_loop import roll_out
-from world_model.pictures import save_strips
+from world_model.optimizers import MuonAdamW
 from world_model.segments import TokenDataset, TokenSegments
 from world_model.token_cache import load_tokens
 
 FREE_KEYS = ("wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations")
-HELDOUT_SEED = 0
-STRIP = 10  # Frames of the dream in a sample picture.
 
 
 @dataclass
@@ -70,7 +67,7 @@ class TrainConfig:
         batch_size: Segments per step and process.
         segment: Frames of a segment.
         learning_rate: Its peak.
-        weight_decay: Of AdamW, on matrices only.
+        weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
         mixed_precision: auto, no, bf16 or fp16.
         log_every: Steps between lines in metrics.jsonl.
@@ -122,12 +119,15 @@ def main(config: TrainConfig) -> None:
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_tokens(EpisodeDataset(config.data, "train"), tokenizer)
-        heldout = Heldout(config, tokenizer)
+        heldout = Heldout(
+            config.data, tokenizer, config.heldout_segments, config.segment, config.batch_size,
+            config.model.context,
+        )  # fmt: skip
     folder = open_folder(accelerator, config)
     state = load_checkpoint(folder.checkpoint)
     torch.manual_seed(config.seed)
     world_model = build_model(config, tokenizer, data, heldout.dataset, state)
-    optimizer = make_optimizer(world_model, config)
+    optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
     clock = restore(state, config.budget, world_model, optimizer, accelerator)
     bar = tqdm(
@@ -149,7 +149,7 @@ def main(config: TrainConfig) -> None:
             if not accelerator.is_main_process:
                 continue
             if int(progress.share * config.evaluations) > int(before.share * config.evaluations):
-                heldout.sample(world_model, accelerator, folder, writer, progress.step)
+                sample(world_model, heldout, accelerator, folder, writer, progress.step)
             if time.monotonic() - saved > 60 * config.checkpoint_every_minutes:
                 save(folder, clock, world_model, optimizer, accelerator)
                 saved = time.monotonic()
@@ -203,49 +203,22 @@ def train_step(
     }
 
 
-class Heldout:
-    """Held-out episodes: the same segments and the same dream at every evaluation."""
-
-    def __init__(self, config: TrainConfig, tokenizer: Tokenizer):
-        """Draws the segments and the start of the dream."""
-        self.dataset = EpisodeDataset(config.data, "heldout")
-        self.tokenizer = tokenizer
-        tokens = load_tokens(self.dataset, tokenizer)
-        rng = np.random.default_rng(HELDOUT_SEED)
-        counts = range(0, config.heldout_segments, config.batch_size)
-        self.batches = [tokens.sample(config.batch_size, config.segment, rng) for _ in counts]
-        self.context = min(4, config.model.context)
-        self.starts = tokens.starts(3, self.context, 2, rng)
-
-    def sample(
-        self,
-        model: WorldModel,
-        accelerator: Accelerator,
-        folder: RunFolder,
-        writer: MetricWriter,
-        step: int,
-    ) -> None:
-        """Logs the held-out figures, a short dream as a picture, and the curves."""
-        with accelerator.autocast():
-            figures = count_predictions(model, self.batches).figures()
-        writer.write(step, {f"heldout/{name}": value for name, value in figures.items()})
-        picture = folder.samples / f"step_{step:07d}.png"
-        self._draw(model, picture)
-        writer.write_picture(step, "dream", picture)
-        draw_curves(folder.metrics, folder.curves)
-
-    def _draw(self, model: WorldModel, picture: Path) -> None:
-        model.eval()
-        found = roll_out(model, self.starts, self.context, STRIP, top_k=1)
-        dreams = self.tokenizer.decode(found.rollout.tokens).cpu().numpy()
-        rows, names = [], []
-        for number, dream in enumerate(dreams):
-            after = found.frame_numbers[number, self.context :]
-            real = self.dataset.gather_frames(after)
-            real[~found.truth.mask[number, self.context :].numpy()] = 0
-            rows += [real, dream]
-            names += ["real", "imagined"]
-        save_strips(picture, rows, names, [f"+{h + 1}" for h in range(STRIP)])
+def sample(
+    model: WorldModel,
+    heldout: Heldout,
+    accelerator: Accelerator,
+    folder: RunFolder,
+    writer: MetricWriter,
+    step: int,
+) -> None:
+    """Logs the held-out figures, short dreams as a picture, and the curves."""
+    picture = folder.samples / f"step_{step:07d}.png"
+    with accelerator.autocast():
+        figures = heldout.figures(model)
+        heldout.draw(model, picture)
+    writer.write(step, {f"heldout/{name}": value for name, value in figures.items()})
+    writer.write_picture(step, "dreams", picture)
+    draw_curves(folder.metrics, folder.curves)
 
 
 def build_model(
@@ -285,17 +258,6 @@ def build_model(
     codes = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
     model.embed_codes(tokenizer.embed(codes.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu())
     return model
-
-
-def make_optimizer(model: WorldModel, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW that decays matrices, but no biases and gains."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, config.learning_rate, (0.9, 0.95), fused=True)
 
 
 def agreed(accelerator: Accelerator, clock: Clock) -> Progress:
