@@ -4,8 +4,8 @@
     python examples/sb3_ppo.py --game Freeway --steps 200000
     python examples/sb3_ppo.py --game FakeGame --untrained --steps 2000
 
-The agent sees the K code vectors of the last frames, laid out on the tokens' grid; a small
-convolutional network reads them. The tokenizer is the one of runs/<game>/tokenizer unless
+The agent gets the tokens of the last frames; a small convolutional network reads their code
+vectors, laid out on the tokens' grid. The tokenizer is the one of runs/<game>/tokenizer unless
 --tokenizer names another. Prints the mean score of the trained policy beside that of random play.
 """
 
@@ -35,62 +35,75 @@ except ImportError as error:
     raise SystemExit(f"error: {error}; pip install 'worldtokens[sb3]'") from error
 
 
-class CodeVectors(VecEnvWrapper):
-    """Frames of an SB3 vector environment to code vectors, float32 (D, rows, columns).
+class Tokens(VecEnvWrapper):
+    """Frames of an SB3 vector environment to tokens, int64 (1, K).
 
-    The frames of all environments are encoded in one batch, those that ended an episode too.
+    The frames of all environments are encoded in one batch, those that ended an episode too. SB3's
+    rollout buffer so holds K numbers a frame.
     """
-
-    observation_space: spaces.Box
 
     def __init__(self, venv: VecEnv, tokenizer: Tokenizer):
         """Wraps an environment whose observations are the tokenizer's frames."""
-        codes = tokenizer.embed(np.zeros((1, tokenizer.tokens_per_frame), np.int64))
-        shape = (codes.shape[-1], *tokenizer.grid)
-        super().__init__(venv, observation_space=spaces.Box(-np.inf, np.inf, shape, np.float32))
+        shape = (1, tokenizer.tokens_per_frame)
+        space = spaces.Box(0, tokenizer.vocab_size - 1, shape, np.int64)
+        super().__init__(venv, observation_space=space)
         self._tokenizer = tokenizer
 
     def reset(self) -> np.ndarray:
         """Resets all environments."""
         frames = self.venv.reset()
         assert isinstance(frames, np.ndarray)
-        return self._view(frames)
+        return self._encode(frames)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
-        """Finishes a step; what SB3 keeps of an episode's end is translated as well."""
+        """Finishes a step; what SB3 keeps of an episode's end is encoded as well."""
         frames, rewards, ended, infos = self.venv.step_wait()
         assert isinstance(frames, np.ndarray)
         last = [info for info in infos if "terminal_observation" in info]
-        seen = self._view(np.stack([*frames, *(info["terminal_observation"] for info in last)]))
-        for info, view in zip(last, seen[self.num_envs :], strict=True):
-            info["terminal_observation"] = view
-        return seen[: self.num_envs], rewards, ended, infos
+        tokens = self._encode(np.stack([*frames, *(info["terminal_observation"] for info in last)]))
+        for info, final in zip(last, tokens[self.num_envs :], strict=True):
+            info["terminal_observation"] = final
+        return tokens[: self.num_envs], rewards, ended, infos
 
-    def _view(self, frames: np.ndarray) -> np.ndarray:
-        codes = self._tokenizer.embed(self._tokenizer.encode(frames)).cpu().numpy()
-        return codes.swapaxes(1, 2).reshape(len(frames), *self.observation_space.shape)
+    def _encode(self, frames: np.ndarray) -> np.ndarray:
+        return self._tokenizer.encode(frames).cpu().numpy()[:, None]
 
 
-class GridFeatures(BaseFeaturesExtractor):
-    """Code vectors of stacked frames (n, stack x D, rows, columns) to features (n, features)."""
+class CodeFeatures(BaseFeaturesExtractor):
+    """Tokens of stacked frames (n, stack, K) to features (n, features), by way of code vectors.
 
-    def __init__(self, observation_space: spaces.Box, features_dim: int = 256, width: int = 64):
+    The tokenizer stays frozen and no part of the policy: only its `embed` is called.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Box,
+        tokenizer: Tokenizer,
+        features_dim: int = 256,
+        width: int = 64,
+    ):
         """Builds the layers."""
         super().__init__(observation_space, features_dim)
-        channels, rows, columns = observation_space.shape
+        stack, count = observation_space.shape
+        self._embed, self._grid = tokenizer.embed, tokenizer.grid
+        code_dim = tokenizer.embed(torch.zeros(count, dtype=torch.int64)).shape[-1]
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, width, 1),
+            nn.Conv2d(stack * code_dim, width, 1),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(width * rows * columns, features_dim),
+            nn.Linear(width * count, features_dim),
             nn.ReLU(),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """See the class."""
-        return self.layers(observations)
+        """See the class; SB3 hands the tokens over as floats, exact below 2^24."""
+        return self.layers(self.lay_out(observations.long()))
+
+    def lay_out(self, tokens: Tensor) -> Tensor:
+        """Code vectors (n, stack x D, rows, columns) of tokens (n, stack, K)."""
+        return self._embed(tokens).unflatten(2, self._grid).permute(0, 1, 4, 2, 3).flatten(1, 2)
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,11 @@ def main(arguments: Arguments) -> Scores:
     agent = PPO(
         "MlpPolicy",
         env,
-        policy_kwargs={"features_extractor_class": GridFeatures, "net_arch": []},
+        policy_kwargs={
+            "features_extractor_class": CodeFeatures,
+            "features_extractor_kwargs": {"tokenizer": tokenizer},
+            "net_arch": [],
+        },
         n_steps=arguments.rollout_steps,
         batch_size=min(256, arguments.rollout_steps * arguments.num_envs),
         n_epochs=4,
@@ -188,7 +205,7 @@ def vector_env(
         seed=arguments.seed,
         wrapper_class=signs if clip_rewards else None,  # pyright: ignore[reportArgumentType]
     )
-    return VecFrameStack(CodeVectors(env, tokenizer), arguments.frame_stack, channels_order="first")
+    return VecFrameStack(Tokens(env, tokenizer), arguments.frame_stack, channels_order="first")
 
 
 def signs(env: gymnasium.Env) -> gymnasium.Env:

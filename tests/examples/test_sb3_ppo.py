@@ -22,10 +22,17 @@ def tokenizer():
     torch.manual_seed(0)
     made = Tokenizer(
         TokenizerConfig(
-            **SMALL, encoder_width=16, encoder_depth=1, decoder_width=16, decoder_depth=1,
-            decoder_fine_depth=1, fsq_levels=[4, 3],
+            **SMALL,
+            network="patch",
+            encoder_width=16,
+            encoder_depth=1,
+            decoder_width=16,
+            decoder_depth=1,
+            decoder_fine_depth=1,
+            quantizer="fsq",
+            fsq_levels=[4, 3],
         )
-    )  # fmt: skip
+    )
     # Fresh weights give nearly every patch the same token.
     last = made.network.encoder[-1]
     torch.nn.init.normal_(last.weight, std=2.0)
@@ -37,42 +44,44 @@ def arguments(example, *words):
     return example.parse([*usual.split(), *words])
 
 
-def laid_out(tokenizer, frame):
-    """The code vectors of a frame on the grid, written out: (2 dimensions, 2 rows, 3 columns)."""
-    codes = tokenizer.embed(tokenizer.encode(frame)).numpy()
-    return np.array(
-        [[[codes[3 * row + column, d] for column in range(3)] for row in range(2)]
-         for d in range(2)]
-    )  # fmt: skip
-
-
-def test_observations_are_stacked_code_vectors(example, tokenizer):
+def test_observations_are_stacked_tokens(example, tokenizer):
     env = example.vector_env("FakeGame", tokenizer, arguments(example, "--seed", "4"), False)
     plain = make_env("FakeGame", **SMALL)
     frames = [plain.reset(seed=5)[0]]  # the second environment gets the seed 4 + 1
     seen = env.reset()
-    assert seen.shape == (2, 4, 2, 3) and seen.dtype == np.float32
-    assert np.array_equal(seen[1, :2], np.zeros((2, 2, 3)))
-    assert np.array_equal(seen[1, 2:], laid_out(tokenizer, frames[0]))
-    assert len(np.unique(seen[1, 2:])) > 2
+    assert seen.shape == (2, 2, 6) and seen.dtype == np.int64
+    assert seen[1].tolist() == [[0] * 6, tokenizer.encode(frames[0]).tolist()]
+    assert len(np.unique(seen[1, 1])) > 1
     for _ in range(3):
         frames.append(plain.step(2)[0])
         seen, rewards, ended, infos = env.step(np.array([0, 2]))
     assert ended.all() and infos[1]["TimeLimit.truncated"]
-    last = np.concatenate([laid_out(tokenizer, frame) for frame in frames[-2:]])
-    assert np.array_equal(infos[1]["terminal_observation"], last)
+    last = [tokenizer.encode(frame).tolist() for frame in frames[-2:]]
+    assert infos[1]["terminal_observation"].tolist() == last
     # After the end only the new episode's first frame is there.
-    assert np.array_equal(seen[1, :2], np.zeros((2, 2, 3))) and seen[1, 2:].any()
+    assert seen[1, 0].tolist() == [0] * 6 and seen[1, 1].any()
 
 
-def test_features_depend_on_every_stacked_frame(example):
-    space = example.spaces.Box(-1, 1, (4, 2, 3), np.float32)
-    features = example.GridFeatures(space, features_dim=5, width=8)
-    observations = torch.randn(2, 4, 2, 3, requires_grad=True)
-    made = features(observations)
-    assert made.shape == (2, 5)
-    made.sum().backward()
-    assert (observations.grad != 0).flatten(2).any(2).all()
+@pytest.fixture
+def features(example, tokenizer):
+    space = example.spaces.Box(0, 11, (2, 6), np.int64)
+    return example.CodeFeatures(space, tokenizer, features_dim=5, width=8)
+
+
+def test_code_vectors_lie_on_the_grid(features, tokenizer):
+    tokens = torch.arange(12).reshape(1, 2, 6)
+    laid_out = features.lay_out(tokens)
+    assert laid_out.shape == (1, 4, 2, 3)
+    codes = tokenizer.embed(tokens)
+    # The second frame's fifth token stands in the second row and column.
+    assert laid_out[0, 2:, 1, 1].tolist() == codes[0, 1, 4].tolist()
+    assert laid_out[0, :2, 0, 2].tolist() == codes[0, 0, 2].tolist()
+
+
+def test_the_tokenizer_is_no_part_of_the_policy(features, tokenizer):
+    features(torch.zeros(3, 2, 6)).sum().backward()
+    assert all(name.startswith("layers.") for name, _ in features.named_parameters())
+    assert all(parameter.grad is None for parameter in tokenizer.parameters())
 
 
 def test_rewards_are_clipped_for_training_only(example):

@@ -24,10 +24,17 @@ def tokenizer():
     torch.manual_seed(0)
     made = Tokenizer(
         TokenizerConfig(
-            **SMALL, encoder_width=16, encoder_depth=1, decoder_width=16, decoder_depth=1,
-            decoder_fine_depth=1, fsq_levels=[4, 3],
+            **SMALL,
+            network="patch",
+            encoder_width=16,
+            encoder_depth=1,
+            decoder_width=16,
+            decoder_depth=1,
+            decoder_fine_depth=1,
+            quantizer="fsq",
+            fsq_levels=[4, 3],
         )
-    )  # fmt: skip
+    )
     # Fresh weights give nearly every patch the same token.
     last = made.network.encoder[-1]
     torch.nn.init.normal_(last.weight, std=2.0)
