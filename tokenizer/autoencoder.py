@@ -19,9 +19,10 @@ from tokenizer.model_config import TokenizerConfig
 from tokenizer.networks import build_network
 from tokenizer.precision import native_autocast_dtype
 from tokenizer.pretrained import locate, read_folder, write_config
-from tokenizer.quantizers import Quantized, build_quantizer
+from tokenizer.quantizers import Quantized, Quantizer, build_quantizer
 
 GPU_CHUNK = 512
+START_CHUNK = 256
 
 
 @dataclass
@@ -31,14 +32,18 @@ class TokenizerOutput:
     Attributes:
         target: float32 (n, 3, height, width) in [-1, 1], the frames.
         reconstruction: (n, 3, height, width), about [-1, 1].
-        latents: float32 (n, K, C), what the encoder made.
-        quantized: The code vectors and tokens (n, K), and the quantizer's losses.
+        tokens: int64 (n, K).
+        codebook: float32 scalar, the quantizers' codebook losses.
+        commitment: float32 scalar, the quantizers' commitment losses.
+        entropy: float32 scalar, the quantizers' entropy losses.
     """
 
     target: Tensor
     reconstruction: Tensor
-    latents: Tensor
-    quantized: Quantized
+    tokens: Tensor
+    codebook: Tensor
+    commitment: Tensor
+    entropy: Tensor
 
 
 class Tokenizer(
@@ -52,7 +57,10 @@ class Tokenizer(
 
     Attributes:
         config: What it is made of.
-        grid: (rows, columns) of tokens.
+        grid: (rows, columns), the shape in which the tokens are laid out. For several levels, or
+            several tokens per position, it is only that; see `levels`.
+        levels: (rows, columns, depth) of each level; its tokens are row-major over its rows and
+            columns, `depth` of them at each position, and the levels follow one another.
         vocab_size: Tokens are in [0, vocab_size).
         tokens_per_frame: K.
         frame_shape: (height, width, 3).
@@ -64,13 +72,16 @@ class Tokenizer(
         """Builds the network with fresh weights."""
         super().__init__()
         self.config = config
-        self.quantizer = build_quantizer(config)
-        self.network = build_network(
-            config, latent_dim=self.quantizer.latent_dim, code_dim=self.quantizer.code_dim
-        )
-        self.grid = self.network.grid
-        self.vocab_size = self.quantizer.vocab_size
-        self.tokens_per_frame = self.grid[0] * self.grid[1]
+        first = build_quantizer(config)
+        self.network = build_network(config, first.latent_dim, first.code_dim)
+        others = (build_quantizer(config) for _ in self.network.grids[1:])
+        self.quantizers = nn.ModuleList([first, *others])
+        self.levels = tuple((*grid, first.depth) for grid in self.network.grids)
+        self.vocab_size = first.vocab_size
+        self.tokens_per_frame = sum(rows * columns * depth for rows, columns, depth in self.levels)
+        # The widest level's columns divide every level of our networks.
+        columns = max(columns for _, columns, _ in self.levels)
+        self.grid = (self.tokens_per_frame // columns, columns)
         self.frame_shape = (config.frame_height, config.frame_width, 3)
         self.uses_autocast = True
         self.to(memory_format=torch.channels_last)
@@ -97,11 +108,15 @@ class Tokenizer(
             frames: uint8 (n, height, width, 3) on the model's device.
         """
         target = scale_frames(frames)
-        latents = self.network.encode(target).float()
-        with torch.autocast(latents.device.type, enabled=False):
-            quantized = self.quantizer(latents)
-        reconstruction = self.network.decode(quantized.vectors)
-        return TokenizerOutput(target, reconstruction, latents, quantized)
+        found = self.network.quantize(target, self._levels())
+        return TokenizerOutput(
+            target=target,
+            reconstruction=self.network.decode([quantized.vectors for quantized in found]),
+            tokens=_join(found),
+            codebook=torch.stack([quantized.codebook for quantized in found]).sum(),
+            commitment=torch.stack([quantized.commitment for quantized in found]).sum(),
+            entropy=torch.stack([quantized.entropy for quantized in found]).sum(),
+        )
 
     def encode(self, frames: Tensor | np.ndarray) -> Tensor:
         """Tokens of frames, computed chunk by chunk without gradients.
@@ -128,10 +143,7 @@ class Tokenizer(
             for start, chunk in self._chunks(flat):
                 padded = chunk.new_zeros(self._chunk_size(), *self.frame_shape)
                 padded[: len(chunk)] = chunk
-                latents = self.network.encode(scale_frames(padded)).float()
-                with torch.autocast(self.device.type, enabled=False):
-                    made = self.quantizer(latents[: len(chunk)]).tokens
-                tokens[start : start + len(chunk)] = made
+                tokens[start : start + len(chunk)] = self.tokens_of(padded)[: len(chunk)]
         return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
 
     def decode(self, tokens: Tensor | np.ndarray) -> Tensor:
@@ -151,8 +163,7 @@ class Tokenizer(
         frames = torch.empty(len(flat), *self.frame_shape, dtype=torch.uint8, device=self.device)
         with self._inference():
             for start, chunk in self._chunks(flat):
-                pixels = self.network.decode(self.quantizer.lookup(chunk))
-                frames[start : start + len(chunk)] = unscale_frames(pixels)
+                frames[start : start + len(chunk)] = self.frames_of(chunk)
         return frames.reshape(*tokens.shape[:-1], *self.frame_shape)
 
     def embed(self, tokens: Tensor | np.ndarray) -> Tensor:
@@ -169,7 +180,32 @@ class Tokenizer(
         """
         tokens = as_tokens(tokens, self.tokens_per_frame, self.vocab_size, self.device)
         with torch.no_grad():
-            return self.quantizer.lookup(tokens.to(self.device))
+            parts = [q.lookup(part) for q, part in self._split(tokens.to(self.device))]
+        leading = tokens.shape[:-1]
+        flat = [part.flatten(len(leading), -2) for part in parts]
+        return torch.cat(flat, dim=-2)
+
+    def tokens_of(self, frames: Tensor) -> Tensor:
+        """`encode` bare, for graph exporters: uint8 (n, height, width, 3) to int64 (n, K)."""
+        return _join(self.network.quantize(scale_frames(frames), self._levels()))
+
+    def frames_of(self, tokens: Tensor) -> Tensor:
+        """`decode` bare, for graph exporters: int64 (n, K) to uint8 (n, height, width, 3)."""
+        vectors = [quantizer.dequantize(part) for quantizer, part in self._split(tokens)]
+        return unscale_frames(self.network.decode(vectors))
+
+    @torch.no_grad()
+    def start(self, frames: Tensor | np.ndarray, generator: torch.Generator) -> None:
+        """Lets the quantizer take its first codes from training frames (k-means, say).
+
+        Args:
+            frames: uint8 (n, height, width, 3).
+            generator: A CPU generator.
+        """
+        frames = as_frames(frames, self.frame_shape, self.device)
+        with self._inference():
+            for level, quantizer in enumerate(self._levels()):
+                quantizer.start(self._latents(frames, level), generator)
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -206,6 +242,23 @@ class Tokenizer(
         save_model(self, str(save_directory / constants.SAFETENSORS_SINGLE_FILE))
         write_config(save_directory, self.config)
 
+    def _levels(self) -> list[Quantizer]:
+        return [quantizer for quantizer in self.quantizers if isinstance(quantizer, Quantizer)]
+
+    def _latents(self, frames: Tensor, level: int) -> Iterator[Tensor]:
+        """Latents float32 (n, rows x columns, C) of a level, chunk by chunk."""
+        for chunk in frames.split(START_CHUNK):
+            pixels = scale_frames(chunk.to(self.device))
+            above = self.network.quantize(pixels, self._levels()[:level])
+            yield self.network.latents(pixels, above).float()
+
+    def _split(self, tokens: Tensor) -> Iterator[tuple[Quantizer, Tensor]]:
+        """Each level's quantizer with its part of tokens (..., K): (..., positions[, depth])."""
+        sizes = [rows * columns * depth for rows, columns, depth in self.levels]
+        for quantizer, part in zip(self._levels(), tokens.split(sizes, dim=-1), strict=True):
+            depth = quantizer.depth
+            yield quantizer, part.unflatten(-1, (-1, depth)) if depth > 1 else part
+
     @contextmanager
     def _inference(self) -> Iterator[None]:
         """No gradients, eval mode, and autocast where the device gains from it."""
@@ -230,6 +283,11 @@ class Tokenizer(
         size = self._chunk_size()
         for start in range(0, len(flat), size):
             yield start, flat[start : start + size].to(self.device)
+
+
+def _join(found: list[Quantized]) -> Tensor:
+    """The tokens of all levels, int64 (n, K)."""
+    return torch.cat([quantized.tokens.flatten(1) for quantized in found], dim=1)
 
 
 def scale_frames(frames: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames, with_ssim: bool = Tru
             heldout.following,
             tokens.cpu().numpy(),
             tokens_after.cpu().numpy(),
-            tokenizer.grid,
+            tokenizer.levels,
         ),
         code_use=metrics.CodeUse.of(tokens.cpu().numpy(), tokenizer.vocab_size),
     )

@@ -53,7 +53,6 @@ class LossTerms:
 def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
     """The weighted sum of the terms that `config` asks for, in units of the [-1, 1] scale."""
     error = (output.reconstruction.float() - output.target).abs()
-    quantized = output.quantized
     weighted: list[tuple[str, float, Tensor]] = []
     if config.absolute:
         weighted.append(("reconstruction", config.absolute, error.mean()))
@@ -64,9 +63,9 @@ def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
     weighted += [
         (name, weight, term)
         for name, weight, term in (
-            ("codebook", config.codebook, quantized.codebook),
-            ("commitment", config.commitment, quantized.commitment),
-            ("entropy", config.entropy, quantized.entropy),
+            ("codebook", config.codebook, output.codebook),
+            ("commitment", config.commitment, output.commitment),
+            ("entropy", config.entropy, output.entropy),
         )
         if weight and term.requires_grad
     ]

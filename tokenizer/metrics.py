@@ -4,6 +4,7 @@ Frames are uint8 arrays (n, height, width, 3); scenes are integer arrays (n,), t
 frame was taken, or all 0 for a game without known rooms.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,28 +160,33 @@ def flicker(
     after: np.ndarray,
     tokens_before: np.ndarray,
     tokens_after: np.ndarray,
-    grid: tuple[int, int],
+    levels: Sequence[tuple[int, int, int]],
 ) -> float:
     """Share of tokens that change from a frame to the next where their patch does not.
 
     Args:
         before: uint8 (n, height, width, 3).
         after: The frame after each of `before`.
-        tokens_before: int64 (n, K), row-major over `grid`.
+        tokens_before: int64 (n, K).
         tokens_after: The tokens of `after`.
-        grid: (rows, columns), K = rows x columns.
+        levels: (rows, columns, depth) of each level, see Tokenizer.levels.
 
     Returns:
         A share in [0, 1]; NaN if every patch changes.
     """
-    rows, columns = grid
-    height, width = before.shape[1:3]
     differs = (before != after).any(axis=-1)
-    patches = differs.reshape(-1, rows, height // rows, columns, width // columns)
-    still = ~patches.any(axis=(2, 4)).reshape(len(before), rows * columns)
+    still = np.concatenate([_still_patches(differs, *level) for level in levels], axis=1)
     if not still.any():
         return float("nan")
     return float((tokens_before != tokens_after)[still].mean())
+
+
+def _still_patches(differs: np.ndarray, rows: int, columns: int, depth: int) -> np.ndarray:
+    """Whether no pixel under each token's patch differs: bool (n, rows x columns x depth)."""
+    count, height, width = differs.shape
+    patches = differs.reshape(count, rows, height // rows, columns, width // columns)
+    still = ~patches.any(axis=(2, 4)).reshape(count, rows * columns)
+    return still.repeat(depth, axis=1)
 
 
 @dataclass(frozen=True)

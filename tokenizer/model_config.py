@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-NETWORKS = ("patch",)
-QUANTIZERS = ("fsq",)
+NETWORKS = ("dictionary", "patch")
+QUANTIZERS = ("dictionary", "fsq", "lfq", "vq")
+UPDATES = ("gradient", "ema")
 
 
 @dataclass
@@ -22,20 +23,33 @@ class TokenizerConfig:
         decoder_depth: Residual blocks of the decoder at the resolution of the tokens.
         decoder_fine_depth: Residual blocks of the decoder at twice that resolution.
         quantizer: One of QUANTIZERS.
+        codebook_size: Number of codes of a quantizer with a codebook; a power of 2 for "lfq".
+        code_dim: Dimension of latents and codes of "vq".
+        codebook_update: How the codes of "vq" move: by gradient or as moving averages (ema).
+        codebook_decay: Of the moving averages.
+        cosine_codes: Whether the latents and codes of "vq" are of length 1.
+        residual_depth: Quantizers in a row, each of what those before it left over; as many tokens
+            stand for each position.
         fsq_levels: Levels of each dimension of finite scalar quantization; their product is the
             size of the vocabulary.
     """
 
     frame_height: int = 64
     frame_width: int = 64
-    network: str = "patch"
+    network: str = "dictionary"
     patch_size: int = 8
     encoder_width: int = 256
     encoder_depth: int = 2
     decoder_width: int = 256
     decoder_depth: int = 3
     decoder_fine_depth: int = 3
-    quantizer: str = "fsq"
+    quantizer: str = "dictionary"
+    codebook_size: int = 2048
+    code_dim: int = 64
+    codebook_update: str = "ema"
+    codebook_decay: float = 0.99
+    cosine_codes: bool = False
+    residual_depth: int = 1
     fsq_levels: list[int] = field(default_factory=lambda: [8, 8, 8])
 
     def __post_init__(self) -> None:
@@ -46,8 +60,13 @@ class TokenizerConfig:
         """
         _check_choice("network", self.network, NETWORKS)
         _check_choice("quantizer", self.quantizer, QUANTIZERS)
-        for name in ("frame_height", "frame_width", "patch_size", "encoder_width", "decoder_width"):
+        _check_choice("codebook_update", self.codebook_update, UPDATES)
+        for name in (
+            "frame_height", "frame_width", "patch_size", "encoder_width", "decoder_width",
+            "code_dim", "residual_depth",
+        ):  # fmt: skip
             _check_at_least(name, getattr(self, name), 1)
+        _check_at_least("codebook_size", self.codebook_size, 2)
         for name in ("encoder_depth", "decoder_depth", "decoder_fine_depth"):
             _check_at_least(name, getattr(self, name), 0)
         for name in ("frame_height", "frame_width"):
@@ -56,6 +75,21 @@ class TokenizerConfig:
                     f"{name}: expected a multiple of patch_size={self.patch_size}, "
                     f"got {getattr(self, name)}"
                 )
+        if not 0.0 < self.codebook_decay < 1.0:
+            raise ValueError(
+                f"codebook_decay: expected a share in (0, 1), got {self.codebook_decay}"
+            )
+        if (self.network == "dictionary") != (self.quantizer == "dictionary"):
+            raise ValueError(
+                f"network={self.network} with quantizer={self.quantizer}: a dictionary needs both "
+                "to be 'dictionary'"
+            )
+        if self.quantizer == "dictionary" and self.residual_depth > 1:
+            raise ValueError("residual_depth: a dictionary has one token per patch; use 1")
+        if self.quantizer == "lfq" and self.codebook_size.bit_count() != 1:
+            raise ValueError(
+                f"codebook_size: expected a power of 2 for lfq, got {self.codebook_size}"
+            )
         if self.patch_size % 4:
             raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
         if not self.fsq_levels or any(level < 2 for level in self.fsq_levels):

@@ -30,6 +30,7 @@ from training.atomic import replacing
 from training.budget import Progress, learning_rate
 from training.command_line import launch
 from training.optimization import optimizer_step
+from training.random_streams import step_rng
 from training.session import Session, SessionConfig
 
 
@@ -42,6 +43,7 @@ class TrainConfig(SessionConfig):
         in_memory: Copy its frames into memory.
         balance_scenes: Draw every scene (room) equally often.
         heldout_frames: Held-out frames for the figures.
+        start_frames: Training frames that the codes start from.
         batch_size: Frames per step and process.
         learning_rate: Its peak.
         weight_decay: Of AdamW.
@@ -55,6 +57,7 @@ class TrainConfig(SessionConfig):
     in_memory: bool
     balance_scenes: bool
     heldout_frames: int
+    start_frames: int
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -78,6 +81,9 @@ def main(config: TrainConfig) -> None:
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)
     session = Session(accelerator, config)
+    if session.saved is None:
+        first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
+        tokenizer.start(first, torch.Generator().manual_seed(config.seed))
     optimizer = torch.optim.AdamW(
         tokenizer.parameters(),
         config.learning_rate,

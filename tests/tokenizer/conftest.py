@@ -65,10 +65,11 @@ def tiny_overrides(data: Path, root: Path) -> list[str]:
         "log_every=1",
         "evaluations=1",
         "heldout_frames=10",
+        "start_frames=50",
         "wandb.mode=disabled",
         "mixed_precision=no",
-        "model={frame_height: 16, frame_width: 24, encoder_width: 8, encoder_depth: 1, "
-        "decoder_width: 8, decoder_depth: 1, decoder_fine_depth: 1, fsq_levels: [4, 4]}",
+        "model={frame_height: 16, frame_width: 24, decoder_width: 8, decoder_depth: 1, "
+        "decoder_fine_depth: 1, codebook_size: 16}",
     ]
 
 

@@ -3,7 +3,6 @@ import torch
 
 from tokenizer.autoencoder import TokenizerOutput
 from tokenizer.losses import LossConfig, hard_pixels, tokenizer_loss
-from tokenizer.quantizers import Quantized
 
 NOTHING = dict(
     absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, codebook=0.0, commitment=0.0, entropy=0.0
@@ -13,14 +12,14 @@ NOTHING = dict(
 def output_with(error, commitment=0.0):
     target = torch.zeros_like(error)
     zero = torch.zeros(())
-    quantized = Quantized(
-        vectors=torch.zeros(1, 1, 1),
+    return TokenizerOutput(
+        target=target,
+        reconstruction=error.clone().requires_grad_(),
         tokens=torch.zeros(1, 1, dtype=torch.int64),
         codebook=zero,
         commitment=torch.tensor(commitment, requires_grad=True),
         entropy=zero,
     )
-    return TokenizerOutput(target, error.clone().requires_grad_(), target, quantized)
 
 
 def test_hard_pixels_is_the_mean_of_the_worst():

@@ -95,13 +95,24 @@ def test_flicker_counts_changed_tokens_of_unchanged_patches():
     after[0, 3, 3, 2] = 1
     tokens_before = np.zeros((2, 4), np.int64)
     tokens_after = np.array([[1, 0, 0, 9], [0, 0, 0, 0]])
-    share = metrics.flicker(before, after, tokens_before, tokens_after, (2, 2))
+    share = metrics.flicker(before, after, tokens_before, tokens_after, [(2, 2, 1)])
     assert share == pytest.approx(1 / 7)
+
+
+def test_flicker_over_two_levels():
+    before = frames_of(0)
+    after = before.copy()
+    after[0, 0, 0] = 9
+    tokens = np.zeros((1, 1 + 2 * 4), np.int64)
+    changed = tokens.copy()
+    # The top level's only patch changed; of the 2 x 2 patches below, the first did.
+    changed[0, [0, 1, 2, 3]] = 1
+    assert metrics.flicker(before, after, tokens, changed, [(1, 1, 1), (2, 2, 2)]) == 1 / 6
 
 
 def test_flicker_is_nan_where_everything_changed():
     tokens = np.zeros((1, 1), np.int64)
-    assert np.isnan(metrics.flicker(frames_of(0), frames_of(1), tokens, tokens, (1, 1)))
+    assert np.isnan(metrics.flicker(frames_of(0), frames_of(1), tokens, tokens, [(1, 1, 1)]))
 
 
 def test_code_use_of_a_known_distribution():

@@ -64,8 +64,8 @@ def test_a_run_leaves_what_a_run_folder_holds(overrides, tmp_path):
 
 
 def test_training_lowers_the_loss(overrides, tmp_path):
-    more = ("budget.max_steps=150", "batch_size=16", "learning_rate=0.01", "log_every=1")
-    train.main(config_of(overrides, *more))
+    more = ["budget.max_steps=150", "batch_size=16", "learning_rate=0.01", "model.encoder_width=8"]
+    train.main(config_of(overrides, *more, "tokenizer_preset=patch_fsq"))
     values = [loss for _, loss in losses(tmp_path / "FakeGame" / "tokenizer")]
     assert np.mean(values[-10:]) < 0.5 * np.mean(values[:10])
 

@@ -1,23 +1,42 @@
 """The interface that every network keeps."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from tokenizer.quantizers.base import Quantized, Quantizer
 
 
 class Network(nn.Module):
-    """An encoder and a decoder around a quantizer.
+    """An encoder and a decoder around one quantizer, or around one per level.
 
     Attributes:
-        grid: (rows, columns) of the tokens of a frame.
+        grids: (rows, columns) of the positions of each level.
         chunk: Frames that one pass of the encoder takes on a CPU.
     """
 
-    grid: tuple[int, int]
-    chunk: int
+    grids: tuple[tuple[int, int], ...]
+    chunk: int = 1
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Pixels float (n, 3, height, width) in [-1, 1] to latents (n, rows x columns, C)."""
+    def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
+        """The latents of the next level.
+
+        Args:
+            pixels: float (n, 3, height, width) in [-1, 1].
+            above: What became of the levels before it; empty for the first.
+
+        Returns:
+            float (n, rows x columns, C).
+        """
         raise NotImplementedError
 
-    def decode(self, vectors: Tensor) -> Tensor:
-        """Code vectors (n, rows x columns, D) to pixels (n, 3, height, width), about [-1, 1]."""
+    def decode(self, vectors: Sequence[Tensor]) -> Tensor:
+        """Code vectors (n, rows x columns, D) of each level to pixels (n, 3, height, width)."""
         raise NotImplementedError
+
+    def quantize(self, pixels: Tensor, quantizers: Sequence[Quantizer]) -> list[Quantized]:
+        """Encodes and quantizes level by level."""
+        found: list[Quantized] = []
+        for quantizer in quantizers:
+            found.append(quantizer.in_float32(self.latents(pixels, found)))
+        return found

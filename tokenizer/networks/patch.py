@@ -5,11 +5,14 @@ world model is spared that noise (flicker 0 by construction). What the tokens le
 the decoder makes good from its neighbours and its place in the frame.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.networks.base import Network
+from tokenizer.quantizers.base import Quantized
 
 
 class PatchNetwork(Network):
@@ -21,10 +24,8 @@ class PatchNetwork(Network):
         """Builds encoder and decoder."""
         super().__init__()
         self.patch_size = config.patch_size
-        self.grid = (
-            config.frame_height // config.patch_size,
-            config.frame_width // config.patch_size,
-        )
+        grid = (config.frame_height // config.patch_size, config.frame_width // config.patch_size)
+        self.grids = (grid,)
         width = config.encoder_width
         self.encoder = nn.Sequential(
             nn.Linear(3 * config.patch_size**2, width),
@@ -32,18 +33,56 @@ class PatchNetwork(Network):
             nn.LayerNorm(width),
             nn.Linear(width, latent_dim),
         )
-        self.decoder = PatchDecoder(config, self.grid, code_dim)
+        self.decoder = PatchDecoder(config, grid, code_dim)
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        """See Network.encode."""
-        rows, columns = self.grid
-        size = self.patch_size
-        patches = pixels.permute(0, 2, 3, 1).reshape(-1, rows, size, columns, size, 3)
-        return self.encoder(patches.transpose(2, 3).flatten(3).flatten(1, 2))
+    def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
+        """See Network.latents."""
+        return self.encoder(to_patches(pixels, self.patch_size))
 
-    def decode(self, vectors: Tensor) -> Tensor:
+    def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """See Network.decode."""
-        return self.decoder(vectors)
+        return self.decoder(vectors[0])
+
+
+class DictionaryNetwork(Network):
+    """For a dictionary of patches: they are the latents, and the decoder mends what they lack."""
+
+    chunk = 8
+
+    def __init__(self, config: TokenizerConfig):
+        """Builds the decoder; it starts by passing the dictionary's patches through."""
+        super().__init__()
+        self.patch_size = config.patch_size
+        grid = (config.frame_height // config.patch_size, config.frame_width // config.patch_size)
+        self.grids = (grid,)
+        self.decoder = PatchDecoder(config, grid, 3 * config.patch_size**2)
+        nn.init.zeros_(self.decoder.head.weight)
+        assert self.decoder.head.bias is not None
+        nn.init.zeros_(self.decoder.head.bias)
+
+    def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
+        """See Network.latents."""
+        return to_patches(pixels, self.patch_size)
+
+    def decode(self, vectors: Sequence[Tensor]) -> Tensor:
+        """See Network.decode."""
+        patches = from_patches(vectors[0], self.grids[0], self.patch_size)
+        return patches + self.decoder(vectors[0])
+
+
+def to_patches(pixels: Tensor, size: int) -> Tensor:
+    """Pixels (n, 3, height, width) to patches (n, rows x columns, size x size x 3)."""
+    count, _, height, width = pixels.shape
+    rows, columns = height // size, width // size
+    patches = pixels.permute(0, 2, 3, 1).reshape(count, rows, size, columns, size, 3)
+    return patches.transpose(2, 3).reshape(count, rows * columns, 3 * size**2)
+
+
+def from_patches(patches: Tensor, grid: tuple[int, int], size: int) -> Tensor:
+    """The inverse of `to_patches`."""
+    rows, columns = grid
+    split = patches.reshape(-1, rows, columns, size, size, 3).transpose(2, 3)
+    return split.reshape(-1, rows * size, columns * size, 3).permute(0, 3, 1, 2)
 
 
 class PatchBlock(nn.Module):

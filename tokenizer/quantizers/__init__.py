@@ -2,12 +2,43 @@
 
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.quantizers.base import Quantized, Quantizer
+from tokenizer.quantizers.dictionary import Dictionary
 from tokenizer.quantizers.fsq import FSQ
+from tokenizer.quantizers.lfq import LFQ
+from tokenizer.quantizers.residual import Residual
+from tokenizer.quantizers.vq import VQ
 
-__all__ = ["FSQ", "Quantized", "Quantizer", "build_quantizer"]
+__all__ = [
+    "FSQ",
+    "LFQ",
+    "VQ",
+    "Dictionary",
+    "Quantized",
+    "Quantizer",
+    "Residual",
+    "build_quantizer",
+]
 
 
 def build_quantizer(config: TokenizerConfig) -> Quantizer:
-    """The quantizer that `config` names."""
+    """The quantizer of one level that `config` names."""
+    if config.residual_depth > 1:
+        return Residual(lambda: _build_stage(config), config.residual_depth)
+    return _build_stage(config)
+
+
+def _build_stage(config: TokenizerConfig) -> Quantizer:
+    if config.quantizer == "dictionary":
+        return Dictionary(config.codebook_size, 3 * config.patch_size**2)
+    if config.quantizer == "lfq":
+        return LFQ(config.codebook_size.bit_length() - 1)
+    if config.quantizer == "vq":
+        return VQ(
+            config.codebook_size,
+            config.code_dim,
+            update=config.codebook_update,
+            decay=config.codebook_decay,
+            is_cosine=config.cosine_codes,
+        )
     assert config.quantizer == "fsq"
     return FSQ(config.fsq_levels)

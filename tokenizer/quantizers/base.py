@@ -1,7 +1,9 @@
 """The interface that every quantizer keeps."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,7 +13,7 @@ class Quantized:
 
     Attributes:
         vectors: float32 (..., D), the code vectors; their gradient reaches the latents.
-        tokens: int64 (...), in [0, vocab_size).
+        tokens: int64 (...), in [0, vocab_size); (..., depth) where depth > 1.
         codebook: float32 scalar, the loss that moves the codes to the latents; 0 where none is.
         commitment: float32 scalar, the loss that moves the latents to the codes; 0 where none is.
         entropy: float32 scalar, the loss that spreads the use of codes; 0 where none is.
@@ -31,16 +33,44 @@ class Quantizer(nn.Module):
         vocab_size: Number of codes.
         latent_dim: C, what the encoder has to deliver.
         code_dim: D, what the decoder gets.
+        depth: Tokens per latent.
     """
 
     vocab_size: int
     latent_dim: int
     code_dim: int
+    depth: int = 1
 
     def forward(self, latents: Tensor) -> Quantized:
         """Quantizes float32 latents (..., C); the caller turns autocast off."""
         raise NotImplementedError
 
+    def in_float32(self, latents: Tensor) -> Quantized:
+        """`forward` on latents of any precision, whatever autocast is on."""
+        device = latents.device.type
+        if not torch.is_autocast_enabled(device):
+            return self(latents.float())
+        with torch.autocast(device, enabled=False):
+            return self(latents.float())
+
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The code vectors, float32 (..., D), of int64 tokens (...) in [0, vocab_size)."""
+        """The code vectors, float32 (..., D), of int64 tokens (...) in [0, vocab_size).
+
+        Where depth > 1, tokens are (..., depth) and vectors (..., depth, D).
+        """
         raise NotImplementedError
+
+    def dequantize(self, tokens: Tensor) -> Tensor:
+        """What the decoder gets for tokens: float32 (..., D)."""
+        vectors = self.lookup(tokens)
+        return vectors.sum(-2) if self.depth > 1 else vectors
+
+    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+        """Sets the codes from the latents of training frames, before the first step.
+
+        A quantizer whose codes do not start from data does nothing.
+
+        Args:
+            latents: float32 chunks (n, K, C).
+            generator: A CPU generator, for whatever is drawn.
+        """

@@ -1,0 +1,70 @@
+"""A fixed dictionary of patches, in whole grey levels."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from tokenizer.quantizers.base import Quantized, Quantizer
+from tokenizer.quantizers.clustering import count_distinct, k_means
+
+# Distinct patches beyond this number are sampled before clustering.
+LARGEST_SAMPLE = 65536
+
+
+class Dictionary(Quantizer):
+    """Each token stands for the nearest of a set of typical patches.
+
+    An emulator draws its frames from few patches: of 2.9 million patches of Montezuma's Revenge
+    20,000 are distinct. Clustering the distinct ones, where a sprite seen ten times weighs almost
+    as much as a wall seen a million times, gives codes for sprites that training by gradient takes
+    long to find, and no code can collapse.
+
+    Latents are pixels in [-1, 1]. They and the codes are whole grey levels, so every product and
+    every sum of the distance is exact in float32 (below 2^24): a patch has the same token on every
+    device, at every batch size and under every order of summation.
+    """
+
+    codes: Tensor
+
+    def __init__(self, vocab_size: int, dim: int):
+        """Makes room for the codes; they are random until `start`.
+
+        Args:
+            vocab_size: Number of codes.
+            dim: Values of a patch (3 x its pixels).
+        """
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.latent_dim = self.code_dim = dim
+        self.register_buffer("codes", torch.randint(-128, 128, (vocab_size, dim)).float())
+
+    def forward(self, latents: Tensor) -> Quantized:
+        """Finds the nearest code of each latent (..., C); no gradient reaches the latents."""
+        levels = _whole_levels(latents.detach())
+        # argmax of x.c - |c|^2/2 is argmin of |x - c|^2; both terms are exact.
+        scores = levels.flatten(0, -2) @ self.codes.T
+        scores -= self.codes.square().sum(1) / 2
+        tokens = scores.argmax(1).view(latents.shape[:-1])
+        zero = latents.new_zeros(())
+        return Quantized(self.lookup(tokens), tokens, zero, zero, zero)
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """The patches, as pixels in [-1, 1], of tokens (...)."""
+        return (self.codes[tokens] + 0.5) / 127.5
+
+    @torch.no_grad()
+    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+        """Clusters the distinct patches among `latents`, each weighted by the root of its count."""
+        patches = (_whole_levels(chunk.flatten(0, -2)).to(torch.int8) for chunk in latents)
+        distinct, counts = count_distinct(patches)
+        if len(distinct) > LARGEST_SAMPLE:
+            chosen = torch.multinomial(counts.sqrt(), LARGEST_SAMPLE, generator=generator)
+            distinct, counts = distinct[chosen], counts[chosen]
+        centers = k_means(distinct.float(), counts.sqrt(), self.vocab_size, generator)
+        self.codes.copy_(centers.round())
+
+
+def _whole_levels(latents: Tensor) -> Tensor:
+    """Pixels in [-1, 1] as whole numbers in [-128, 127]."""
+    return (latents * 127.5 - 0.5).round()

@@ -1,0 +1,134 @@
+"""Vector quantization with a learned codebook."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tokenizer.quantizers.base import Quantized, Quantizer
+from tokenizer.quantizers.clustering import k_means, nearest_center
+
+UPDATES = ("gradient", "ema")
+# A code that is used less often than this share of an even use takes the place of a latent.
+DEAD_SHARE = 0.03
+LARGEST_SAMPLE = 65536
+
+
+class VQ(Quantizer):
+    """Each latent becomes the nearest code (van den Oord et al. 2017, arXiv 1711.00937).
+
+    The codes follow the latents by the codebook loss, or as exponential moving averages of the
+    latents assigned to them (appendix A.1 there). Codes start as centers of the first latents, and
+    a code that falls out of use is put where a latent is, so that the codebook does not collapse.
+    """
+
+    codes: Tensor
+    mass: Tensor
+    sums: Tensor
+
+    def __init__(
+        self, vocab_size: int, dim: int, update: str, decay: float = 0.99, is_cosine: bool = False
+    ):
+        """Draws random codes, which `start` replaces.
+
+        Args:
+            vocab_size: Number of codes.
+            dim: Of latents and codes.
+            update: How the codes move, one of UPDATES.
+            decay: Of the moving averages: of the codes' use, and of the codes under "ema".
+            is_cosine: Latents and codes are of length 1 (Yu et al. 2021, arXiv 2110.04627,
+                section 3.2), so that the nearest code is that of the smallest angle.
+        """
+        super().__init__()
+        assert update in UPDATES
+        self.vocab_size = vocab_size
+        self.latent_dim = self.code_dim = dim
+        self.update = update
+        self.decay = decay
+        self.is_cosine = is_cosine
+        codes = self._normalize(torch.randn(vocab_size, dim) / dim**0.5)
+        if update == "gradient":
+            self.codes = nn.Parameter(codes)
+        else:
+            self.register_buffer("codes", codes)
+            self.register_buffer("sums", codes.clone())
+        # Expected number of latents per batch of each code; 0 until the first batch is seen.
+        self.register_buffer("mass", torch.zeros(vocab_size))
+
+    def forward(self, latents: Tensor) -> Quantized:
+        """See Quantizer.forward; under training the codes' statistics follow the batch."""
+        latents = self._normalize(latents)
+        flat = latents.flatten(0, -2)
+        codes = self._normalize(self.codes)
+        tokens = nearest_center(flat.detach(), codes.detach())
+        vectors = codes[tokens].view_as(latents)
+        zero = latents.new_zeros(())
+        gradient = self.update == "gradient"
+        quantized = Quantized(
+            vectors=latents + (vectors - latents).detach(),
+            tokens=tokens.view(latents.shape[:-1]),
+            codebook=functional.mse_loss(vectors, latents.detach()) if gradient else zero,
+            commitment=functional.mse_loss(latents, vectors.detach()),
+            entropy=zero,
+        )
+        if self.training:
+            self._follow(flat.detach(), tokens)
+        return quantized
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """See Quantizer.lookup."""
+        return self._normalize(self.codes)[tokens]
+
+    @torch.no_grad()
+    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+        """Starts the codes at the centers of a sample of the latents (k-means)."""
+        vectors = torch.cat([self._normalize(chunk.flatten(0, -2)).cpu() for chunk in latents])
+        if len(vectors) > LARGEST_SAMPLE:
+            vectors = vectors[torch.randperm(len(vectors), generator=generator)[:LARGEST_SAMPLE]]
+        centers = k_means(vectors, torch.ones(len(vectors)), self.vocab_size, generator)
+        self._put(slice(None), self._normalize(centers).to(self.codes))
+
+    @torch.no_grad()
+    def _follow(self, latents: Tensor, tokens: Tensor) -> None:
+        """Moves the averages by one batch, the codes with them under "ema", and revives codes."""
+        counts = torch.bincount(tokens, minlength=self.vocab_size).to(self.mass)
+        sums = torch.zeros_like(self.codes).index_add_(0, tokens, latents)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(counts)
+            torch.distributed.all_reduce(sums)
+        is_first = not bool(self.mass.any())
+        if is_first:
+            # As if all were used evenly until now, so that none is dead from the start.
+            self.mass.fill_(float(counts.mean()))
+        self.mass.lerp_(counts, 1 - self.decay)
+        if self.update == "ema":
+            if is_first:
+                self.sums.copy_(self.codes * counts.mean())
+            self.sums.lerp_(sums, 1 - self.decay)
+            used = self.mass > 1e-6
+            self.codes[used] = self._normalize(self.sums[used] / self.mass[used, None])
+        self._revive(latents, float(counts.sum()) / self.vocab_size)
+
+    def _revive(self, latents: Tensor, even_use: float) -> None:
+        """Puts codes that fell out of use where latents of the batch are."""
+        dead = self.mass < DEAD_SHARE * min(1.0, even_use)
+        count = int(dead.sum())
+        if not count:
+            return
+        drawn = latents[torch.randint(len(latents), (count,), device=latents.device)]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.broadcast(drawn, src=0)
+        # As if used once on average, so that it has time to find its place.
+        self.mass[dead] = min(1.0, even_use)
+        self._put(dead, drawn)
+
+    def _put(self, where: Tensor | slice, vectors: Tensor) -> None:
+        self.codes.data[where] = vectors
+        if self.update == "ema":
+            mass = self.mass[where, None]
+            self.sums[where] = vectors * torch.where(mass > 0, mass, torch.ones_like(mass))
+
+    def _normalize(self, vectors: Tensor) -> Tensor:
+        return functional.normalize(vectors, dim=-1) if self.is_cosine else vectors
