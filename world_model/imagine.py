@@ -2,9 +2,12 @@
 
     python world_model/imagine.py env=MontezumaRevenge
     python world_model/imagine.py env=MontezumaRevenge count=8 horizon=100 temperature=0.8
+    python world_model/imagine.py env=MontezumaRevenge actions=RIGHT*20,UP*10,NOOP
+    python world_model/imagine.py env=MontezumaRevenge actions=random samples=8 top_k=null
+    python world_model/imagine.py env=MontezumaRevenge what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
 
-Writes runs/<env>/dreams/dream_00.mp4, a GIF and a JSON of each dream: real | reconstruction |
-imagined, under the actions that were really taken.
+Writes an MP4, a GIF and a JSON per start to runs/<env>/dreams/. Under the actions that were really
+taken a video shows real | reconstruction | imagined; under others, only what was imagined.
 """
 
 import json
@@ -18,12 +21,15 @@ from collect import EpisodeDataset
 from tokenizer import Tokenizer
 from training.atomic import write_text
 from training.command_line import launch
+from world_model.action_scripts import action_index, parse_actions
 from world_model.model import WorldModel
 from world_model.open_loop import OpenLoop, roll_out
 from world_model.sampling import Sampling, seeded_generators
 from world_model.segments import TokenEpisode
 from world_model.token_cache import load_tokens
-from world_model.video import compose_frame, write_gif, write_mp4
+from world_model.video import Panel, compose_film, step_caption, write_gif, write_mp4
+
+FROM_DATA = "data"
 
 
 @dataclass
@@ -37,9 +43,12 @@ class ImagineConfig:
         run: Name of the world model's run in root/env/.
         tokenizer: The tokenizer that the world model was trained on.
         out: Where the videos go.
-        count: Number of dreams.
+        count: Number of starts, one video each.
         context: Known frames before a dream.
         horizon: Frames of a dream.
+        actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
+        what_if: Actions by name: each start is dreamt under each of them, held, side by side.
+        samples: Dreams of each start, side by side; they differ unless top_k is 1.
         temperature: Divides the logits.
         top_k: Draw among the k likeliest; 1 is greedy.
         top_p: Draw among the likeliest that hold this probability.
@@ -57,6 +66,9 @@ class ImagineConfig:
     count: int
     context: int
     horizon: int
+    actions: str
+    what_if: list[str]
+    samples: int
     temperature: float
     top_k: int | None
     top_p: float | None
@@ -66,10 +78,17 @@ class ImagineConfig:
 
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
-        for name in ("count", "context", "horizon", "scale", "fps"):
+        for name in ("count", "context", "horizon", "samples", "scale", "fps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.what_if and self.actions != FROM_DATA:
+            raise ValueError("what_if: its actions take the place of actions=; give one of both")
         Sampling(self.temperature, self.top_k, self.top_p)
+
+    @property
+    def replays(self) -> bool:
+        """Whether dreams follow the actions that were really taken."""
+        return self.actions == FROM_DATA and not self.what_if
 
 
 def main(config: ImagineConfig) -> None:
@@ -80,70 +99,87 @@ def main(config: ImagineConfig) -> None:
     model.check_tokenizer(tokenizer.fingerprint)
     dataset = EpisodeDataset(config.data, "heldout")
     model.check_actions(dataset.num_actions)
-    starts = load_tokens(dataset, tokenizer).starts(
-        config.count, config.context, config.horizon, np.random.default_rng(config.seed)
-    )
-    found = roll_out(
-        model, starts, config.context, config.horizon, temperature=config.temperature,
-        top_k=config.top_k, top_p=config.top_p,
-        generators=seeded_generators(config.seed, len(starts)),
-    )  # fmt: skip
-    for number, (episode, first) in enumerate(starts):
-        path = Path(config.out) / f"dream_{number:02d}"
-        frames = draw_dream(found, number, dataset, tokenizer, config.scale)
-        write_mp4(path.with_suffix(".mp4"), frames, config.fps)
-        write_gif(path.with_suffix(".gif"), frames, config.fps)
-        about = describe(found, number, dataset, model, config, episode, first)
+    rng = np.random.default_rng(config.seed)
+    needed = config.horizon if config.replays else 1
+    starts = load_tokens(dataset, tokenizer).starts(config.count, config.context, needed, rng)
+    scripts = make_scripts(config, dataset, rng)
+    for number, start in enumerate(starts):
+        copies = len(scripts) if scripts is not None else config.samples
+        found = roll_out(
+            model, [start] * copies, config.context, config.horizon,
+            actions=None if scripts is None else torch.from_numpy(scripts),
+            temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
+            generators=seeded_generators(config.seed + number, copies),
+        )  # fmt: skip
+        name = "what_if" if config.what_if else "dream"
+        path = Path(config.out) / f"{name}_{number:02d}"
+        panels = make_panels(found, dataset, tokenizer, config)
+        film = compose_film(panels, make_header(found, dataset, config), config.scale)
+        write_mp4(path.with_suffix(".mp4"), film, config.fps)
+        write_gif(path.with_suffix(".gif"), film, config.fps)
+        about = describe(found, dataset, model, config, *start)
         write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
         print(path.with_suffix(".mp4"))
 
 
-def draw_dream(
-    found: OpenLoop, number: int, dataset: EpisodeDataset, tokenizer: Tokenizer, scale: int
-) -> list[np.ndarray]:
-    """The frames of one dream's video, context included: uint8 (height, width, 3) each."""
-    context = found.context
-    real = dataset.gather_frames(found.frame_numbers[number])
-    truth, dream = found.truth.tokens[number], found.rollout.tokens[number]
-    reconstruction = tokenizer.decode(truth).cpu().numpy()
-    imagined = np.concatenate([reconstruction[:context], tokenizer.decode(dream).cpu().numpy()])
-    frames = []
-    for t in range(len(real)):
-        step = t - context + 1
-        lines = ["start", "", "known frame"]
-        if t > 0:
-            name = dataset.action_meanings[int(found.truth.actions[number, t - 1])]
-            reward = float(found.truth.rewards[number, t - 1])
-            end = bool(found.truth.ends[number, t - 1])
-            lines = [caption(reward, end), f"{step:+d}  {name}", "known frame"]
-        if step > 0:
-            reward = float(found.rollout.rewards[number, step - 1])
-            lines[2] = caption(reward, bool(found.rollout.ends[number, step - 1]))
-        panels = real[t], reconstruction[t], imagined[t]
-        frames.append(compose_frame(panels, ("real", "reconstruction", "imagined"), lines, scale))
-    return frames
+def make_scripts(
+    config: ImagineConfig, dataset: EpisodeDataset, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Actions of each panel's dream, int64 (panels, horizon); None for those of the data."""
+    meanings = dataset.action_meanings
+    if config.what_if:
+        held = np.array([action_index(name, meanings) for name in config.what_if], np.int64)
+        return np.repeat(held.repeat(config.samples)[:, None], config.horizon, axis=1)
+    if config.actions == FROM_DATA:
+        return None
+    script = parse_actions(config.actions, meanings, config.horizon, rng)
+    return np.repeat(script[None], config.samples, axis=0)
 
 
-def caption(reward: float, end: bool) -> str:
-    """The caption of a panel: the step's reward, and whether the game ended."""
-    if end:
-        return f"!reward {reward:g}  END"
-    return f"{'$' if reward else ''}reward {reward:g}"
+def make_panels(
+    found: OpenLoop, dataset: EpisodeDataset, tokenizer: Tokenizer, config: ImagineConfig
+) -> list[Panel]:
+    """The films of one start, context included."""
+    context, frames = found.context, found.context + config.horizon
+    known = tokenizer.decode(found.truth.tokens[0, :context]).cpu().numpy()
+    titles = ["imagined"] * len(found.rollout.tokens)
+    if config.what_if:
+        titles = [f"what if {name}" for name in config.what_if for _ in range(config.samples)]
+    panels = []
+    for row, title in enumerate(titles):
+        dream = tokenizer.decode(found.rollout.tokens[row]).cpu().numpy()
+        rewards, ends = found.rollout.rewards[row].tolist(), found.rollout.ends[row].tolist()
+        captions = ["known frame"] * context + list(map(step_caption, rewards, ends))
+        panels.append(Panel(title, np.concatenate([known, dream]), captions))
+    if not config.replays:
+        return panels
+    rewards, ends = found.truth.rewards[0].tolist(), found.truth.ends[0].tolist()
+    captions = ["", *map(step_caption, rewards, ends)]
+    real = Panel("real", dataset.gather_frames(found.frame_numbers[0]), captions)
+    made = tokenizer.decode(found.truth.tokens[0]).cpu().numpy()
+    return [real, Panel("reconstruction", made, [""] * frames), *panels]
+
+
+def make_header(found: OpenLoop, dataset: EpisodeDataset, config: ImagineConfig) -> list[str]:
+    """The line above all panels: the step, and the action that led there if all share it."""
+    before = found.truth.actions[0, : found.context - 1].tolist()
+    names = [dataset.action_meanings[action] for action in before + found.actions[0].tolist()]
+    if config.what_if:
+        names[found.context - 1 :] = [""] * config.horizon
+    steps = range(1 - found.context, config.horizon + 1)
+    return [f"step {step:+d}   {name}" for step, name in zip(steps, ["", *names], strict=True)]
 
 
 def describe(
     found: OpenLoop,
-    number: int,
     dataset: EpisodeDataset,
     model: WorldModel,
     config: ImagineConfig,
     episode: TokenEpisode,
     first: int,
 ) -> dict[str, object]:
-    """What it takes to dream the same again, and what came of it."""
-    actions = found.truth.actions[number].tolist()
-    after = slice(config.context - 1, None)
-    return {
+    """What it takes to dream the same again, and what came of it; one entry per dream."""
+    about: dict[str, object] = {
         "game": model.config.game,
         "world_model": model.fingerprint,
         "tokenizer": model.config.tokenizer,
@@ -156,14 +192,22 @@ def describe(
         "top_k": config.top_k,
         "top_p": config.top_p,
         "seed": config.seed,
-        "context_actions": actions[: config.context - 1],
-        "actions": actions[after],
-        "action_names": [dataset.action_meanings[action] for action in actions[after]],
-        "rewards": found.rollout.rewards[number].tolist(),
-        "ends": found.rollout.ends[number].tolist(),
-        "real_rewards": found.truth.rewards[number, after].tolist(),
-        "real_ends": found.truth.ends[number, after].tolist(),
+        "context_actions": found.truth.actions[0, : config.context - 1].tolist(),
+        "dreams": [
+            {
+                "actions": actions,
+                "action_names": [dataset.action_meanings[action] for action in actions],
+                "rewards": found.rollout.rewards[row].tolist(),
+                "ends": found.rollout.ends[row].tolist(),
+            }
+            for row, actions in enumerate(found.actions.tolist())
+        ],
     }
+    if config.replays:
+        after = slice(config.context - 1, None)
+        about["real_rewards"] = found.truth.rewards[0, after].tolist()
+        about["real_ends"] = found.truth.ends[0, after].tolist()
+    return about
 
 
 if __name__ == "__main__":

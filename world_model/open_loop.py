@@ -23,6 +23,7 @@ class OpenLoop:
 
     Attributes:
         truth: Windows of context + horizon frames.
+        actions: int64 (N, horizon), what the dream did from the last known frame on.
         rollout: What was imagined after the context.
         frame_numbers: int64 (N, context + horizon), the frames' numbers in their dataset; where
             `truth.mask` is False they mean nothing.
@@ -30,6 +31,7 @@ class OpenLoop:
     """
 
     truth: TokenSegments
+    actions: Tensor
     rollout: Rollout
     frame_numbers: np.ndarray
     context: int
@@ -41,12 +43,13 @@ def roll_out(
     context: int,
     horizon: int,
     *,
+    actions: Tensor | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     generators: Sequence[torch.Generator] | None = None,
 ) -> OpenLoop:
-    """Dreams on from each start under the actions that were really taken.
+    """Dreams on from each start under the actions that were really taken, or under others.
 
     Args:
         model: Imagines; in eval mode.
@@ -54,6 +57,7 @@ def roll_out(
             horizon, the dream goes on under action 0 and the mask says so.
         context: Known frames.
         horizon: Frames to imagine.
+        actions: int64 (N, horizon), taken from the last known frame on; None takes the real ones.
         temperature: See `WorldModel.imagine`.
         top_k: See `WorldModel.imagine`.
         top_p: See `WorldModel.imagine`.
@@ -65,15 +69,15 @@ def roll_out(
     if not starts:
         raise ValueError("starts: expected at least one start for the dreams, got none")
     truth = stack_windows([e for e, _ in starts], [t for _, t in starts], context + horizon)
+    future = truth.actions[:, context - 1 :] if actions is None else actions
     rollouts = []
     for first in range(0, len(starts), BATCH):
         rows = slice(first, first + BATCH)
-        tokens, actions = truth.tokens[rows].to(model.device), truth.actions[rows].to(model.device)
         rollouts.append(
             model.imagine(
-                tokens[:, :context],
-                actions[:, : context - 1],
-                actions[:, context - 1 :],
+                truth.tokens[rows, :context].to(model.device),
+                truth.actions[rows, : context - 1].to(model.device),
+                future[rows].to(model.device),
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
@@ -85,7 +89,7 @@ def roll_out(
     )
     first_frames = np.array([episode.first_frame + t for episode, t in starts])
     numbers = first_frames[:, None] + np.arange(context + horizon)
-    return OpenLoop(truth, joined, np.where(truth.mask.numpy(), numbers, 0), context)
+    return OpenLoop(truth, future, joined, np.where(truth.mask.numpy(), numbers, 0), context)
 
 
 def measure(

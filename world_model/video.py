@@ -1,6 +1,7 @@
 """Videos of dreams: panels side by side with captions, as MP4 and GIF."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,37 +18,65 @@ GOLD = (255, 200, 60)
 RED = (255, 80, 80)
 GAP = 8
 CAPTION = 22
+COLUMNS = 4
 
 
-def compose_frame(
-    panels: Sequence[np.ndarray], titles: Sequence[str], lines: Sequence[str], scale: int
-) -> np.ndarray:
-    """One frame of a video: enlarged panels side by side, a title above, captions below.
+@dataclass(frozen=True)
+class Panel:
+    """One of the films that play side by side.
+
+    Attributes:
+        title: Stands above it.
+        frames: uint8 (n, height, width, 3).
+        captions: One below each frame; red if it starts with `!`, gold if with `$`.
+    """
+
+    title: str
+    frames: np.ndarray
+    captions: Sequence[str]
+
+
+def step_caption(reward: float, end: bool) -> str:
+    """The caption of a step: its reward, and whether the game ended with it."""
+    if end:
+        return f"!reward {reward:g}  END"
+    return f"{'$' if reward else ''}reward {reward:g}"
+
+
+def compose_film(panels: Sequence[Panel], header: Sequence[str], scale: int) -> list[np.ndarray]:
+    """The frames of a video: enlarged panels, at most four in a row, and a line above all.
 
     Args:
-        panels: uint8 (height, width, 3), all of one size.
-        titles: One per panel.
-        lines: Captions below the panels, one per panel; a caption that starts with `!` is drawn in
-            red, with `$` in gold.
+        panels: Films of equal length and frame size.
+        header: The line above, one per frame.
         scale: Screen pixels per pixel; pixels stay sharp.
 
     Returns:
-        uint8 (even height, even width, 3), as H.264 wants it.
+        uint8 (even height, even width, 3) each, as H.264 wants them.
     """
-    height, width = (side * scale for side in panels[0].shape[:2])
-    size = (GAP + (width + GAP) * len(panels), CAPTION + height + CAPTION)
-    size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    image = Image.new("RGB", size, BACKGROUND)
-    draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(13)
-    for index, (panel, title, line) in enumerate(zip(panels, titles, lines, strict=True)):
-        left = GAP + index * (width + GAP)
-        enlarged = panel.repeat(scale, axis=0).repeat(scale, axis=1)
-        image.paste(Image.fromarray(enlarged), (left, CAPTION))
-        draw.text((left, 3), title, fill=GREY, font=font)
-        color = {"!": RED, "$": GOLD}.get(line[:1], WHITE)
-        draw.text((left, CAPTION + height + 3), line.lstrip("!$"), fill=color, font=font)
-    return np.asarray(image)
+    height, width = (side * scale for side in panels[0].frames.shape[1:3])
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    cell = (width + GAP, CAPTION + height + CAPTION)
+    size = (GAP + cell[0] * columns, CAPTION + cell[1] * rows)
+    size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    film = []
+    for t, line in enumerate(header):
+        image = Image.new("RGB", size, BACKGROUND)
+        draw = ImageDraw.Draw(image)
+        draw.text((GAP, 3), line, fill=WHITE, font=font)
+        for index, panel in enumerate(panels):
+            left, top = GAP + index % columns * cell[0], CAPTION + index // columns * cell[1]
+            enlarged = panel.frames[t].repeat(scale, axis=0).repeat(scale, axis=1)
+            image.paste(Image.fromarray(enlarged), (left, top + CAPTION))
+            caption = panel.captions[t]
+            color = {"!": RED, "$": GOLD}.get(caption[:1], WHITE)
+            draw.text((left, top + 3), panel.title, fill=GREY, font=font)
+            below = (left, top + CAPTION + height + 3)
+            draw.text(below, caption.lstrip("!$"), fill=color, font=font)
+        film.append(np.asarray(image))
+    return film
 
 
 def write_mp4(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:

@@ -13,6 +13,7 @@ from tokenizer import Tokenizer
 from tokenizer.metrics import SceneBackgrounds
 from training.command_line import compose
 from world_model import WorldModel, WorldModelConfig, evaluate, imagine
+from world_model.action_scripts import parse_actions
 from world_model.evaluate import EvaluateConfig
 from world_model.imagine import ImagineConfig
 from world_model.open_loop import measure, roll_out
@@ -51,14 +52,15 @@ def test_imagine_writes_videos_that_browsers_play_and_what_they_show(trained, da
     with Image.open(folder / "dream_01.gif") as gif:
         assert gif.n_frames == 8  # pyright: ignore[reportAttributeAccessIssue]
     about = json.loads((folder / "dream_01.json").read_text())
-    assert len(about["actions"]) == len(about["rewards"]) == len(about["ends"]) == 5
-    assert about["action_names"] == [("NOOP", "RIGHT", "LEFT")[a] for a in about["actions"]]
+    (dream,) = about["dreams"]
+    assert len(dream["actions"]) == len(dream["rewards"]) == len(dream["ends"]) == 5
+    assert dream["action_names"] == [("NOOP", "RIGHT", "LEFT")[a] for a in dream["actions"]]
     assert about["seed"] == 0 and about["tokenizer"] and about["world_model"]
     # The left panel is the true frame, enlarged.
     held = EpisodeDataset(dataset, "heldout")
     index = [info.id for info in held.infos].index(about["episode"])
     true = held.read_frames(*held.frame_starts[index : index + 2])[about["first_frame"]]
-    shown = frames[0][22 : 22 + 48 : 3, 8 : 8 + 96 : 3].astype(int)
+    shown = frames[0][44 : 44 + 48 : 3, 8 : 8 + 96 : 3].astype(int)
     assert np.abs(shown - true).mean() < 12
 
 
@@ -69,6 +71,64 @@ def test_the_same_seed_writes_the_same_dream(trained, dataset):
         imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
         found.append((trained / out / "dream_00.mp4").read_bytes())
     assert found[0] == found[1] != found[2]
+
+
+def test_what_if_dreams_one_start_under_each_action(trained, dataset):
+    more = ("what_if=[RIGHT,left]", "count=1", "horizon=6", "samples=2", "top_k=null")
+    imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
+    about = json.loads((trained / "FakeGame" / "dreams" / "what_if_00.json").read_text())
+    actions = [dream["action_names"] for dream in about["dreams"]]
+    assert actions == [["RIGHT"] * 6] * 2 + [["LEFT"] * 6] * 2
+    assert "real_rewards" not in about
+    with av.open(str(trained / "FakeGame" / "dreams" / "what_if_00.mp4")) as video:
+        assert video.streams.video[0].width >= 4 * 32 * 4  # Four panels.
+
+
+def test_typed_actions_are_dreamt_beyond_the_end_of_the_episode(trained, dataset):
+    more = ("actions='RIGHT*2,LEFT'", "count=1", "horizon=30")
+    imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
+    about = json.loads((trained / "FakeGame" / "dreams" / "dream_00.json").read_text())
+    assert about["dreams"][0]["actions"] == [1, 1] + [2] * 28
+
+
+MEANINGS = ("NOOP", "RIGHT", "LEFT")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RIGHT", [1] * 5),
+        ("right*2, LEFT", [1, 1, 2, 2, 2]),
+        ("RIGHT*9", [1] * 5),
+        ("NOOP,LEFT*3,RIGHT", [0, 2, 2, 2, 1]),
+    ],
+)
+def test_action_scripts(text, expected):
+    assert parse_actions(text, MEANINGS, 5, np.random.default_rng(0)).tolist() == expected
+
+
+def test_random_actions_are_held_and_follow_the_seed():
+    first, again, other = (
+        parse_actions("random", MEANINGS, 400, np.random.default_rng(seed)) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    changes = int((np.diff(first) != 0).sum())
+    assert 10 < changes < 60  # 400 steps, held for 10 on average, a third drawn anew the same.
+    assert set(first.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("RIHGT", "no action 'RIHGT' in this game; did you mean RIGHT"),
+        ("JUMP", "no action 'JUMP' in this game; there are NOOP, RIGHT, LEFT"),
+        ("RIGHT*0", "expected data, random or a sequence .* got 'RIGHT.0'"),
+        ("RIGHT x3", "got 'RIGHT x3'"),
+    ],
+)
+def test_wrong_action_scripts_are_named(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_actions(text, MEANINGS, 5, np.random.default_rng(0))
 
 
 def test_evaluate_writes_table_curves_and_figures(trained, dataset, capsys):

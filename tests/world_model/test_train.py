@@ -55,7 +55,7 @@ def test_a_run_leaves_config_figures_pictures_state_and_a_model(overrides, tmp_p
     assert model.config.vocab_size == 64 and not model.training
     state = load_checkpoint(folder / "checkpoint.pt")
     assert state is not None and state["step"] == 12
-    assert same_tensors(state["model"], dict(model.state_dict()))
+    assert same_tensors(state["parts"]["model"], dict(model.state_dict()))
 
 
 def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(

@@ -1,0 +1,52 @@
+"""Action sequences for dreams: typed by name, or drawn at random."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+RANDOM = "random"
+MEAN_HOLD = 10
+
+
+def action_index(name: str, meanings: Sequence[str]) -> int:
+    """The number of an action given by name, upper or lower case.
+
+    Raises:
+        ValueError: No action of that name; the message lists those there are.
+    """
+    if name.upper() in meanings:
+        return list(meanings).index(name.upper())
+    close = difflib.get_close_matches(name.upper(), meanings, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(meanings)}"
+    raise ValueError(f"actions: no action {name!r} in this game; {hint}")
+
+
+def parse_actions(
+    text: str, meanings: Sequence[str], horizon: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Turns a typed sequence into actions, int64 (horizon,).
+
+    "RIGHT" holds one key; "RIGHT*10,UP*3,NOOP" presses one after another and holds the last;
+    "random" draws keys and holds each for about ten steps.
+
+    Raises:
+        ValueError: An unknown action or count.
+    """
+    if text.strip().lower() == RANDOM:
+        drawn = rng.integers(len(meanings), size=horizon)
+        changes = rng.random(horizon) < 1 / MEAN_HOLD
+        changes[0] = True
+        return drawn[np.maximum.accumulate(np.where(changes, np.arange(horizon), 0))]
+    actions: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([A-Za-z]+)\s*(?:\*\s*(\d+))?\s*", part)
+        if match is None or match[2] == "0":
+            raise ValueError(
+                f"actions: expected data, random or a sequence such as RIGHT*10,UP*3,NOOP, "
+                f"got {part.strip()!r}"
+            )
+        actions += [action_index(match[1], meanings)] * int(match[2] or 1)
+    actions += [actions[-1]] * (horizon - len(actions))
+    return np.array(actions[:horizon], np.int64)
