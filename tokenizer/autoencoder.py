@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import PyTorchModelHubMixin, constants
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, constants
 from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from tokenizer.checks import as_frames, as_tokens
+from tokenizer.model_card import CardFacts, CardModel, make_card
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.networks import build_network
 from tokenizer.precision import native_autocast_dtype
@@ -241,6 +242,21 @@ class Tokenizer(
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(self, str(save_directory / constants.SAFETENSORS_SINGLE_FILE))
         write_config(save_directory, self.config)
+
+    def generate_model_card(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, facts: CardFacts | None = None
+    ) -> ModelCard:
+        """The README.md that `save_pretrained(folder, model_card_kwargs={"facts": ...})` writes."""
+        model = CardModel(
+            architecture=f"{self.config.network} network, {self.config.quantizer} quantizer",
+            frame_shape=self.frame_shape,
+            grid=self.grid,
+            tokens_per_frame=self.tokens_per_frame,
+            vocab_size=self.vocab_size,
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            fingerprint=self.fingerprint,
+        )
+        return make_card(self._hub_mixin_info.model_card_data, model, facts or CardFacts())
 
     def _levels(self) -> list[Quantizer]:
         return [quantizer for quantizer in self.quantizers if isinstance(quantizer, Quantizer)]
