@@ -1,0 +1,161 @@
+"""The ONNX graphs against the tokenizer."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+onnx = pytest.importorskip("onnx", reason="needs onnx (the extra onnx)")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime (the extra onnx)")
+pytest.importorskip("onnxscript", reason="needs onnxscript (the extra onnx)")
+
+from tokenizer import Tokenizer, TokenizerConfig  # noqa: E402
+from tokenizer.export_onnx import ExportConfig, main  # noqa: E402
+from tokenizer.onnx_graphs import Agreement, compare, export_onnx  # noqa: E402
+from training.command_line import compose  # noqa: E402
+
+SMALL = TokenizerConfig(
+    frame_height=16,
+    frame_width=24,
+    network="patch",
+    encoder_width=16,
+    encoder_depth=1,
+    decoder_width=16,
+    decoder_depth=1,
+    decoder_fine_depth=1,
+    quantizer="fsq",
+    fsq_levels=[8, 5],
+)
+# float32 has 24 bits; a hundred sums of values of order 1 stay within this.
+ROUNDING = 1e-4
+
+
+def random_frames(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 16, 24, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    torch.manual_seed(0)
+    made = Tokenizer(SMALL)
+    # Fresh weights give nearly every patch the same token.
+    torch.nn.init.normal_(made.network.encoder[-1].weight, std=1.0)
+    made.uses_autocast = False
+    return made
+
+
+@pytest.fixture(scope="module")
+def files(tokenizer, tmp_path_factory):
+    return export_onnx(tokenizer, tmp_path_factory.mktemp("onnx") / "made")
+
+
+def test_tokens_are_equal_but_on_rounding_boundaries(tokenizer, files):
+    session = onnxruntime.InferenceSession(files.encode)
+    frames = random_frames(300)
+    (tokens,) = session.run(None, {"frames": frames})
+    expected = tokenizer.encode(frames).numpy()
+    assert tokens.dtype == np.int64 and tokens.shape == (300, 6)
+    assert len(np.unique(expected)) > 20
+    differs = tokens != expected
+    assert differs.mean() < 1e-3
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    with torch.no_grad():
+        bounded = tokenizer.quantizers[0]._bound(tokenizer.network.latents(pixels, [])).numpy()
+    to_boundary = np.abs(bounded - np.floor(bounded) - 0.5).min(-1)
+    assert (to_boundary[differs] < ROUNDING).all()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 17])
+def test_the_batch_is_free(tokenizer, files, batch):
+    frames = random_frames(batch, seed=batch)
+    agreement = compare(tokenizer, files, frames)
+    assert agreement.tokens == 1.0 and agreement.largest_difference <= 1
+
+
+def test_frames_differ_by_one_grey_level_at_most(tokenizer, files):
+    tokens = np.random.default_rng(0).integers(0, 40, (200, 6))
+    (frames,) = onnxruntime.InferenceSession(files.decode).run(None, {"tokens": tokens})
+    expected = tokenizer.decode(tokens).numpy()
+    assert frames.dtype == np.uint8 and frames.shape == (200, 16, 24, 3)
+    assert expected.std() > 1
+    difference = np.abs(frames.astype(np.int16) - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_a_dictionary_of_patches_is_exact(tmp_path):
+    """Its distances are whole numbers, so that there is no rounding."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(
+        TokenizerConfig(
+            frame_height=16, frame_width=24, network="dictionary", quantizer="dictionary",
+            codebook_size=50, decoder_width=16, decoder_depth=1, decoder_fine_depth=1,
+        )
+    )  # fmt: skip
+    files = export_onnx(tokenizer, tmp_path)
+    frames = random_frames(200)
+    assert compare(tokenizer, files, frames).is_good
+    (tokens,) = onnxruntime.InferenceSession(files.encode).run(None, {"frames": frames})
+    assert np.array_equal(tokens, tokenizer.encode(frames).numpy())
+
+
+def test_metadata(tokenizer, files):
+    for path in (files.encode, files.decode):
+        found = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        wanted = {"fingerprint": tokenizer.fingerprint, "grid": "2x3", "vocab_size": "40"}
+        assert wanted.items() <= found.items()
+
+
+def test_the_tokenizer_stays_as_it_was(tokenizer, files):
+    assert tokenizer.training
+    assert all(parameter.requires_grad for parameter in tokenizer.parameters())
+
+
+def test_agreement():
+    assert Agreement(1.0, 1).is_good
+    assert not Agreement(0.998, 0).is_good
+    assert not Agreement(1.0, 2).is_good
+
+
+def test_graphs_of_another_tokenizer_disagree(files):
+    torch.manual_seed(1)
+    assert not compare(Tokenizer(SMALL), files, random_frames(8)).is_good
+
+
+def overrides(tmp_path, *more):
+    return compose(ExportConfig, "tokenizer_export_onnx",
+                   ["env=FakeGame", f"root={tmp_path}", *more])  # fmt: skip
+
+
+def test_the_command(tokenizer, tmp_path, capsys):
+    run = tmp_path / "FakeGame" / "tokenizer"
+    tokenizer.save_pretrained(run / "export")
+    main(overrides(tmp_path, "frames=5"))
+    assert sorted(path.name for path in (run / "onnx").iterdir()) == ["decode.onnx", "encode.onnx"]
+    printed = capsys.readouterr().out
+    assert "100.000 % of the tokens of 5 random frames agree" in printed
+    assert str(run / "onnx" / "encode.onnx") in printed
+
+
+def test_nothing_is_written_where_the_graphs_disagree(tokenizer, files, tmp_path, monkeypatch):
+    tokenizer.save_pretrained(tmp_path / "FakeGame" / "tokenizer" / "export")
+    monkeypatch.setattr("tokenizer.export_onnx.export_onnx", lambda *_: files)
+    monkeypatch.setattr("tokenizer.export_onnx.compare", lambda *_: Agreement(0.5, 0))
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match="the graphs disagree with the tokenizer; nothing was"):
+        main(overrides(tmp_path, f"out={out}"))
+    assert list(out.iterdir()) == []
+    assert files.encode.exists()
+
+
+def test_user_errors(tokenizer, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="frames: expected a positive number, got 0"):
+        overrides(tmp_path, "frames=0")
+    with pytest.raises(ValueError, match="no such folder; train one"):
+        main(overrides(tmp_path))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnx" else find_spec(name)
+    )
+    with pytest.raises(ValueError, match=r"ONNX export needs onnx; pip install 'worldtokens\[onnx"):
+        main(overrides(tmp_path))
