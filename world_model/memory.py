@@ -40,7 +40,8 @@ class Memory:
         places: Positions of a frame's block.
         frames: Whole blocks read so far; grows without end.
         place: Positions of the current block read so far.
-        tokens: The last `copies` frames read, newest last, int64 (B, copies, K).
+        tokens: The last frames read, newest last, int64 (B, K) each.
+        since: Per dream the first frame that belongs to it, int64 (B,); None if all began at 0.
     """
 
     rings: list[Ring]
@@ -49,6 +50,7 @@ class Memory:
     frames: int = 0
     place: int = 0
     tokens: list[Tensor] = field(default_factory=list)
+    since: Tensor | None = None
 
     @property
     def slot(self) -> int:
@@ -65,6 +67,38 @@ class Memory:
         self.place += positions
         if self.place == self.places:
             self.frames, self.place = self.frames + 1, 0
+
+    def adopt(self, rows: Tensor, fresh: "Memory") -> None:
+        """Puts the dreams of `fresh`, read up to the same position, in the place of some rows.
+
+        Args:
+            rows: int64 (n,), which dreams to replace.
+            fresh: Memory of n dreams with `since` set, and as many of `tokens` as this one has.
+        """
+        assert (self.frames, self.place) == (fresh.frames, fresh.place)
+        assert fresh.since is not None and len(fresh.tokens) == len(self.tokens)
+        for mine, its in zip(self.rings, fresh.rings, strict=True):
+            per_dream = its.keys.shape[0] // len(rows)
+            for to, source in ((mine.keys, its.keys), (mine.values, its.values)):
+                to.unflatten(0, (-1, per_dream))[rows] = source.unflatten(0, (-1, per_dream))
+        # Copies, since these tensors may be the caller's.
+        self.tokens = [frame.clone() for frame in self.tokens]
+        for to, source in zip(self.tokens, fresh.tokens, strict=True):
+            to[rows] = source
+        if self.since is None:
+            self.since = torch.zeros(len(self.tokens[0]), dtype=torch.int64, device=rows.device)
+        self.since[rows] = fresh.since
+
+    def strangers(self) -> Tensor | None:
+        """Which frames in the ring belong to an earlier dream: bool (B, used); None if none does.
+
+        A frame is found at the ring's slot of the same index.
+        """
+        if self.since is None or int(self.since.max()) <= max(0, self.frames + 1 - self.context):
+            return None
+        slots = torch.arange(self.used, device=self.since.device)
+        frame_of_slot = self.frames - (self.slot - slots) % self.context
+        return frame_of_slot[None] < self.since[:, None]
 
     def nbytes(self) -> int:
         """Bytes that the rings take."""
@@ -98,7 +132,8 @@ def ring_mask(memory: Memory, positions: int, causal: bool, device: torch.device
     """Which slots of a full-attention ring the next `positions` of the current block see.
 
     Returns:
-        (positions, used * places) bool, True = sees; None where all of them see all.
+        Bool (positions, used * places) or (B, 1, positions, used * places), True = sees; None
+        where all of them see all.
     """
     visible = torch.ones(positions, memory.used * memory.places, dtype=torch.bool, device=device)
     first = memory.slot * memory.places
@@ -107,4 +142,16 @@ def ring_mask(memory: Memory, positions: int, causal: bool, device: torch.device
     own[:, memory.place + positions :] = False
     if causal:
         own[:, memory.place : memory.place + positions].tril_()
+    strangers = memory.strangers()
+    if strangers is not None:
+        known = ~strangers.repeat_interleave(memory.places, dim=1)
+        return visible[None, None] & known[:, None, None]
     return None if bool(visible.all()) else visible
+
+
+def ring_mask_of_places(memory: Memory) -> Tensor | None:
+    """As `ring_mask`, for places that look back at themselves: (B * places, 1, 1, used)."""
+    strangers = memory.strangers()
+    if strangers is None:
+        return None
+    return ~strangers.repeat_interleave(memory.places, dim=0)[:, None, None]

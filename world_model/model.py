@@ -230,11 +230,22 @@ class WorldModel(
         memory: Memory,
         sampling: Sampling,
         generator: Generators = None,
+        outcomes: Sampling | None = None,
     ) -> ImaginedFrame:
-        """Reads the last frame and the action taken at it, and draws the frame that follows."""
+        """Reads the last frame and the action taken at it, and draws the frame that follows.
+
+        Args:
+            tokens_bk: The last frame, int64 (B, K).
+            actions: int64 (B,).
+            memory: What came before; it is changed.
+            sampling: How tokens are drawn.
+            generator: One, or one per row.
+            outcomes: How rewards and ends are drawn; as tokens, if None.
+        """
         prediction = self.read(tokens_bk, actions, memory)
-        rewards = draw(prediction.rewards, sampling, generator)
-        ends = draw(prediction.ends, sampling, generator) == 1
+        outcomes = outcomes or sampling
+        rewards = draw(prediction.rewards, outcomes, generator)
+        ends = draw(prediction.ends, outcomes, generator) == 1
         tokens = draw(prediction.tokens, sampling, generator)
         entropy = _entropy(prediction.tokens)
         recent = self._remembered(memory)
@@ -299,6 +310,37 @@ class WorldModel(
             torch.stack([frame.rewards for frame in frames], dim=1),
             torch.stack([frame.ends for frame in frames], dim=1),
         )
+
+    @torch.no_grad()
+    def restart(
+        self, memory: Memory, rows: Tensor, context_tokens: Tensor, context_actions: Tensor
+    ) -> None:
+        """Starts some dreams of a batch anew while the others go on.
+
+        Afterwards `context_tokens[:, -1]` is the last frame of these dreams, as if they had come
+        to it by themselves.
+
+        Args:
+            memory: After at least one frame.
+            rows: int64 (n,), the dreams to replace.
+            context_tokens: Known frames, int64 (n, T, K).
+            context_actions: int64 (n, T - 1).
+        """
+        # After a flush an absolute memory holds fewer frames than a context may have.
+        known = min(context_tokens.shape[1] - 1, memory.frames)
+        first = context_tokens.shape[1] - 1 - known
+        fresh = self.new_memory(len(rows))
+        fresh.frames = memory.frames - known
+        fresh.since = torch.full((len(rows),), fresh.frames, device=self.device)
+        for t in range(first, first + known):
+            self.read(context_tokens[:, t], context_actions[:, t], fresh)
+        last = context_tokens[:, -1]
+        if memory.place:
+            self.transformer.step(self.token_embedding(last[:, : memory.place]), fresh)
+        oldest = fresh.tokens[:1] or [last]
+        missing = len(memory.tokens) - len(fresh.tokens)
+        fresh.tokens = (oldest * missing + fresh.tokens)[-len(memory.tokens) :]
+        memory.adopt(rows, fresh)
 
     def check_tokenizer(self, fingerprint: str) -> None:
         """Raises a ValueError unless this is the tokenizer that the model was trained on."""
@@ -401,6 +443,7 @@ class WorldModel(
         ahead = 1 if self.config.prediction == "autoregressive" else 0
         if memory.frames + ahead >= self.config.context:
             memory.frames = memory.place = 0
+            memory.since = None
 
 
 def _head(width: int, classes: int) -> nn.Sequential:

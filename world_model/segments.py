@@ -92,6 +92,12 @@ class TokenDataset:
         starts = steps - np.concatenate(([0], self._ends))[owners]
         return stack_windows([self.episodes[i] for i in owners], starts.tolist(), length)
 
+    def draw_step(self, rng: np.random.Generator) -> tuple[TokenEpisode, int]:
+        """Draws a frame that has a step after it: its episode and its number in it."""
+        step = int(rng.integers(self.num_steps))
+        owner = int(np.searchsorted(self._ends, step, side="right"))
+        return self.episodes[owner], step - int(self._ends[owner]) + len(self.episodes[owner])
+
     def starts(
         self, count: int, context: int, horizon: int, rng: np.random.Generator
     ) -> list[tuple[TokenEpisode, int]]:

@@ -9,7 +9,14 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from world_model.configuration import WorldModelConfig
-from world_model.memory import Memory, Ring, block_mask, causal_mask, ring_mask
+from world_model.memory import (
+    Memory,
+    Ring,
+    block_mask,
+    causal_mask,
+    ring_mask,
+    ring_mask_of_places,
+)
 from world_model.positions import Rotation, place_coordinates, rotation
 
 
@@ -231,7 +238,8 @@ class Transformer(nn.Module):
         here = slice(memory.place, memory.place + n)
         frame = torch.tensor([memory.frames])
         if self.factorised:
-            view = View(self._turn_time(frame, device), self._turn_space(device), None)
+            mask = ring_mask_of_places(memory)
+            view = View(self._turn_time(frame, device), self._turn_space(device), mask)
         else:
             turn = self._turn_full(frame, device)
             mask = ring_mask(memory, n, self.causal, device)

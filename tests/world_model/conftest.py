@@ -56,8 +56,8 @@ def make_tokenizer(seed: int = 0) -> Tokenizer:
     """An untrained tokenizer of 2 x 4 tokens of 64 codes."""
     torch.manual_seed(seed)
     config = TokenizerConfig(
-        HEIGHT, WIDTH, "patch", quantizer="fsq", encoder_width=16, encoder_depth=1, decoder_width=16, decoder_depth=1,
-        decoder_fine_depth=1, fsq_levels=[4, 4, 4],
+        HEIGHT, WIDTH, "patch", quantizer="fsq", fsq_levels=[4, 4, 4], encoder_width=16,
+        encoder_depth=1, decoder_width=16, decoder_depth=1, decoder_fine_depth=1,
     )  # fmt: skip
     return Tokenizer(config).eval()
 

@@ -204,6 +204,31 @@ def test_memory_is_bounded_and_its_size_stays():
     assert memory.frames == 20 and len(memory.tokens) == 2
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_restarted_row_dreams_as_a_new_one_and_the_others_go_on_undisturbed(shape):
+    model = tiny(shape, copies=1)
+    tokens, actions = episode(3)
+    other, other_actions = episode(6, batch=1)
+    context, context_actions = other[:, 4:], other_actions[:, 4:]
+    future = torch.tensor([[0, 1, 2, 0, 1, 2, 0], [2, 1, 0, 2, 1, 0, 1]])
+    greedy = Sampling(top_k=1)
+    memory = model.new_memory(2)
+    for t in range(2):
+        model.read(tokens[:, t], actions[:, t], memory)
+    frame, frames = tokens[:, -1], []
+    for h in range(7):
+        if h == 2:
+            model.restart(memory, torch.tensor([1]), context, context_actions)
+            frame = torch.stack((frame[0], context[0, -1]))
+        frame = model.next_frame(frame, future[:, h], memory, greedy).tokens
+        frames.append(frame)
+    dreamt = torch.stack(frames, dim=1)
+    undisturbed = model.imagine(tokens[:1], actions[:1], future[:1], top_k=1)
+    assert torch.equal(dreamt[:1], undisturbed.tokens)
+    new = model.imagine(context, context_actions, future[1:, 2:], top_k=1)
+    assert torch.equal(dreamt[1:, 2:], new.tokens)
+
+
 def test_the_iris_architecture_has_its_number_of_parameters():
     config = WorldModelConfig(
         vocab_size=512, grid=(4, 4), num_actions=18, reward_values=[-1, 0, 1], context=20,

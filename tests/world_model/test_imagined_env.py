@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+from collect import EpisodeDataset
+from tokenizer import Tokenizer
+from world_model import ImaginedVectorEnv, Sampling, WorldModel, WorldModelConfig
+
+GREEDY = Sampling(top_k=1)
+
+
+@pytest.fixture
+def models(tokenizer_folder):
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    torch.manual_seed(0)
+    config = WorldModelConfig(
+        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
+        num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
+    )  # fmt: skip
+    model = WorldModel(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model, tokenizer
+
+
+def never_ending(model):
+    with torch.no_grad():
+        model.end_head[-1].bias.copy_(torch.tensor([50.0, -50.0]))
+
+
+def roll(env, actions, seed):
+    observations, _ = env.reset(seed=seed)
+    taken = [(observations, None, None, None)]
+    for row in actions:
+        observations, rewards, terminated, truncated, info = env.step(row)
+        assert env.observation_space.contains(observations)
+        assert info["entropy"].shape == (env.num_envs,) and (info["entropy"] >= 0).all()
+        taken.append((observations, rewards, terminated, truncated))
+    return taken
+
+
+@pytest.mark.parametrize("observation", ["frames", "tokens", "embeddings"])
+def test_observations_lie_in_their_space(models, dataset, observation):
+    env = ImaginedVectorEnv(
+        *models, start=EpisodeDataset(dataset), num_envs=3, horizon=4, observation=observation
+    )
+    assert env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
+    observations, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observations)
+    env.action_space.seed(0)
+    for _ in range(6):
+        observations, *_ = env.step(env.action_space.sample())
+        assert env.observation_space.contains(observations)
+    assert env.render()[2].shape == (16, 32, 3)
+
+
+def test_truncation_at_the_horizon_then_a_reset_that_ignores_the_action(models, dataset):
+    model, tokenizer = models
+    never_ending(model)
+    held = EpisodeDataset(dataset, "heldout")
+    env = ImaginedVectorEnv(
+        model, tokenizer, start=held, num_envs=2, horizon=3, observation="tokens"
+    )
+    taken = roll(env, np.ones((8, 2), np.int64), seed=0)
+    truncated = [step[3].tolist() for step in taken[1:]]
+    # Three steps, then one that resets: it pays nothing and returns the next dream's first frame.
+    assert truncated == [[False] * 2, [False] * 2, [True] * 2, [False] * 2] * 2
+    assert not any(step[2].any() for step in taken[1:])
+    assert (taken[4][1] == 0).all()
+    known = {tuple(frame) for e in held.episodes for frame in tokenizer.encode(e.frames).tolist()}
+    assert all(tuple(row) in known for row in taken[4][0].tolist())
+
+
+def test_an_end_of_one_dream_leaves_the_others_alone(models, dataset):
+    model, tokenizer = models
+    env = ImaginedVectorEnv(
+        model, tokenizer, start=EpisodeDataset(dataset), num_envs=6, horizon=9, observation="tokens"
+    )
+    actions = np.random.default_rng(0).integers(3, size=(30, 6))
+    taken = roll(env, actions, seed=3)
+    ends = np.stack([step[2] for step in taken[1:]])
+    assert 0 < ends.any(axis=1).sum() < 30  # They end at different times.
+    alone = ImaginedVectorEnv(
+        model, tokenizer, start=EpisodeDataset(dataset), num_envs=1, horizon=9, observation="tokens"
+    )
+    for index in (0, 4):
+        single = roll(alone, actions[:, index : index + 1], seed=3 + index)
+        for both, one in zip(taken, single, strict=True):
+            assert np.array_equal(both[0][index], one[0][0])
+            if both[1] is not None:
+                assert [part[index] for part in both[1:]] == [part[0] for part in one[1:]]
+
+
+def test_the_same_seed_dreams_the_same_and_another_does_not(models, dataset):
+    actions = np.random.default_rng(0).integers(3, size=(10, 2))
+    env = ImaginedVectorEnv(*models, start=EpisodeDataset(dataset), num_envs=2, horizon=5)
+    first, again, other = (roll(env, actions, seed) for seed in (1, 1, 7))
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+
+
+def test_it_steps_as_imagine_does(models, dataset):
+    model, tokenizer = models
+    never_ending(model)
+    frames = EpisodeDataset(dataset).read_frames(5, 6)
+    env = ImaginedVectorEnv(
+        model, tokenizer, start=frames, num_envs=2, horizon=9, observation="tokens", sampling=GREEDY
+    )
+    actions = np.random.default_rng(0).integers(3, size=(6, 2))
+    taken = roll(env, actions, seed=0)
+    start = tokenizer.encode(frames).expand(2, -1)[:, None]
+    dream = model.imagine(
+        start, torch.zeros(2, 0, dtype=torch.int64), torch.from_numpy(actions.T.copy()), top_k=1
+    )
+    np.testing.assert_array_equal(np.stack([s[0] for s in taken[1:]], axis=1), dream.tokens.numpy())
+    np.testing.assert_array_equal(
+        np.stack([s[1] for s in taken[1:]], axis=1), dream.rewards.numpy()
+    )
+
+
+def test_outcomes_may_be_the_likeliest_while_tokens_are_drawn(models, dataset):
+    model, tokenizer = models
+    with torch.no_grad():
+        model.reward_head[-1].weight.zero_()
+        model.reward_head[-1].bias.copy_(torch.tensor([0.0, 1.0]))
+    data = EpisodeDataset(dataset)
+    found = []
+    for outcomes in (GREEDY, None):
+        env = ImaginedVectorEnv(model, tokenizer, data, 8, 50, outcomes=outcomes)
+        found.append([step[1] for step in roll(env, np.zeros((5, 8), np.int64), seed=0)[1:]])
+    assert set(np.unique(found[0])) <= {0.0, 100.0} and np.mean(found[0]) > np.mean(found[1]) > 0
+
+
+def test_gymnasiums_wrappers_take_it(models, dataset):
+    model, tokenizer = models
+    never_ending(model)
+    env = RecordEpisodeStatistics(
+        ImaginedVectorEnv(model, tokenizer, EpisodeDataset(dataset), num_envs=2, horizon=3)
+    )
+    env.reset(seed=0)
+    for _ in range(3):
+        *_, info = env.step(np.zeros(2, np.int64))
+    assert info["episode"]["l"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(context=5), "context: expected 1 to 4, the model's context, got 5"),
+        (dict(num_envs=0), "num_envs: expected at least 1, got 0"),
+        (dict(horizon=0), "horizon: expected at least 1, got 0"),
+        (dict(observation="pixels"), "observation: expected one of .* got 'pixels'"),
+        (dict(start=np.zeros((0, 16, 32, 3), np.uint8)), "start: expected at least one frame"),
+        (dict(start=np.zeros((16, 32, 3), np.uint8)), "start: expected a dataset or frames"),
+    ],
+)
+def test_wrong_arguments_are_named(models, dataset, change, message):
+    arguments = {"start": EpisodeDataset(dataset), "num_envs": 2, "horizon": 3, **change}
+    with pytest.raises(ValueError, match=message):
+        ImaginedVectorEnv(*models, **arguments)
+
+
+def test_wrong_actions_and_tokenizers_are_named(models, dataset, new_tokenizer):
+    model, tokenizer = models
+    env = ImaginedVectorEnv(model, tokenizer, EpisodeDataset(dataset), num_envs=2, horizon=3)
+    env.reset(seed=0)
+    for actions in (np.array([0, 3]), np.array([0]), np.array([0.0, 1.0])):
+        with pytest.raises(ValueError, match=r"actions: expected integers \(2,\) in \[0, 3\)"):
+            env.step(actions)
+    with pytest.raises(ValueError, match="seed: expected 2 of them, got 3"):
+        env.reset(seed=[1, 2, 3])
+    with pytest.raises(ValueError, match="trained on the tokens of tokenizer"):
+        ImaginedVectorEnv(model, new_tokenizer(seed=2), EpisodeDataset(dataset), 2, 3)
