@@ -99,7 +99,7 @@ class FromResetScheduler:
         self.recorded_steps = sum(self._existing.values())
         self._number = share.shard
 
-    def next_task(self) -> Task | None:
+    def next_task(self, worker: int) -> Task | None:
         """See `Scheduler.next_task`."""
         if self.recorded_steps >= self._num_steps:
             return None
@@ -120,7 +120,6 @@ class FromResetScheduler:
 def _progress(recorder: EpisodeRecorder, steps: int, worker: Worker) -> Progress:
     return Progress(
         recorded_steps=steps,
-        played_steps=steps,
         rooms=worker.rooms_in(recorder.last_ram(steps + 1)),
         best_score=recorder.total_reward,
     )

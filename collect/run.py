@@ -1,6 +1,7 @@
 """Collects episodes.
 
 python collect/run.py env=MontezumaRevenge
+python collect/run.py env=MontezumaRevenge policy.explore_steps=2000000 num_steps=1000000
 python collect/run.py env=Pong policy=random num_steps=20000 num_workers=4 data=data/pong_random
 python collect/run.py env=Breakout env_config.repeat_action_probability=0.25 data=data/sticky
 """
@@ -13,14 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+import numpy as np
 
+from collect.archive import Archive
+from collect.cells import make_cells
 from collect.dataset import SHARDS_FOLDER, EpisodeDataset
 from collect.description import DatasetDescription, write_description
 from collect.from_reset import FromResetScheduler, JobShare
+from collect.go_explore import (
+    GO_EXPLORE,
+    ExploreScheduler,
+    GoExploreConfig,
+    RecordScheduler,
+    open_archive,
+)
 from collect.pictures import save_contact_sheet
+from collect.progress import ExploringBar, RecordingBar
 from collect.shards import list_shards, read_shard_info
-from collect.workers import Progress, WorkerSetup, run_workers
+from collect.workers import WorkerSetup, run_workers
 from envs import EnvConfig, make_env_from_config
 from training.command_line import launch
 
@@ -41,32 +52,9 @@ class CollectConfig:
     num_shards: int
 
 
-class ProgressBar:
-    """Shows steps, steps/s, rooms and the best score."""
-
-    def __init__(self, done: int, total: int) -> None:
-        """Start at `done` of `total` steps."""
-        self._bar = tqdm(total=total, initial=min(done, total), unit="frame", mininterval=0.5)
-        self._rooms: set[int] = set()
-        self._best_score = 0.0
-
-    def add(self, progress: Progress) -> None:
-        """Show a worker's report."""
-        self._rooms |= progress.rooms
-        self._best_score = max(self._best_score, progress.best_score)
-        figures = {"rooms": len(self._rooms)} if self._rooms else {}
-        self._bar.set_postfix({**figures, "score": f"{self._best_score:g}"}, refresh=False)
-        self._bar.update(progress.recorded_steps)
-
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
-
-
 def main(config: CollectConfig) -> None:
     """Collect what is missing and say what there is."""
     _check(config)
-    num_workers = config.num_workers or os.cpu_count() or 1
     folder = Path(config.data)
     describe_dataset(folder, config.env_config)
     share = JobShare(job_name(config), config.seed, config.shard, config.num_shards)
@@ -76,20 +64,26 @@ def main(config: CollectConfig) -> None:
         for info in read_shard_info(path).episodes
     )
     num_steps = -(-config.num_steps // config.num_shards)
-    scheduler = FromResetScheduler(share, num_steps, existing)
-    done_before = scheduler.recorded_steps
+    done_before = sum(share.numbers_of(existing).values())
     if done_before >= num_steps:
         print(f"complete: {folder} has {done_before} steps of this job already")
         summarize(folder, None)
         return
     setup = WorkerSetup(
         env=config.env_config,
-        policy=config.policy,
+        policy=worker_policy(config),
         shards=folder / SHARDS_FOLDER,
         job=share.job,
         shard_steps=config.shard_steps,
     )
-    bar = ProgressBar(done_before, num_steps)
+    num_workers = config.num_workers or os.cpu_count() or 1
+    if config.policy.get("name") == GO_EXPLORE:
+        settings = GoExploreConfig(**config.policy)
+        archive = explore(setup, settings, share, num_workers)
+        scheduler = RecordScheduler(archive, settings, share, num_steps, existing)
+    else:
+        scheduler = FromResetScheduler(share, num_steps, existing)
+    bar = RecordingBar(done_before, num_steps)
     start = time.perf_counter()
     try:
         run_workers(setup, num_workers, scheduler, bar.add)
@@ -97,6 +91,37 @@ def main(config: CollectConfig) -> None:
         bar.close()
     seconds = time.perf_counter() - start
     summarize(folder, (scheduler.recorded_steps - done_before) / seconds)
+
+
+def explore(
+    setup: WorkerSetup, settings: GoExploreConfig, share: JobShare, num_workers: int
+) -> Archive:
+    """Explore what is missing of the archive, which lies beside the shards."""
+    name = f"{share.job}-{share.shard}of{share.num_shards}.npz"
+    path = setup.shards.parent / "archives" / name
+    archive = open_archive(path, setup.env.name, settings.cells)
+    if archive.explored_steps >= settings.explore_steps:
+        return archive
+    bar = ExploringBar(archive, settings.explore_steps)
+    seed = int(np.random.SeedSequence([share.seed, share.shard]).generate_state(1)[0])
+    scheduler = ExploreScheduler(archive, settings, seed, path, bar.show)
+    try:
+        run_workers(setup, num_workers, scheduler, lambda _: None)
+    finally:
+        bar.close()
+        if len(archive):
+            scheduler.save()
+    return archive
+
+
+def worker_policy(config: CollectConfig) -> dict[str, Any]:
+    """Return the policy that plays in the workers."""
+    if config.policy.get("name") != GO_EXPLORE:
+        return config.policy
+    return {
+        "_target_": "collect.policies.HeldRandomPolicy",
+        "mean_hold": config.policy["mean_hold"],
+    }
 
 
 def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
@@ -116,7 +141,9 @@ def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
 
 def job_name(config: CollectConfig) -> str:
     """Name what decides the episodes: the policy, its settings and the seed."""
-    settings = json.dumps(config.policy, sort_keys=True)
+    # More exploration goes on with the same archive.
+    decisive = {key: value for key, value in config.policy.items() if key != "explore_steps"}
+    settings = json.dumps(decisive, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:6]
     return f"{config.policy.get('name', 'policy')}-{digest}-seed{config.seed}"
 
@@ -142,6 +169,9 @@ def _check(config: CollectConfig) -> None:
     for name in ("num_steps", "shard_steps", "num_shards"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}.")
+    if config.policy.get("name") == GO_EXPLORE:
+        GoExploreConfig(**config.policy)
+        make_cells(config.env_config.name, config.policy["cells"])
     if config.num_workers is not None and config.num_workers < 1:
         raise ValueError(
             f"num_workers must be at least 1, or null for one per core, got {config.num_workers}."

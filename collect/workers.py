@@ -29,13 +29,11 @@ class Progress:
 
     Attributes:
         recorded_steps: steps on their way into a shard.
-        played_steps: all steps, recorded or not.
         rooms: rooms seen.
         best_score: highest sum of rewards since a reset.
     """
 
     recorded_steps: int = 0
-    played_steps: int = 0
     rooms: frozenset[int] = frozenset()
     best_score: float = 0.0
 
@@ -95,8 +93,8 @@ class Task(Protocol):
 class Scheduler(Protocol):
     """Decides what the workers do; lives in the parent."""
 
-    def next_task(self) -> Task | None:
-        """Return the next task, or None when there is nothing left to begin."""
+    def next_task(self, worker: int) -> Task | None:
+        """Return the next task for a worker by its number, or None when nothing is left."""
         ...
 
     def receive(self, result: object) -> None:
@@ -162,9 +160,10 @@ def _feed(
     on_progress: Callable[[Progress], None],
 ) -> None:
     idle = list(crew)
+    numbers = {connection: number for number, connection in enumerate(crew)}
     busy: set[Connection] = set()
     while True:
-        while idle and (task := scheduler.next_task()) is not None:
+        while idle and (task := scheduler.next_task(numbers[idle[0]])) is not None:
             connection = idle.pop(0)
             _send(connection, task, crew[connection])
             busy.add(connection)

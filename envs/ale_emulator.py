@@ -105,7 +105,7 @@ class ALEEmulator:
         """See `Emulator.save`."""
         if self._history is not None:
             return bytes(self._history)
-        return self._ale.cloneState(include_rng=True).serialize()
+        return self._ale.cloneState().serialize()
 
     def restore(self, state: bytes) -> None:
         """See `Emulator.restore`."""

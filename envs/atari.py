@@ -5,7 +5,7 @@ import json
 import struct
 import zlib
 from dataclasses import dataclass, fields
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -106,7 +106,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         # Backgammon has no action that does nothing.
         meanings = emulator.action_meanings
         self._noop = meanings.index("NOOP") if "NOOP" in meanings else 0
-        self._frame = np.zeros((*frame_shape, 3), np.uint8)
+        self._frame: np.ndarray | None = None
         self._steps = 0
         self._lives = 0
         self._last_action = self._noop
@@ -136,12 +136,10 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._builder.forget()
         self._emulator.read_screen(self._builder.last_but_one)
         self._emulator.read_screen(self._builder.last)
-        self._frame = self._builder.build()
-        return self._frame, self._info()
+        self._frame = None
+        return self.frame, self._info()
 
-    def step(
-        self, action: np.int64 | int
-    ) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Play one step.
 
         Args:
@@ -152,6 +150,15 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
 
         Raises:
             ValueError: no such action, or the episode has ended.
+        """
+        reward, terminated, truncated, info = self.advance(action)
+        return self.frame, reward, terminated, truncated, info
+
+    def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
+        """Play one step without building its frame, which `frame` does when asked.
+
+        Returns:
+            The same as `step`, without the frame.
         """
         action = int(action)
         if not 0 <= action < self._num_actions:
@@ -165,7 +172,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
             if index == last_but_one:
                 self._emulator.read_screen(self._builder.last_but_one)
         self._emulator.read_screen(self._builder.last)
-        self._frame = self._builder.build()
+        self._frame = None
         self._steps += 1
         lives_before = self._lives
         info = self._info()
@@ -174,7 +181,14 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
             terminated = True
         truncated = not terminated and self._steps >= self.config.max_episode_steps
         self._is_over = terminated or truncated
-        return self._frame, reward, terminated, truncated, info
+        return reward, terminated, truncated, info
+
+    @property
+    def frame(self) -> np.ndarray:
+        """The present frame, uint8 (height, width, 3)."""
+        if self._frame is None:
+            self._frame = self._builder.build()
+        return self._frame
 
     def get_state(self) -> EnvState:
         """Return the full state, from which `restore_state` goes on exactly.
@@ -186,7 +200,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
             raise ValueError("the episode has ended: there is no state to go on from.")
         return EnvState(
             emulator=self._emulator.save(),
-            frame=self._frame,
+            frame=self.frame,
             steps=self._steps,
             lives=self._lives,
             last_action=self._last_action,
@@ -214,7 +228,11 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._is_over = False
         self._frame = state.frame
         self._builder.forget()
-        return self._frame, self._info()
+        return state.frame, self._info()
+
+    def reseed(self, seed: int) -> None:
+        """Go on with another generator: restored episodes need not stick to the same actions."""
+        self.np_random = np.random.default_rng(seed)
 
     def render(self) -> np.ndarray:
         """Return the emulator's own screen, uint8 (screen height, screen width, 3) RGB."""

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from collect.archive import Archive, Route, is_heldout_cell
+from collect.cells import PixelCells, RamCells, make_cells
+from envs import make_env
+
+
+def route(key, score=0.0, lives=3, steps=10, room=0, state=b"state"):
+    return Route(key, room, score, lives, steps, state)
+
+
+def test_better_routes_replace_worse_ones():
+    archive = Archive(RamCells((0,), (1,)))
+    assert archive.add(route("a", score=1, lives=3, steps=10))
+    for worse in (
+        route("a", score=0, lives=9, steps=1),
+        route("a", score=1, lives=2, steps=1),
+        route("a", score=1, lives=3, steps=11),
+    ):
+        assert not archive.add(worse)
+    assert archive.routes == [route("a", score=1, lives=3, steps=10)]
+    for better in (
+        route("a", score=1, lives=3, steps=9),
+        route("a", score=1, lives=4, steps=99),
+        route("a", score=2, lives=0, steps=999),
+    ):
+        assert not archive.add(better)
+        assert archive.routes == [better]
+    assert len(archive) == 1 and archive.best_score == 2
+
+
+def test_cells_are_chosen_by_one_over_the_root_of_visits():
+    archive = Archive(RamCells((0,), (1,)))
+    for key in "abc":
+        archive.add(route(key))
+    archive.visit("b", 3)
+    archive.visit("c", 24)
+    # Weights 1, 1/2 and 1/5.
+    drawn = [r.key for r in archive.choose(17_000, np.random.default_rng(0))]
+    counts = [drawn.count(key) for key in "abc"]
+    assert counts == pytest.approx([10_000, 5_000, 2_000], abs=250)
+
+
+def test_archives_survive_saving(tmp_path):
+    archive = Archive(PixelCells(5))
+    archive.explored_steps = 77
+    archive.add(route("a", score=2.5, room=4, state=b"first"))
+    archive.add(route("b", steps=3, state=b"and second"))
+    archive.visit("b", 8)
+    archive.save(tmp_path / "x" / "archive.npz")
+    loaded = Archive.load(tmp_path / "x" / "archive.npz", PixelCells(2))
+    assert loaded.routes == archive.routes and loaded.explored_steps == 77
+    assert loaded.cells == PixelCells(5) and loaded.rooms == {0, 4}
+    chosen = [a.choose(50, np.random.default_rng(0)) for a in (archive, loaded)]
+    assert chosen[0] == chosen[1]
+
+
+def test_damaged_archives_are_named(tmp_path):
+    path = tmp_path / "archive.npz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=f"archive {path} cannot be read .*delete it"):
+        Archive.load(path, PixelCells(0))
+
+
+def test_heldout_cells_are_about_one_in_eight_and_apart():
+    archive = Archive(RamCells((0,), (1,)))
+    for number in range(4000):
+        archive.add(route(f"{number:06x}", room=number % 2))
+    heldout = {r.key for routes in archive.starts(True).values() for r in routes}
+    training = {r.key for routes in archive.starts(False).values() for r in routes}
+    assert len(heldout) == pytest.approx(500, abs=60)
+    assert not heldout & training and len(heldout | training) == 4000
+    assert all(is_heldout_cell(key) for key in heldout)
+
+
+def test_ram_cells_by_hand():
+    cells = make_cells("MontezumaRevenge", "auto")
+    assert isinstance(cells, RamCells)
+    ram = np.zeros(128, np.uint8)
+    ram[3], ram[42], ram[43], ram[65], ram[57] = 5, 17, 240, 2, 0
+    # Room, level, inventory, x // 8, y // 8.
+    assert cells.key(ram, None) == bytes([5, 0, 2, 2, 30]).hex()
+    ram[43] = 241
+    assert cells.key(ram, None) == bytes([5, 0, 2, 2, 30]).hex()
+    ram[42] = 24
+    assert cells.key(ram, None) == bytes([5, 0, 2, 3, 30]).hex()
+
+
+def test_pixel_cells_see_changes_of_brightness():
+    cells = PixelCells(0)
+    frame = np.zeros((64, 64, 3), np.uint8)
+    brighter = frame.copy()
+    brighter[:21, :21] = 200
+    slightly = frame + np.uint8(3)
+    ram = np.zeros(128, np.uint8)
+    assert cells.key(ram, frame) == cells.key(ram, slightly) != cells.key(ram, brighter)
+    assert len(cells.key(ram, frame)) == 16
+
+
+def test_pixel_cells_adapt_to_the_rate_of_discovery():
+    assert PixelCells(3).adapted(new_cells=3000, steps=20_000) == PixelCells(2)
+    assert PixelCells(3).adapted(new_cells=10, steps=20_000) == PixelCells(4)
+    assert PixelCells(3).adapted(new_cells=400, steps=20_000) == PixelCells(3)
+    assert PixelCells(0).adapted(new_cells=20_000, steps=20_000) == PixelCells(0)
+
+
+def test_changing_the_cells_keeps_the_best_route_of_each():
+    archive = Archive(PixelCells(7))
+    env = make_env("FakeGame")
+    for number in range(12):
+        env.reset(seed=0)
+        for _ in range(number):
+            frame, *_ = env.step(3)
+        key = PixelCells(7).key(np.zeros(128, np.uint8), env.frame)
+        archive.add(route(key, score=float(number), state=env.get_state().to_bytes()))
+    fine = len(archive)
+    archive.change_cells(PixelCells(0))
+    assert 1 <= len(archive) < fine and archive.best_score == 11.0
+
+
+def test_sources_of_cells():
+    assert isinstance(make_cells("Carnival", "auto"), PixelCells)
+    assert isinstance(make_cells("MontezumaRevenge", "pixels"), PixelCells)
+    with pytest.raises(ValueError, match="Carnival has no labelled bytes.*policy.cells=pixels"):
+        make_cells("Carnival", "ram")
+    with pytest.raises(ValueError, match="must be auto, ram or pixels, got 'sound'"):
+        make_cells("Pong", "sound")
