@@ -122,8 +122,8 @@ class Tokenizer(
     def encode(self, frames: Tensor | np.ndarray) -> Tensor:
         """Tokens of frames, computed chunk by chunk without gradients.
 
-        A frame's tokens do not depend on the frames beside it: every chunk has the same size, a
-        smaller rest is padded, since kernels may round otherwise for other sizes.
+        A frame's tokens do not depend on the frames beside it: every chunk has the same size, and
+        a smaller rest is padded, since kernels may round otherwise for other sizes.
 
         Args:
             frames: uint8 (..., height, width, 3), an array or a tensor on the CPU or the model's
@@ -142,9 +142,11 @@ class Tokenizer(
         )
         with self._inference():
             for start, chunk in self._chunks(flat):
-                padded = chunk.new_zeros(self._chunk_size(), *self.frame_shape)
-                padded[: len(chunk)] = chunk
-                tokens[start : start + len(chunk)] = self.tokens_of(padded)[: len(chunk)]
+                if not self.network.is_exact:
+                    rest = self._chunk_size() - len(chunk)
+                    chunk = torch.cat([chunk, chunk[-1:].expand(rest, -1, -1, -1)])
+                made = self.tokens_of(chunk)[: len(flat) - start]
+                tokens[start : start + len(made)] = made
         return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
 
     def decode(self, tokens: Tensor | np.ndarray) -> Tensor:

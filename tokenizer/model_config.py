@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-NETWORKS = ("dictionary", "patch")
+NETWORKS = ("dictionary", "patch", "vqgan", "vqvae", "vqvae2")
 QUANTIZERS = ("dictionary", "fsq", "lfq", "vq")
 UPDATES = ("gradient", "ema")
 
@@ -16,8 +16,13 @@ class TokenizerConfig:
         frame_width: Pixels.
         network: One of NETWORKS.
         patch_size: Side of the square of pixels that one token stands for, in pixels.
-        encoder_width: Channels of the encoder.
-        encoder_depth: Residual blocks of the encoder.
+        encoder_width: Channels of the encoder; of the first level of a VQGAN.
+        encoder_depth: Residual blocks of the encoder; at each level of a VQGAN and of its decoder,
+            which has one more.
+        channel_multipliers: Channels of each level of a VQGAN in units of encoder_width; between
+            two levels the size is halved.
+        attention_resolutions: Heights at which a VQGAN has attention after each block.
+        latent_channels: Channels between a VQGAN's network and its latents.
         decoder_width: Channels of the decoder at the resolution of the tokens; half of it at twice
             that resolution.
         decoder_depth: Residual blocks of the decoder at the resolution of the tokens.
@@ -40,11 +45,14 @@ class TokenizerConfig:
     patch_size: int = 8
     encoder_width: int = 256
     encoder_depth: int = 2
+    channel_multipliers: list[int] = field(default_factory=lambda: [1, 1, 1, 1, 1])
+    attention_resolutions: list[int] = field(default_factory=lambda: [16, 8])
+    latent_channels: int = 512
     decoder_width: int = 256
     decoder_depth: int = 3
     decoder_fine_depth: int = 3
     quantizer: str = "dictionary"
-    codebook_size: int = 2048
+    codebook_size: int = 4096
     code_dim: int = 64
     codebook_update: str = "ema"
     codebook_decay: float = 0.99
@@ -63,18 +71,44 @@ class TokenizerConfig:
         _check_choice("codebook_update", self.codebook_update, UPDATES)
         for name in (
             "frame_height", "frame_width", "patch_size", "encoder_width", "decoder_width",
-            "code_dim", "residual_depth",
+            "code_dim", "residual_depth", "latent_channels",
         ):  # fmt: skip
             _check_at_least(name, getattr(self, name), 1)
         _check_at_least("codebook_size", self.codebook_size, 2)
         for name in ("encoder_depth", "decoder_depth", "decoder_fine_depth"):
             _check_at_least(name, getattr(self, name), 0)
+        self._check_sizes()
+        self._check_quantizer()
+
+    def _check_sizes(self) -> None:
+        factors = {
+            "vqgan": 2 ** (len(self.channel_multipliers) - 1),
+            "vqvae": 4,
+            "vqvae2": 8,
+        }
+        factor = factors.get(self.network, self.patch_size)
         for name in ("frame_height", "frame_width"):
-            if getattr(self, name) % self.patch_size:
+            if getattr(self, name) % factor:
+                of = "patch_size=" if self.network not in factors else f"{self.network}'s factor "
                 raise ValueError(
-                    f"{name}: expected a multiple of patch_size={self.patch_size}, "
-                    f"got {getattr(self, name)}"
+                    f"{name}: expected a multiple of {of}{factor}, got {getattr(self, name)}"
                 )
+        if self.patch_size % 4:
+            raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
+        if self.network != "vqgan":
+            return
+        if not self.channel_multipliers or min(self.channel_multipliers) < 1:
+            raise ValueError(
+                "channel_multipliers: expected whole numbers of at least 1, "
+                f"got {self.channel_multipliers}"
+            )
+        if self.encoder_width % 32:
+            raise ValueError(
+                "encoder_width: expected a multiple of 32 for vqgan (its normalization has 32 "
+                f"groups), got {self.encoder_width}"
+            )
+
+    def _check_quantizer(self) -> None:
         if not 0.0 < self.codebook_decay < 1.0:
             raise ValueError(
                 f"codebook_decay: expected a share in (0, 1), got {self.codebook_decay}"
@@ -90,8 +124,6 @@ class TokenizerConfig:
             raise ValueError(
                 f"codebook_size: expected a power of 2 for lfq, got {self.codebook_size}"
             )
-        if self.patch_size % 4:
-            raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
         if not self.fsq_levels or any(level < 2 for level in self.fsq_levels):
             raise ValueError(
                 f"fsq_levels: expected whole numbers of at least 2, got {self.fsq_levels}"

@@ -13,10 +13,13 @@ class Network(nn.Module):
     Attributes:
         grids: (rows, columns) of the positions of each level.
         chunk: Frames that one pass of the encoder takes on a CPU.
+        is_exact: Whether the latents, and what the quantizer makes of them, are the same for every
+            size of a batch.
     """
 
     grids: tuple[tuple[int, int], ...]
     chunk: int = 1
+    is_exact: bool = False
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """The latents of the next level.

@@ -47,7 +47,8 @@ class PatchNetwork(Network):
 class DictionaryNetwork(Network):
     """For a dictionary of patches: they are the latents, and the decoder mends what they lack."""
 
-    chunk = 8
+    chunk = 128
+    is_exact = True
 
     def __init__(self, config: TokenizerConfig):
         """Builds the decoder; it starts by passing the dictionary's patches through."""

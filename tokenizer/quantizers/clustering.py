@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-ITERATIONS = 20
-_ROWS = 8192
+ITERATIONS = 10
+_ROWS = 2048
 
 
 def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
@@ -47,34 +47,45 @@ def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:
 def count_distinct(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """The distinct rows of int8 tensors (n, d), and how often each occurs.
 
-    Rows are compared by a hash of 64 bits.
+    Returns:
+        int8 (m, d), and float32 (m,).
+    """
+    rows = counts = None
+    for chunk in chunks:
+        chunk = chunk.cpu()
+        ones = torch.ones(len(chunk))
+        rows = chunk if rows is None else torch.cat([rows, chunk])
+        counts = ones if counts is None else torch.cat([counts, ones])
+        distinct, which = first_of_each(rows)
+        rows = rows[distinct]
+        counts = torch.zeros(len(distinct)).index_add_(0, which, counts)
+    assert rows is not None and counts is not None, "no chunks"
+    return rows, counts
+
+
+def first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows are distinct; rows are compared by a hash of 64 bits.
+
+    Args:
+        rows: int8 (n, d).
 
     Returns:
-        int8 (m, d), in the order of their hashes, and float32 (m,).
+        int64 (m,), one row of each kind, and int64 (n,), to which of those each row is equal.
     """
-    hashes = np.zeros(0, np.uint64)
-    counts = np.zeros(0, np.int64)
-    rows = None
-    for chunk in chunks:
-        new_rows = chunk.cpu().numpy()
-        rows = new_rows[:0] if rows is None else rows
-        new_hashes = _hash_rows(new_rows)
-        all_hashes = np.concatenate([hashes, new_hashes])
-        all_counts = np.concatenate([counts, np.ones(len(new_rows), np.int64)])
-        hashes, first, inverse = np.unique(all_hashes, return_index=True, return_inverse=True)
-        counts = np.bincount(inverse, weights=all_counts).astype(np.int64)
-        rows = np.concatenate([rows, new_rows])[first]
-    assert rows is not None, "no chunks"
-    return torch.from_numpy(rows), torch.from_numpy(counts).float()
+    hashes, which = torch.unique(_hash_rows(rows), return_inverse=True)
+    distinct = torch.empty(len(hashes), dtype=torch.int64, device=rows.device)
+    # Backwards, so that of several equal rows the first is written last.
+    backwards = torch.arange(len(rows) - 1, -1, -1, device=rows.device)
+    distinct[which.flip(0)] = backwards
+    return distinct, which
 
 
-def _hash_rows(rows: np.ndarray) -> np.ndarray:
-    """A 64-bit hash of each row of bytes (n, d)."""
-    padded = np.zeros((len(rows), rows.shape[1] + -rows.shape[1] % 8), np.int8)
-    padded[:, : rows.shape[1]] = rows
-    words = padded.view(np.uint64)
-    factors = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64) * 2 + 1
+def _hash_rows(rows: Tensor) -> Tensor:
+    """A 64-bit hash, int64 (n,), of each row of bytes (n, d)."""
+    words = functional.pad(rows, (0, -rows.shape[1] % 8)).contiguous().view(torch.int64)
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**62), 2**62, (2, words.shape[1]), generator=generator) * 2 + 1
+    first, second = factors.to(rows.device)
     # High bits are folded down between two products, else those of a word would reach few bits.
-    mixed = words * factors
-    mixed ^= mixed >> np.uint64(32)
-    return (mixed * factors[::-1]).sum(axis=1, dtype=np.uint64)
+    mixed = words * first
+    return ((mixed ^ (mixed >> 32)) * second).sum(1)
