@@ -147,14 +147,12 @@ def check_installed() -> None:
 def _write(
     graph: nn.Module, source: str, example: Tensor, result: str, path: Path, tokenizer: Tokenizer
 ) -> None:
+    # Exported in two steps, since torch.onnx.export by itself fixes the batch size without a word
+    # where the graph cannot be traced for any.
+    shapes = ({0: torch.export.Dim("batch")},)
+    traced = torch.export.export(graph.eval(), (example,), dynamic_shapes=shapes)
     program = torch.onnx.export(
-        graph.eval(),
-        (example,),
-        dynamo=True,
-        input_names=[source],
-        output_names=[result],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        verbose=False,
+        traced, dynamo=True, input_names=[source], output_names=[result], verbose=False
     )
     assert program is not None
     program.model.metadata_props.update(
