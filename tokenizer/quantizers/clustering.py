@@ -41,6 +41,9 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
 def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:
     """Index of the center nearest to each vector: int64 (n,)."""
     half_norms = centers.square().sum(1) / 2
+    if torch.compiler.is_compiling():
+        # The number of blocks would fix the batch size of an exported graph.
+        return (vectors @ centers.T - half_norms).argmax(1)
     return torch.cat([(rows @ centers.T - half_norms).argmax(1) for rows in vectors.split(_ROWS)])
 
 
