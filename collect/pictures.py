@@ -1,50 +1,113 @@
-"""Pictures of a dataset."""
+"""Pictures of a dataset: a contact sheet and a map of its rooms."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from collect.source import EpisodeSource
+from envs import room_layout
 
-_SCALE = 3
+_SCALE = 2
 _LABEL_HEIGHT = 14
 _GAP = 4
+_NUM_COLUMNS = 8
 _NUM_WITHOUT_ROOMS = 24
+_CANDIDATES = 15
+_BACKGROUND = (24, 24, 24)
+_EMPTY = (48, 48, 48)
+_INK = (230, 230, 230)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A frame and its place in a grid.
+
+    Attributes:
+        row: counted from the top.
+        column: counted from the left.
+        label: written above.
+        frame: uint8 (H, W, 3), or None for an empty place.
+    """
+
+    row: int
+    column: int
+    label: str
+    frame: np.ndarray | None
 
 
 def save_contact_sheet(source: EpisodeSource, path: Path) -> None:
-    """Save a PNG with one frame of each room, or frames at even distances in games without.
-
-    Of a room's frames the middle one is shown.
-    """
-    rooms, first_indices = np.unique(source.scene, return_index=True)
-    if len(rooms) > 1:
-        del first_indices
-        chosen = [int(_middle(np.flatnonzero(source.scene == room))) for room in rooms]
-        labels = [f"room {room}" for room in rooms.tolist()]
+    """Save a PNG with one frame of each room, or frames at even distances in games without."""
+    if len(np.unique(source.scene)) > 1:
+        labelled = [(f"room {room}", frame) for room, frame in room_frames(source).items()]
     else:
-        chosen = source.choose_frames(_NUM_WITHOUT_ROOMS).tolist()
-        labels = [f"frame {index}" for index in chosen]
-    frames = source.gather_frames(np.array(chosen, np.int64))
-    tile_grid(frames, labels, num_columns=min(8, len(chosen))).save(path)
+        chosen = source.choose_frames(_NUM_WITHOUT_ROOMS)
+        labelled = [
+            (f"frame {index}", frame)
+            for index, frame in zip(chosen.tolist(), source.gather_frames(chosen), strict=True)
+        ]
+    tiles = [
+        Tile(number // _NUM_COLUMNS, number % _NUM_COLUMNS, label, frame)
+        for number, (label, frame) in enumerate(labelled)
+    ]
+    draw_tiles(tiles, source.frame_shape).save(path)
 
 
-def tile_grid(frames: np.ndarray, labels: list[str], num_columns: int) -> Image.Image:
-    """Lay frames out in rows, uint8 (n, H, W, 3), each magnified and under its label."""
-    height, width = frames.shape[1] * _SCALE, frames.shape[2] * _SCALE
+def save_room_map(source: EpisodeSource, path: Path) -> bool:
+    """Save a PNG with a frame of each room where the room lies in the game.
+
+    Rooms that the dataset has not seen are empty.
+
+    Returns:
+        Whether the game has a map; nothing is saved where it has none.
+    """
+    layout = room_layout(source.game)
+    if not layout:
+        return False
+    frames = room_frames(source)
+    tiles = [
+        Tile(row, column, f"room {room}", frames.get(room))
+        for room, (row, column) in layout.items()
+    ]
+    draw_tiles(tiles, source.frame_shape).save(path)
+    return True
+
+
+def room_frames(source: EpisodeSource) -> dict[int, np.ndarray]:
+    """Return a typical frame of each room, uint8 (H, W, 3).
+
+    It is a true frame: of some at even distances the one that is closest to their median, which
+    leaves out the blank ones between rooms.
+    """
+    scene = source.scene
+    typical = {}
+    for room in np.unique(scene).tolist():
+        indices = np.flatnonzero(scene == room)
+        count = min(_CANDIDATES, len(indices))
+        indices = indices[np.arange(count) * len(indices) // count]
+        frames = source.gather_frames(indices).astype(np.int16)
+        distances = np.abs(frames - np.median(frames, axis=0)).mean(axis=(1, 2, 3))
+        typical[room] = frames[int(distances.argmin())].astype(np.uint8)
+    return typical
+
+
+def draw_tiles(tiles: list[Tile], frame_shape: tuple[int, int, int]) -> Image.Image:
+    """Lay tiles out in a grid, each frame magnified and under its label."""
+    height, width = frame_shape[0] * _SCALE, frame_shape[1] * _SCALE
     cell_height, cell_width = height + _LABEL_HEIGHT + _GAP, width + _GAP
-    num_rows = -(-len(frames) // num_columns)
-    sheet = Image.new("RGB", (num_columns * cell_width + _GAP, num_rows * cell_height + _GAP))
+    num_rows = 1 + max(tile.row for tile in tiles)
+    num_columns = 1 + max(tile.column for tile in tiles)
+    size = (num_columns * cell_width + _GAP, num_rows * cell_height + _GAP)
+    sheet = Image.new("RGB", size, _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for number, (frame, label) in enumerate(zip(frames, labels, strict=True)):
-        x = _GAP + number % num_columns * cell_width
-        y = _GAP + number // num_columns * cell_height
-        draw.text((x, y), label, fill=(255, 255, 255))
-        magnified = Image.fromarray(frame).resize((width, height), Image.Resampling.NEAREST)
-        sheet.paste(magnified, (x, y + _LABEL_HEIGHT))
+    for tile in tiles:
+        x, y = _GAP + tile.column * cell_width, _GAP + tile.row * cell_height
+        draw.text((x, y), tile.label, fill=_INK)
+        y += _LABEL_HEIGHT
+        if tile.frame is None:
+            draw.rectangle((x, y, x + width - 1, y + height - 1), outline=_EMPTY)
+            continue
+        frame = Image.fromarray(tile.frame)
+        sheet.paste(frame.resize((width, height), Image.Resampling.NEAREST), (x, y))
     return sheet
-
-
-def _middle(indices: np.ndarray) -> int:
-    return int(indices[len(indices) // 2])

@@ -28,7 +28,7 @@ from collect.go_explore import (
     RecordScheduler,
     open_archive,
 )
-from collect.pictures import save_contact_sheet
+from collect.pictures import save_contact_sheet, save_room_map
 from collect.progress import ExploringBar, RecordingBar
 from collect.shards import list_shards, read_shard_info
 from collect.workers import WorkerSetup, run_workers
@@ -163,6 +163,9 @@ def summarize(folder: Path, steps_per_second: float | None) -> None:
     print(f"best return    {max(info.total_reward for info in dataset.infos):g}")
     print(f"dataset        {folder}")
     print(f"contact sheet  {sheet}")
+    room_map = folder / "room_map.png"
+    if save_room_map(dataset, room_map):
+        print(f"room map       {room_map}")
 
 
 def _check(config: CollectConfig) -> None:

@@ -172,12 +172,47 @@ def read_shard_info(path: Path) -> ShardInfo:
     return ShardInfo(path=path, size=path.stat().st_size, episodes=episodes)
 
 
+def verify_shard(path: Path) -> ShardInfo:
+    """Read every byte of a shard against its checksums.
+
+    Raises:
+        ValueError: something is damaged; see `read_shard_info`.
+    """
+    info = read_shard_info(path)
+    try:
+        with h5py.File(path, "r") as file:
+            for name in (*FRAME_ARRAYS, *STEP_ARRAYS):
+                array = _array(file, name)
+                for start in range(0, len(array), _ROWS_PER_CHUNK):
+                    array[start : start + _ROWS_PER_CHUNK]
+            ends = np.cumsum([episode.num_steps for episode in info.episodes]) - 1
+            over = _array(file, "terminated")[:] | _array(file, "truncated")[:]
+            if np.flatnonzero(over).tolist() != ends.tolist():
+                raise ValueError("episodes do not end where they should")
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise bad_shard(path, error) from None
+    return info
+
+
+def set_aside(path: Path) -> Path:
+    """Move a bad shard out of its dataset, to the folder set_aside beside the shards."""
+    folder = path.parent.parent / "set_aside"
+    folder.mkdir(exist_ok=True)
+    target = folder / path.name
+    number = 1
+    while target.exists():
+        target = folder / f"{path.name}.{number}"
+        number += 1
+    os.rename(path, target)
+    return target
+
+
 def bad_shard(path: Path, error: Exception) -> ValueError:
     """Return the error that tells a user which shard is bad, why, and what to do."""
     reason = " ".join(str(error).split())
     return ValueError(
-        f"shard {path} cannot be read ({reason}); set it aside with "
-        f"`mv {path} {path}.bad`, then collect again to replace its episodes."
+        f"shard {path} cannot be read ({reason}); `python collect/report.py data="
+        f"{path.parent.parent} verify=true` sets bad shards aside, collecting again replaces them."
     )
 
 

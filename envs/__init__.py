@@ -3,7 +3,7 @@
 from envs.atari import AtariEnv, EnvState, make_env, make_env_from_config
 from envs.config import EnvConfig
 from envs.games import list_games, usual_name
-from envs.ram import ram_labels
+from envs.ram import ram_labels, room_layout
 from envs.registration import register_games
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "make_env",
     "make_env_from_config",
     "ram_labels",
+    "room_layout",
     "usual_name",
 ]
 

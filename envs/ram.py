@@ -294,6 +294,12 @@ _LABELS: dict[str, dict[str, int]] = {
     },
 }
 
+# Rooms from left to right, row by row; rows are centred. Montezuma's pyramid has four floors.
+_ROOM_ROWS: dict[str, list[range]] = {
+    FAKE_GAME: [range(3)],
+    "MontezumaRevenge": [range(0, 3), range(3, 8), range(8, 15), range(15, 24)],
+}
+
 
 def ram_labels(name: str) -> dict[str, int]:
     """Return the index of each labelled byte, by label; empty where nobody labelled the game.
@@ -305,3 +311,18 @@ def ram_labels(name: str) -> dict[str, int]:
         ValueError: no such game.
     """
     return dict(_LABELS.get(usual_name(name), {}))
+
+
+def room_layout(name: str) -> dict[int, tuple[int, int]]:
+    """Return (row, column) of each room on the game's map, by room; empty where none is known.
+
+    Raises:
+        ValueError: no such game.
+    """
+    rows = _ROOM_ROWS.get(usual_name(name), [])
+    widest = max((len(row) for row in rows), default=0)
+    return {
+        room: (number, (widest - len(row)) // 2 + column)
+        for number, row in enumerate(rows)
+        for column, room in enumerate(row)
+    }

@@ -49,7 +49,9 @@ def test_shards_are_plain_hdf5(dataset_folder):
 def test_a_truncated_shard_is_named_with_the_way_out(dataset_folder, keep):
     shard = first_shard(dataset_folder)
     os.truncate(shard, int(shard.stat().st_size * keep))
-    with pytest.raises(ValueError, match=rf"shard {shard} cannot be read .*mv {shard}") as error:
+    with pytest.raises(
+        ValueError, match=rf"shard {shard} cannot be read .*report.py data={dataset_folder} v"
+    ) as error:
         EpisodeDataset(dataset_folder)
     assert "\n" not in str(error.value)
 

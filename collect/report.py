@@ -1,0 +1,160 @@
+"""Says what a dataset holds, draws it, and checks it.
+
+python collect/report.py env=MontezumaRevenge
+python collect/report.py data=data/MontezumaRevenge --verify
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from collect.dataset import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
+from collect.description import read_description
+from collect.pictures import save_contact_sheet, save_room_map
+from collect.shards import list_shards, set_aside, verify_shard
+from training.command_line import launch
+
+_BAR_WIDTH = 40
+
+
+@dataclass
+class ReportConfig:
+    """The keys of configs/report.yaml, explained there."""
+
+    env: str | None
+    data: str
+    verify: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """A dataset in figures; returns and lengths are (least, mean, most) over whole games.
+
+    Attributes:
+        game: the game's name.
+        episodes: number of episodes.
+        heldout_episodes: those whose seed holds them out.
+        restored_episodes: those that begin at a restored state.
+        steps: number of steps.
+        frames: number of frames.
+        bytes_per_frame: size on disk over frames.
+        lossy: frames went through a lossy codec.
+        returns: of episodes from a reset, or None where there are none.
+        lengths: in steps, of all episodes.
+        terminated_episodes: those that the game ended.
+        frames_by_room: frames of each room; empty in games without rooms.
+        steps_by_action: steps of each action, by its name.
+    """
+
+    game: str
+    episodes: int
+    heldout_episodes: int
+    restored_episodes: int
+    steps: int
+    frames: int
+    bytes_per_frame: float
+    lossy: bool
+    returns: tuple[float, float, float] | None
+    lengths: tuple[float, float, float]
+    terminated_episodes: int
+    frames_by_room: dict[int, int]
+    steps_by_action: dict[str, int]
+
+
+def main(config: ReportConfig) -> None:
+    """Verify if asked to, then print, draw and save the report."""
+    folder = Path(config.data)
+    read_description(folder)
+    if config.verify:
+        verify(folder)
+    dataset = EpisodeDataset(folder)
+    report = make_report(dataset)
+    print_report(report)
+    (folder / "report.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
+    save_contact_sheet(dataset, folder / "contact_sheet.png")
+    print(f"contact sheet    {folder / 'contact_sheet.png'}")
+    if save_room_map(dataset, folder / "room_map.png"):
+        print(f"room map         {folder / 'room_map.png'}")
+    print(f"figures          {folder / 'report.json'}")
+
+
+def verify(folder: Path) -> None:
+    """Check every shard, name bad ones and set them aside."""
+    shards = list_shards(folder / SHARDS_FOLDER)
+    bad = 0
+    for shard in shards:
+        try:
+            verify_shard(shard)
+        except ValueError as error:
+            bad += 1
+            reason = str(error).partition("(")[2].partition(");")[0]
+            print(f"bad shard        {shard}: {reason}; set aside as {set_aside(shard)}")
+    print(f"verified         {len(shards) - bad} of {len(shards)} shards are whole")
+
+
+def make_report(dataset: EpisodeDataset) -> Report:
+    """Count everything."""
+    infos = dataset.infos
+    games = [info.total_reward for info in infos if info.start == "reset"]
+    lengths = [info.num_steps for info in infos]
+    rooms, frames = np.unique(dataset.scene, return_counts=True)
+    steps = dataset.steps
+    actions = np.bincount(steps.actions[steps.action_mask], minlength=dataset.num_actions)
+    size = sum(path.stat().st_size for path in list_shards(dataset.path / SHARDS_FOLDER))
+    return Report(
+        game=dataset.game,
+        episodes=len(dataset),
+        heldout_episodes=sum(is_heldout_seed(info.seed) for info in infos),
+        restored_episodes=sum(info.start == "restored" for info in infos),
+        steps=dataset.num_steps,
+        frames=dataset.num_frames,
+        bytes_per_frame=round(size / dataset.num_frames, 1),
+        lossy=dataset.description.lossy,
+        returns=_spread(games) if games else None,
+        lengths=_spread(lengths),
+        terminated_episodes=int(steps.terminated.sum()),
+        frames_by_room=(
+            dict(zip(rooms.tolist(), frames.tolist(), strict=True)) if len(rooms) > 1 else {}
+        ),
+        steps_by_action=dict(zip(dataset.action_meanings, actions.tolist(), strict=True)),
+    )
+
+
+def print_report(report: Report) -> None:
+    """Print a report for people."""
+    print(f"game             {report.game}{' (lossy frames)' if report.lossy else ''}")
+    print(
+        f"episodes         {report.episodes}: {report.heldout_episodes} held out, "
+        f"{report.restored_episodes} from restored states, "
+        f"{report.terminated_episodes} ended by the game"
+    )
+    print(f"steps            {report.steps}")
+    print(f"frames           {report.frames}, {report.bytes_per_frame:g} bytes each")
+    least, mean, most = report.lengths
+    print(f"lengths          {least:g} to {most:g} steps, mean {mean:.1f}")
+    if report.returns:
+        least, mean, most = report.returns
+        print(f"returns          {least:g} to {most:g}, mean {mean:.1f} (whole games)")
+    if report.frames_by_room:
+        print(f"rooms            {len(report.frames_by_room)}, frames of each:")
+        _print_bars({str(room): count for room, count in report.frames_by_room.items()})
+    print("actions          steps of each:")
+    _print_bars(report.steps_by_action)
+
+
+def _print_bars(counts: dict[str, int]) -> None:
+    most = max(counts.values(), default=0) or 1
+    for name, count in counts.items():
+        print(f"  {name:>14} {count:9} {'#' * round(_BAR_WIDTH * count / most)}")
+
+
+def _spread(values: list[float] | list[int]) -> tuple[float, float, float]:
+    return float(min(values)), round(float(np.mean(values)), 2), float(max(values))
+
+
+if __name__ == "__main__":
+    sys.argv = ["verify=true" if argument == "--verify" else argument for argument in sys.argv]
+    launch(main, ReportConfig, "report")

@@ -1,0 +1,68 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collect import EpisodeDataset
+from collect.report import ReportConfig, main, make_report
+from training.command_line import compose
+
+ROOT = Path(__file__).parents[2]
+
+
+def report(folder, *overrides):
+    main(compose(ReportConfig, "report", [f"data={folder}", *overrides]))
+
+
+def test_figures_by_hand(dataset_folder):
+    made = make_report(EpisodeDataset(dataset_folder))
+    # Lengths 5, 3, 1, 7, 2, 9, 4, 6, 8, 20, 3, 2; episode k gives 0 + 1 + ... + (length - 1).
+    assert (made.episodes, made.steps, made.frames) == (12, 70, 82)
+    assert (made.heldout_episodes, made.restored_episodes) == (1, 0)
+    assert made.lengths == (1, 5.83, 20) and made.returns == (0, 26.17, 190)
+    assert made.terminated_episodes == 6
+    assert made.frames_by_room == {0: 6 + 8 + 5 + 21, 1: 4 + 3 + 7 + 4, 2: 2 + 10 + 9 + 3}
+    assert list(made.steps_by_action) == ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"]
+    # Step t takes action t % 6.
+    assert made.steps_by_action["NOOP"] == 12 + 4 + 1 + 1 and made.steps_by_action["DOWN"] == 7
+
+
+def test_prints_draws_and_saves(dataset_folder, capsys):
+    report(dataset_folder)
+    printed = capsys.readouterr().out
+    assert "steps            70" in printed and "rooms            3" in printed
+    assert json.loads((dataset_folder / "report.json").read_text())["episodes"] == 12
+    assert (dataset_folder / "contact_sheet.png").exists()
+    assert (dataset_folder / "room_map.png").exists()
+
+
+def test_verification_sets_bad_shards_aside(dataset_folder, capsys):
+    shards = sorted((dataset_folder / "shards").glob("*.h5"))
+    whole = shards[1].read_bytes()
+    os.truncate(shards[0], 100)
+    middle = bytearray(whole)
+    middle[len(middle) // 3] ^= 1
+    report(dataset_folder, "verify=true")
+    printed = capsys.readouterr().out
+    assert f"bad shard        {shards[0]}: " in printed
+    assert "3 of 4 shards are whole" in printed
+    assert (dataset_folder / "set_aside" / shards[0].name).stat().st_size == 100
+    assert not shards[0].exists() and len(EpisodeDataset(dataset_folder)) == 9
+    # A second bad shard of that name does not replace the first.
+    shards[0].write_text("bad again")
+    report(dataset_folder, "verify=true")
+    assert (dataset_folder / "set_aside" / f"{shards[0].name}.1").read_text() == "bad again"
+
+
+def test_the_command_takes_a_flag_and_explains_a_missing_dataset(dataset_folder):
+    command = [sys.executable, "collect/report.py", "--verify"]
+    done = subprocess.run(
+        [*command, f"data={dataset_folder}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 shards are whole" in done.stdout
+    with pytest.raises(ValueError, match="nothing is not a dataset: it has no dataset.json"):
+        report(dataset_folder.parent / "nothing")
