@@ -82,12 +82,14 @@ class FrameGuess:
         tokens: int64 (n, K).
         rewards: float32 (n,).
         ends: bool (n,).
+        player_x: float32 (n,), where the player is; NaN where nobody knows.
     """
 
     frames: np.ndarray
     tokens: np.ndarray
     rewards: np.ndarray
     ends: np.ndarray
+    player_x: np.ndarray
 
     def pick(self, rows: np.ndarray) -> "FrameGuess":
         """Some of the rollouts."""
@@ -108,6 +110,8 @@ class Fidelity:
         token_accuracy: Share of tokens that are the true frame's.
         reward_accuracy: Share of exact rewards; for `copy` and `tokenizer` of "no reward".
         end_accuracy: Share of right ends; for `copy` and `tokenizer` of "no end".
+        player_error: Mean absolute error of the player's x as a probe reads it, in units of its RAM
+            byte; NaN without a probe. For `tokenizer` it is the probe's own error.
     """
 
     horizon: int
@@ -119,6 +123,7 @@ class Fidelity:
     token_accuracy: float
     reward_accuracy: float
     end_accuracy: float
+    player_error: float
 
 
 def fidelity(
@@ -152,6 +157,7 @@ def fidelity(
         token_accuracy=float((true.tokens == made.tokens).mean()),
         reward_accuracy=float((true.rewards == made.rewards).mean()),
         end_accuracy=float((true.ends == made.ends).mean()),
+        player_error=float(np.abs(true.player_x - made.player_x).mean()),
     )
 
 

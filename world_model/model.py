@@ -30,7 +30,8 @@ class Prediction:
     """What the model expects of the next frames.
 
     Attributes:
-        tokens: Logits of the next frame's tokens, float32 (..., K, V).
+        tokens: Logits of the next frame's tokens, float32 (..., K, V); (n, V) where only n tokens
+            were asked for.
         rewards: Logits over `config.reward_values`, float32 (..., R).
         ends: Logits of going on and of ending, float32 (..., 2).
     """
@@ -176,12 +177,16 @@ class WorldModel(
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 
-    def forward(self, tokens_btk: Tensor, actions: Tensor) -> Prediction:
+    def forward(
+        self, tokens_btk: Tensor, actions: Tensor, asked: Tensor | None = None
+    ) -> Prediction:
         """Predicts every frame of a sequence after the first, each from those before it.
 
         Args:
             tokens_btk: int64 (B, T, K).
             actions: int64 (B, T - 1); action t leads from frame t to frame t + 1.
+            asked: bool (B, T - 1, K), which tokens to predict, since a large vocabulary makes
+                predictions expensive; None predicts all.
 
         Returns:
             Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
@@ -189,7 +194,7 @@ class WorldModel(
         if self.config.prediction == "parallel":
             recent = self._recent(tokens_btk[:, :-1])
             x = self.transformer(self._embed_blocks(recent, actions))
-            return self._predict(x[:, :, :-1], x[:, :, -1], recent)
+            return self._predict(x[:, :, :-1], x[:, :, -1], recent, asked)
         # The last frame is read too, since its first tokens help to predict its later ones; the
         # action after it stands for nothing and nothing sees it.
         unused = actions.new_zeros(len(actions), 1)
@@ -198,7 +203,7 @@ class WorldModel(
         k = self.config.tokens_per_frame
         ahead = rearrange(x, "b t p d -> b (t p) d")[:, k:-1]
         ahead = rearrange(ahead, "b (t p) d -> b t p d", p=k + 1)[:, :, :k]
-        return self._predict(ahead, x[:, :-1, -1], recent[:, :-1])
+        return self._predict(ahead, x[:, :-1, -1], recent[:, :-1], asked)
 
     def new_memory(self, batch: int) -> Memory:
         """An empty memory for a batch of dreams."""
@@ -392,12 +397,16 @@ class WorldModel(
         # The action joins every place, which spares the first layer from carrying it there.
         return torch.cat((self.merge(x) + action, action), dim=2)
 
-    def _predict(self, x: Tensor, at_action: Tensor, recent: Tensor) -> Prediction:
+    def _predict(
+        self, x: Tensor, at_action: Tensor, recent: Tensor, asked: Tensor | None = None
+    ) -> Prediction:
         if self.config.prediction == "parallel":
             m, rows = self.config.merge, self.config.grid[0] // self.config.merge
             pattern = "... (r c) (i j d) -> ... (r i c j) d"
             x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
             x = x + self.token_embedding(recent[..., 0]) + self.place_embedding
+        if asked is not None:
+            x, recent = x[asked], recent[asked]
         rewards, ends = self.reward_head(at_action), self.end_head(at_action)
         return Prediction(self._token_logits(x, recent), rewards.float(), ends.float())
 

@@ -12,6 +12,7 @@ from tokenizer import Tokenizer
 from tokenizer.metrics import SceneBackgrounds
 from world_model.metrics import Fidelity, FrameGuess, fidelity
 from world_model.model import Rollout, WorldModel
+from world_model.probe import PositionProbe, label_byte
 from world_model.segments import TokenEpisode, TokenSegments, stack_windows
 
 BATCH = 64
@@ -98,6 +99,7 @@ def measure(
     dataset: EpisodeSource,
     backgrounds: SceneBackgrounds,
     horizons: Sequence[int],
+    probe: PositionProbe | None = None,
 ) -> list[Fidelity]:
     """Compares dreams, the last frame repeated and the tokenizer's ceiling with the truth.
 
@@ -107,6 +109,7 @@ def measure(
         dataset: The episodes that they started from.
         backgrounds: Says which pixels are foreground.
         horizons: Steps after the last known frame at which to compare.
+        probe: Reads where the player is; None for games that do not say.
 
     Returns:
         Per horizon and guess one row for all rooms (room -1) and one per room of the start.
@@ -121,7 +124,7 @@ def measure(
             continue
         numbers = found.frame_numbers[alive, found.context + horizon - 1]
         scenes, here = dataset.scene[numbers], rooms[alive]
-        true, guesses = _guesses(found, tokenizer, dataset.gather_frames(numbers), last, horizon)
+        true, guesses = _guesses(found, tokenizer, dataset, numbers, last, horizon, probe)
         groups = [-1] if len(np.unique(rooms)) < 2 else [-1, *np.unique(here).tolist()]
         for room in groups:
             (chosen,) = np.nonzero((here == room) | (room == -1))
@@ -132,7 +135,13 @@ def measure(
 
 
 def _guesses(
-    found: OpenLoop, tokenizer: Tokenizer, frames: np.ndarray, last: np.ndarray, horizon: int
+    found: OpenLoop,
+    tokenizer: Tokenizer,
+    dataset: EpisodeSource,
+    numbers: np.ndarray,
+    last: np.ndarray,
+    horizon: int,
+    probe: PositionProbe | None,
 ) -> tuple[FrameGuess, dict[str, FrameGuess]]:
     """The truth and the guesses of one horizon, for the rollouts whose episode reaches it."""
     step = found.context + horizon - 1
@@ -140,18 +149,30 @@ def _guesses(
     true_tokens = found.truth.tokens[alive, step]
     true_rewards = found.truth.rewards[alive, step - 1].numpy()
     true_ends = found.truth.ends[alive, step - 1].numpy()
+    unknown = np.full(len(numbers), np.nan, np.float32)
+    byte = label_byte(dataset.game, "player_x") if probe is not None else None
+    player_x = unknown
+    if byte is not None:
+        rows = [dataset.read("ram", n, n + 1)[0, byte] for n in numbers.tolist()]
+        player_x = np.array(rows, np.float32)
+
+    def guess(
+        tokens: Tensor, frames: np.ndarray | None, rewards: np.ndarray, ends: np.ndarray
+    ) -> FrameGuess:
+        frames = tokenizer.decode(tokens).cpu().numpy() if frames is None else frames
+        seen = probe.read(tokens) if probe is not None else unknown
+        return FrameGuess(frames, tokens.numpy(), rewards, ends, seen)
+
     nothing = np.zeros_like(true_rewards), np.zeros_like(true_ends)
-    dreamt = found.rollout.tokens[alive, horizon - 1]
+    outcome = (
+        found.rollout.rewards[alive, horizon - 1].numpy(),
+        found.rollout.ends[alive, horizon - 1].numpy(),
+    )
+    frames = dataset.gather_frames(numbers)
     before = found.truth.tokens[alive, found.context - 1]
-
-    def decode(tokens: Tensor) -> np.ndarray:
-        return tokenizer.decode(tokens).cpu().numpy()
-
-    true = FrameGuess(frames, true_tokens.numpy(), true_rewards, true_ends)
-    dream_rewards = found.rollout.rewards[alive, horizon - 1].numpy()
-    dream_ends = found.rollout.ends[alive, horizon - 1].numpy()
+    true = FrameGuess(frames, true_tokens.numpy(), true_rewards, true_ends, player_x)
     return true, {
-        "dream": FrameGuess(decode(dreamt), dreamt.numpy(), dream_rewards, dream_ends),
-        "copy": FrameGuess(last[alive.numpy()], before.numpy(), *nothing),
-        "tokenizer": FrameGuess(decode(true_tokens), true_tokens.numpy(), *nothing),
+        "dream": guess(found.rollout.tokens[alive, horizon - 1], None, *outcome),
+        "copy": guess(before, last[alive.numpy()], *nothing),
+        "tokenizer": guess(true_tokens, None, *nothing),
     }

@@ -1,6 +1,6 @@
 """Pictures of dreams: film strips for training, curves for evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from training.atomic import replacing
 from world_model.metrics import Fidelity
 
+ONLY_FORESEEN = ("token_accuracy", "reward_accuracy", "end_accuracy")
 STYLES = {"dream": "-o", "copy": "--s", "tokenizer": ":^"}
 
 
@@ -45,36 +46,48 @@ def save_strips(
         sheet.save(partial)
 
 
-def save_fidelity_curves(path: Path, rows: Sequence[Fidelity], title: str) -> None:
-    """Draws PSNR, foreground recall, token, reward and end accuracy over the horizon, all rooms."""
+def save_fidelity_curves(path: Path, runs: Mapping[str, Sequence[Fidelity]], title: str) -> None:
+    """Draws every figure over the horizon, all rooms together.
+
+    Args:
+        path: Where the PNG goes.
+        runs: Rows by run; copying and the tokenizer's ceiling are those of the first.
+        title: Stands above.
+    """
     figures = (
         ("psnr", "pooled PSNR, dB"),
         ("foreground_recall", "foreground recall"),
         ("token_accuracy", "token accuracy"),
         ("reward_accuracy", "reward accuracy"),
         ("end_accuracy", "end accuracy"),
+        ("player_error", "error of the player's x"),
     )
-    figure = Figure(figsize=(4 * len(figures), 3.4), layout="constrained")
+    first = next(iter(runs.values()))
+    curves = [(guess, style, first) for guess, style in STYLES.items()]
+    curves += [(name, "-x", rows) for name, rows in list(runs.items())[1:]]
+    figure = Figure(figsize=(3.4 * len(figures), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for index, (name, label) in enumerate(figures):
         axes = figure.add_subplot(1, len(figures), index + 1)
-        for guess, style in STYLES.items():
+        for label_of_curve, style, rows in curves:
+            guess = label_of_curve if rows is first else "dream"
             points = [
                 (row.horizon, getattr(row, name))
                 for row in rows
-                if row.guess == guess and row.room == -1
+                if row.guess == guess and row.room == -1 and np.isfinite(getattr(row, name))
             ]
             # The tokenizer foresees no reward and no end: it would only repeat `copy`.
-            if points and not (guess == "tokenizer" and index >= 2):
-                axes.plot(*zip(*points, strict=True), style, label=guess, markersize=4)
+            if points and not (guess == "tokenizer" and name in ONLY_FORESEEN):
+                axes.plot(*zip(*points, strict=True), style, label=label_of_curve, markersize=4)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(sorted({row.horizon for row in rows}))
+        axes.set_xticks(sorted({row.horizon for row in first}))
         axes.get_xaxis().set_major_formatter(lambda value, _: f"{value:g}")
         axes.minorticks_off()
         axes.set_xlabel("steps after the last known frame", fontsize=8)
         axes.set_title(label, fontsize=9)
         axes.tick_params(labelsize=7)
-        axes.legend(fontsize=7)
+        if axes.lines:
+            axes.legend(fontsize=7)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)

@@ -24,7 +24,7 @@ from training.optimization import optimizer_step
 from training.session import Session, SessionConfig
 from world_model.configuration import Architecture, WorldModelConfig
 from world_model.heldout import Heldout
-from world_model.losses import choose_reward_values, world_model_loss
+from world_model.losses import choose_reward_values, sample_tokens, world_model_loss
 from world_model.model import WorldModel
 from world_model.optimizers import MuonAdamW
 from world_model.segments import TokenDataset, TokenSegments
@@ -40,8 +40,9 @@ class TrainConfig(SessionConfig):
         tokenizer: Whose tokens to train on: a run folder, an export folder or a Hub repo id.
         batch_size: Segments per step and process.
         segment: Frames of a segment.
+        still_share: Share of the tokens that do not change that a step learns from.
         learning_rate: Its peak.
-        weight_decay: Of AdamW, on matrices only.
+        weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
         mixed_precision: auto, no, bf16 or fp16.
         heldout_segments: Held-out segments that an evaluation looks at.
@@ -52,6 +53,7 @@ class TrainConfig(SessionConfig):
     tokenizer: str
     batch_size: int
     segment: int
+    still_share: float
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float
@@ -65,6 +67,8 @@ class TrainConfig(SessionConfig):
         for name in ("batch_size", "learning_rate", "max_gradient_norm", "heldout_segments"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        if not 0 < self.still_share <= 1:
+            raise ValueError(f"still_share: expected a share in (0, 1], got {self.still_share}")
         if self.segment < 2:
             raise ValueError(f"segment: expected at least 2 frames, got {self.segment}")
         if self.model.positions == "absolute" and self.segment > self.model.context:
@@ -131,9 +135,10 @@ def train_step(
     model.train()
     world_model = accelerator.unwrap_model(model)
     rate = learning_rate(config.learning_rate, progress.share)
+    asked = sample_tokens(segments, config.still_share)
     with accelerator.autocast():
-        prediction = model(segments.tokens, segments.actions)
-    loss = world_model_loss(prediction, segments, world_model.reward_values)
+        prediction = model(segments.tokens, segments.actions, asked.asked)
+    loss = world_model_loss(prediction, segments, world_model.reward_values, asked)
     norm = optimizer_step(
         accelerator, loss.total, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,

@@ -7,6 +7,7 @@ import torch
 from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
 from envs import EnvConfig
 from tokenizer import Tokenizer, TokenizerConfig
+from world_model import WorldModel, WorldModelConfig
 
 HEIGHT, WIDTH = 16, 32
 ACTIONS = ("NOOP", "RIGHT", "LEFT")
@@ -83,6 +84,19 @@ def more_episodes():
 def tokenizer_folder(tmp_path) -> Path:
     make_tokenizer().save_pretrained(tmp_path / "runs" / "FakeGame" / "tokenizer" / "export")
     return tmp_path / "runs" / "FakeGame" / "tokenizer"
+
+
+@pytest.fixture
+def trained(tmp_path, dataset, tokenizer_folder) -> Path:
+    """An untrained world model in the place of a trained one; the root of its runs."""
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    torch.manual_seed(0)
+    config = WorldModelConfig(
+        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
+        num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
+    )  # fmt: skip
+    WorldModel(config).save_pretrained(tmp_path / "runs" / "FakeGame" / "world_model" / "export")
+    return tmp_path / "runs"
 
 
 @pytest.fixture

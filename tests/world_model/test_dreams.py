@@ -1,36 +1,21 @@
 import csv
 import json
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from collect import EpisodeDataset
 from tokenizer import Tokenizer
 from tokenizer.metrics import SceneBackgrounds
 from training.command_line import compose
-from world_model import WorldModel, WorldModelConfig, evaluate, imagine
+from world_model import WorldModel, evaluate, imagine
 from world_model.action_scripts import parse_actions
 from world_model.evaluate import EvaluateConfig
 from world_model.imagine import ImagineConfig
 from world_model.open_loop import measure, roll_out
 from world_model.token_cache import load_tokens
-
-
-@pytest.fixture
-def trained(tmp_path, dataset, tokenizer_folder) -> Path:
-    """An untrained world model in the place of a trained one; the root of its runs."""
-    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
-    torch.manual_seed(0)
-    config = WorldModelConfig(
-        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
-        num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
-    )  # fmt: skip
-    WorldModel(config).save_pretrained(tmp_path / "runs" / "FakeGame" / "world_model" / "export")
-    return tmp_path / "runs"
 
 
 def overrides(root, dataset, *more):
@@ -141,7 +126,7 @@ def test_evaluate_writes_table_curves_and_figures(trained, dataset, capsys):
     assert {row["horizon"] for row in rows} == {"1", "4"}
     assert {row["guess"] for row in rows} == {"dream", "copy", "tokenizer"}
     about = json.loads((folder / "fidelity.json").read_text())
-    assert set(about["one_step"]) >= {"nats_per_frame", "token_accuracy", "copy_accuracy"}
+    assert set(about["figures"]) >= {"nats_per_frame", "token_accuracy", "copy_accuracy"}
     assert (folder / "fidelity.png").stat().st_size > 10_000
     assert "pooled PSNR" in capsys.readouterr().out
     # An untrained model dreams that the last frame stays, so it is as good as copying its tokens.

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import torch
 
-from world_model.losses import choose_reward_values, reward_classes, world_model_loss
+from world_model.losses import choose_reward_values, reward_classes, sample_tokens, world_model_loss
 from world_model.model import Prediction
 from world_model.segments import TokenDataset, TokenEpisode, TokenSegments, stack_windows
 
@@ -42,6 +42,30 @@ def test_terms_are_the_hand_computed_cross_entropies():
     got = [float(loss.tokens), float(loss.rewards), float(loss.ends)]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert math.isclose(float(loss.total), sum(expected), rel_tol=1e-6)
+
+
+def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
+    torch.manual_seed(0)
+    batch = segments()
+    whole = float(world_model_loss(prediction(), batch, VALUES).tokens)
+    found = []
+    for _ in range(400):
+        sample = sample_tokens(batch, 0.5)
+        # Token 1 of frame 1 stays as it was, the other three change and are always looked at.
+        assert sample.asked.flatten().tolist() in (
+            [True, True, True, True],
+            [True, False, True, True],
+        )
+        made = prediction()
+        chosen = Prediction(made.tokens[sample.asked], made.rewards, made.ends)
+        found.append(float(world_model_loss(chosen, batch, VALUES, sample).tokens))
+    assert len(set(found)) == 2
+    assert abs(np.mean(found) - whole) < 0.05
+
+
+def test_padded_tokens_are_never_asked_for():
+    batch = segments(mask=torch.tensor([[True, True, False]]))
+    assert sample_tokens(batch, 1.0).asked.tolist() == [[[True, True], [False, False]]]
 
 
 def test_padding_reaches_no_term():

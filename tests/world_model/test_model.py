@@ -90,6 +90,17 @@ def test_no_prediction_sees_what_it_predicts_or_later_actions(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_tokens_that_were_asked_for_have_the_logits_of_the_whole(shape):
+    model = tiny(shape)
+    tokens, actions = episode(4)
+    asked = torch.rand(2, 3, 8) < 0.4
+    with torch.no_grad():
+        whole, some = model(tokens, actions), model(tokens, actions, asked)
+    torch.testing.assert_close(some.tokens, whole.tokens[asked])
+    torch.testing.assert_close(some.rewards, whole.rewards)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_an_action_changes_the_prediction_of_its_frame(shape):
     model = tiny(shape)
     tokens, actions = episode(3)
