@@ -93,6 +93,13 @@ class Tokenizer(
         return next(self.parameters()).device
 
     @property
+    def last_layer(self) -> Tensor:
+        """The weight of the decoder's last layer."""
+        weight = self.network.last_layer.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    @property
     def fingerprint(self) -> str:
         """16 hex digits of a hash over config and weights: another tokenizer, other digits."""
         tree = dataclasses.asdict(self.config)

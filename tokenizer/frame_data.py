@@ -1,8 +1,11 @@
 """Frames to train and to judge a tokenizer on."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tokenizer.evaluation import HeldoutFrames
 from tokenizer.metrics import MEDIAN_FRAMES, SceneBackgrounds, score_rows
@@ -48,29 +51,58 @@ class EpisodicSource(FrameSource, Protocol):
         ...
 
 
+@dataclass
+class FrameBatch:
+    """Drawn frames.
+
+    Attributes:
+        frames: uint8 (n, height, width, 3).
+        foreground: bool (n, height, width), or None where it was not asked for.
+    """
+
+    frames: Tensor
+    foreground: Tensor | None
+
+    def to(self, device: torch.device) -> "FrameBatch":
+        """The same on a device."""
+        foreground = None if self.foreground is None else self.foreground.to(device)
+        return FrameBatch(self.frames.to(device), foreground)
+
+
 class TrainingFrames:
     """Single frames, drawn at random."""
 
-    def __init__(self, source: FrameSource, balance: bool):
+    def __init__(
+        self, source: FrameSource, balance: bool, backgrounds: SceneBackgrounds | None = None
+    ):
         """Prepares the drawing.
 
         Args:
             source: Where the frames are.
             balance: Draw every scene equally often, however many frames it has.
+            backgrounds: By which the foreground of drawn frames is marked; None to leave it out.
         """
         self._source = source
+        self._backgrounds = backgrounds
         self._cumulative = None
         if balance:
             _, scene, sizes = np.unique(source.scene, return_inverse=True, return_counts=True)
             self._cumulative = np.cumsum(1.0 / (len(sizes) * sizes[scene]))
 
-    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws frames with replacement: uint8 (count, height, width, 3)."""
+    def draw(self, count: int, rng: np.random.Generator) -> FrameBatch:
+        """Draws frames with replacement, on the CPU."""
         total = self._source.num_frames
         if self._cumulative is None:
-            return self._source.gather_frames(rng.integers(total, size=count))
-        indices = np.searchsorted(self._cumulative, rng.random(count), side="right")
-        return self._source.gather_frames(indices.clip(max=total - 1))
+            indices = rng.integers(total, size=count)
+        else:
+            indices = np.searchsorted(self._cumulative, rng.random(count), side="right")
+            indices = indices.clip(max=total - 1)
+        frames = self._source.gather_frames(indices)
+        foreground = None
+        if self._backgrounds is not None:
+            mask = self._backgrounds.foreground(frames, self._source.scene[indices])
+            foreground = torch.from_numpy(mask)
+        return FrameBatch(torch.from_numpy(frames), foreground)
 
 
 def load_heldout(

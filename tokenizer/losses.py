@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tokenizer.autoencoder import TokenizerOutput
+from tokenizer.perceptual import Perceptual
 
 
 @dataclass
@@ -16,6 +17,9 @@ class LossConfig:
         squared: Mean squared error.
         hard: Mean absolute error over the worst pixels of each frame.
         hard_share: Share of a frame's pixels that count as the worst, in (0, 1].
+        foreground: Mean absolute error over the foreground of the frames.
+        perceptual: LPIPS.
+        perceptual_weights: Path of its trunk's weights, see tokenizer/perceptual.py.
         codebook: The quantizer's codebook loss.
         commitment: The quantizer's commitment loss (beta).
         entropy: The quantizer's entropy loss.
@@ -25,6 +29,9 @@ class LossConfig:
     squared: float
     hard: float
     hard_share: float
+    foreground: float
+    perceptual: float
+    perceptual_weights: str | None
     codebook: float
     commitment: float
     entropy: float
@@ -33,8 +40,10 @@ class LossConfig:
         """Checks the ranges."""
         if not 0.0 < self.hard_share <= 1.0:
             raise ValueError(f"loss.hard_share: expected a share in (0, 1], got {self.hard_share}")
-        if self.absolute + self.squared + self.hard <= 0.0:
-            raise ValueError("loss: one of absolute, squared and hard must have a positive weight")
+        if self.absolute + self.squared + self.hard + self.perceptual <= 0.0:
+            raise ValueError(
+                "loss: one of absolute, squared, hard and perceptual must have a positive weight"
+            )
 
 
 @dataclass
@@ -43,16 +52,31 @@ class LossTerms:
 
     Attributes:
         total: Scalar to minimize.
+        pixels: The part of it that compares frames: all but the quantizer's terms.
         terms: The unweighted terms by name, scalars without gradient, for the log.
     """
 
     total: Tensor
+    pixels: Tensor
     terms: dict[str, Tensor]
 
 
-def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
-    """The weighted sum of the terms that `config` asks for, in units of the [-1, 1] scale."""
-    error = (output.reconstruction.float() - output.target).abs()
+def tokenizer_loss(
+    output: TokenizerOutput,
+    config: LossConfig,
+    foreground: Tensor | None = None,
+    perceptual: Perceptual | None = None,
+) -> LossTerms:
+    """The weighted sum of the terms that `config` asks for, in units of the [-1, 1] scale.
+
+    Args:
+        output: Of the tokenizer.
+        config: The weights.
+        foreground: bool (n, height, width), needed where config.foreground is not 0.
+        perceptual: LPIPS, needed where config.perceptual is not 0.
+    """
+    made = output.reconstruction.float()
+    error = (made - output.target).abs()
     weighted: list[tuple[str, float, Tensor]] = []
     if config.absolute:
         weighted.append(("reconstruction", config.absolute, error.mean()))
@@ -60,6 +84,14 @@ def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
         weighted.append(("squared", config.squared, error.square().mean()))
     if config.hard:
         weighted.append(("hard", config.hard, hard_pixels(error, config.hard_share)))
+    if config.foreground:
+        assert foreground is not None
+        weighted.append(("foreground", config.foreground, masked_mean(error, foreground)))
+    if config.perceptual:
+        assert perceptual is not None
+        distance = perceptual(made, output.target).mean()
+        weighted.append(("perceptual", config.perceptual, distance))
+    pixels = _sum(weighted, error)
     weighted += [
         (name, weight, term)
         for name, weight, term in (
@@ -69,8 +101,18 @@ def tokenizer_loss(output: TokenizerOutput, config: LossConfig) -> LossTerms:
         )
         if weight and term.requires_grad
     ]
-    total = sum((weight * term for _, weight, term in weighted), start=error.new_zeros(()))
-    return LossTerms(total, {name: term.detach() for name, _, term in weighted})
+    terms = {name: term.detach() for name, _, term in weighted}
+    return LossTerms(_sum(weighted, error), pixels, terms)
+
+
+def masked_mean(error: Tensor, mask: Tensor) -> Tensor:
+    """Mean of errors (n, 3, height, width) over a mask (n, height, width); 0 where it is empty."""
+    selected = error * mask[:, None]
+    return selected.sum() / (3 * mask.sum()).clamp_min(1)
+
+
+def _sum(weighted: list[tuple[str, float, Tensor]], like: Tensor) -> Tensor:
+    return sum((weight * term for _, weight, term in weighted), start=like.new_zeros(()))
 
 
 def hard_pixels(error: Tensor, share: float) -> Tensor:

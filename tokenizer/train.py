@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from collect import EpisodeDataset
+from tokenizer.adversary import Adversary, make_adversary
 from tokenizer.autoencoder import Tokenizer
+from tokenizer.averaging import WeightAverage
+from tokenizer.discriminator import AdversaryConfig
 from tokenizer.evaluation import HeldoutFrames, evaluate, one_per_scene
 from tokenizer.frame_data import (
+    FrameBatch,
     TrainingFrames,
     check_frame_shape,
     fit_backgrounds,
@@ -24,6 +28,7 @@ from tokenizer.frame_data import (
 )
 from tokenizer.losses import LossConfig, tokenizer_loss
 from tokenizer.model_config import TokenizerConfig
+from tokenizer.perceptual import Perceptual, load_perceptual
 from tokenizer.pictures import save_sheet
 from training.accelerator import make_accelerator
 from training.atomic import replacing
@@ -49,8 +54,10 @@ class TrainConfig(SessionConfig):
         weight_decay: Of AdamW.
         max_gradient_norm: Gradients are scaled down to this norm.
         mixed_precision: auto, no, bf16 or fp16.
+        ema_decay: Of the moving average of the weights that is evaluated and exported; 0 for none.
         model: Architecture.
         loss: Weights of the terms.
+        adversary: The discriminator, if any.
     """
 
     data: str
@@ -63,8 +70,10 @@ class TrainConfig(SessionConfig):
     weight_decay: float
     max_gradient_norm: float
     mixed_precision: str
+    ema_decay: float
     model: TokenizerConfig
     loss: LossConfig
+    adversary: AdversaryConfig
 
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
@@ -83,7 +92,7 @@ def main(config: TrainConfig) -> None:
     session = Session(accelerator, config)
     if session.saved is None:
         first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
-        tokenizer.start(first, torch.Generator().manual_seed(config.seed))
+        tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
     optimizer = torch.optim.AdamW(
         tokenizer.parameters(),
         config.learning_rate,
@@ -92,16 +101,26 @@ def main(config: TrainConfig) -> None:
         fused=True,
     )
     model, optimizer = accelerator.prepare(tokenizer, optimizer)
-    session.begin({"model": tokenizer, "optimizer": optimizer}, unit="frames")
+    adversary = make_adversary(accelerator, config.adversary)
+    judge = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
+    judge = judge.to(accelerator.device) if judge else None
+    average = WeightAverage(tokenizer, config.ema_decay)
+    session.begin(
+        {"model": tokenizer, "optimizer": optimizer, "average": average, **adversary.parts},
+        unit="frames",
+    )
     for progress, rng in session.steps():
-        frames = torch.from_numpy(training.draw(config.batch_size, rng)).to(accelerator.device)
-        metrics = train_step(accelerator, model, optimizer, frames, config, progress)
+        batch = training.draw(config.batch_size, rng).to(accelerator.device)
+        metrics = train_step(
+            accelerator, model, optimizer, adversary, judge, batch, config, progress
+        )
+        average.update()
         session.log(metrics, shown="loss", units=config.batch_size)
         if session.is_evaluation_due:
-            sample(session, tokenizer, heldout)
+            sample(session, average.model, heldout)
         if session.is_checkpoint_due:
-            session.save(tokenizer)
-    session.end(tokenizer)
+            session.save(average.model)
+    session.end(average.model)
 
 
 def open_data(
@@ -119,24 +138,29 @@ def open_data(
         EpisodeDataset(config.data, split="heldout"), backgrounds, config.heldout_frames
     )
     source = episodes.in_memory() if config.in_memory else episodes
-    return TrainingFrames(source, config.balance_scenes), heldout
+    needed = backgrounds if config.loss.foreground else None
+    return TrainingFrames(source, config.balance_scenes, needed), heldout
 
 
 def train_step(
     accelerator: Accelerator,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    frames: Tensor,
+    adversary: Adversary,
+    judge: Perceptual | None,
+    batch: FrameBatch,
     config: TrainConfig,
     progress: Progress,
 ) -> dict[str, float]:
-    """One step on one batch.
+    """One step of the tokenizer on one batch, and one of the discriminator if there is one.
 
     Args:
         accelerator: Whose precision and process group are used.
         model: The prepared Tokenizer.
         optimizer: Over its parameters.
-        frames: uint8 (n, height, width, 3) on the device.
+        adversary: See tokenizer/adversary.py.
+        judge: LPIPS, where the loss asks for it.
+        batch: Frames on the device.
         config: Loss and learning rate.
         progress: Where the run stands.
 
@@ -149,18 +173,18 @@ def train_step(
     model.train()
     rate = learning_rate(config.learning_rate, progress.share)
     with accelerator.autocast():
-        loss = tokenizer_loss(model(frames), config.loss)
+        output = model(batch.frames)
+        loss = tokenizer_loss(output, config.loss, batch.foreground, judge)
+    last_layer = accelerator.unwrap_model(model).last_layer
+    term, figures = adversary.generator_term(output, loss.pixels, last_layer, progress)
     norm = optimizer_step(
-        accelerator, loss.total, model, optimizer, learning_rate=rate,
+        accelerator, loss.total + term, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
     )  # fmt: skip
-    terms = {name: float(term) for name, term in loss.terms.items()}
-    return {
-        **terms,
-        "loss": float(loss.total.detach()),
-        "gradient_norm": norm,
-        "learning_rate": rate,
-    }
+    figures |= adversary.step(output, progress)
+    figures |= {name: float(value) for name, value in loss.terms.items()}
+    figures["loss"] = float(loss.total.detach())
+    return {**figures, "gradient_norm": norm, "learning_rate": rate}
 
 
 def sample(session: Session, tokenizer: Tokenizer, heldout: HeldoutFrames) -> None:

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from tokenizer.autoencoder import TokenizerOutput
-from tokenizer.losses import LossConfig, hard_pixels, tokenizer_loss
+from tokenizer.losses import LossConfig, hard_pixels, masked_mean, tokenizer_loss
 
 NOTHING = dict(
-    absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, codebook=0.0, commitment=0.0, entropy=0.0
-)
+    absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, foreground=0.0, perceptual=0.0,
+    perceptual_weights=None, codebook=0.0, commitment=0.0, entropy=0.0,
+)  # fmt: skip
 
 
 def output_with(error, commitment=0.0):
@@ -42,6 +43,20 @@ def test_total_is_the_weighted_sum_and_terms_are_unweighted():
     loss.total.backward()
 
 
+def test_foreground_is_the_mean_over_its_pixels():
+    error = torch.zeros(2, 3, 2, 2)
+    error[0, :, 0, 0] = torch.tensor([0.3, 0.6, 0.9])
+    error[1, :, 1, 1] = 5.0
+    mask = torch.zeros(2, 2, 2, dtype=torch.bool)
+    mask[0, 0, :] = True
+    assert float(masked_mean(error, mask)) == pytest.approx(1.8 / 6)
+    assert float(masked_mean(error, torch.zeros_like(mask))) == 0.0
+    config = LossConfig(**{**NOTHING, "absolute": 1.0, "foreground": 2.0})
+    loss = tokenizer_loss(output_with(error), config, mask)
+    assert float(loss.terms["foreground"]) == pytest.approx(0.3)
+    assert float(loss.pixels.detach()) == pytest.approx(float(error.mean()) + 0.6)
+
+
 def test_terms_of_weight_zero_are_left_out():
     config = LossConfig(**{**NOTHING, "hard": 1.0})
     assert set(tokenizer_loss(output_with(torch.ones(1, 3, 2, 2), 1.0), config).terms) == {"hard"}
@@ -54,5 +69,5 @@ def test_hard_share_outside_its_range(share):
 
 
 def test_a_loss_without_any_pixel_term():
-    with pytest.raises(ValueError, match="loss: one of absolute, squared and hard"):
+    with pytest.raises(ValueError, match="loss: one of absolute, squared, hard"):
         LossConfig(**{**NOTHING, "commitment": 1.0})

@@ -21,6 +21,12 @@ class Network(nn.Module):
     chunk: int = 1
     is_exact: bool = False
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The decoder's last layer, at which the adaptive weight of a VQGAN is measured."""
+        assert isinstance(self.decoder, nn.Sequential)
+        return self.decoder[-1]
+
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """The latents of the next level.
 

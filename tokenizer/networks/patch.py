@@ -35,6 +35,11 @@ class PatchNetwork(Network):
         )
         self.decoder = PatchDecoder(config, grid, code_dim)
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """See Network.last_layer."""
+        return self.decoder.head
+
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """See Network.latents."""
         return self.encoder(to_patches(pixels, self.patch_size))
@@ -60,6 +65,11 @@ class DictionaryNetwork(Network):
         nn.init.zeros_(self.decoder.head.weight)
         assert self.decoder.head.bias is not None
         nn.init.zeros_(self.decoder.head.bias)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """See Network.last_layer."""
+        return self.decoder.head
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """See Network.latents."""

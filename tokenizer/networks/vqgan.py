@@ -29,7 +29,6 @@ class VQGANNetwork(Network):
         channels = config.latent_channels
         self.encoder = nn.Sequential(*_encoder_layers(config), nn.Conv2d(channels, latent_dim, 1))
         self.decoder = nn.Sequential(nn.Conv2d(code_dim, channels, 1), *_decoder_layers(config))
-        self.last_layer = self.decoder[-1]
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """See Network.latents."""
