@@ -3,15 +3,17 @@
     python examples/replay_compressor.py --game MontezumaRevenge
     python examples/replay_compressor.py --game FakeGame --untrained --steps 2000
 
-Plays the game at random in several environments, fills one buffer with uint8 frames and one with
-tokens packed to their bits, and prints what each costs and gives back. The tokenizer is the one of
-runs/<game>/tokenizer unless --tokenizer names another; --untrained takes fresh weights, which shows
-sizes and speeds but returns noise.
+Frames become tokens, and runs of 32 frames' tokens are compressed without loss by zlib, since most
+tokens stay as they were from one frame to the next. Plays the game at random in several
+environments, fills a buffer of this kind, one of plain uint8 frames and one of frames under zlib
+alone, and prints what each costs and gives back. The tokenizer is the one of runs/<game>/tokenizer
+unless --tokenizer names another; --untrained takes fresh weights, which return noise.
 """
 
 import argparse
 import sys
 import time
+import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,68 +27,124 @@ from tokenizer.metrics import SceneBackgrounds, foreground_recall, psnr_per_fram
 
 MEAN_HOLD = 10  # steps for which random play holds an action on average
 COMPARED_FRAMES = 1000
+BLOCK = 32  # frames of one environment that are compressed together
 
 
 class FrameStore(Protocol):
-    """Keeps one frame per slot.
+    """Keeps a frame for each row (moment) and environment; rows are written one after another."""
 
-    Attributes:
-        bytes_per_frame: What a slot takes.
-    """
-
-    bytes_per_frame: int
-
-    def write(self, slots: np.ndarray, frames: np.ndarray) -> None:
-        """Keeps frames, uint8 (n, height, width, 3), in slots, integers (n,)."""
+    @property
+    def bytes_per_frame(self) -> float:
+        """What a frame takes, on average over those that were written."""
         ...
 
-    def read(self, slots: np.ndarray) -> np.ndarray:
-        """Gives back the frames of slots (n,)."""
+    def write(self, row: int, frames: np.ndarray) -> None:
+        """Keeps the frames of all environments, uint8 (num_envs, height, width, 3)."""
+        ...
+
+    def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
+        """Gives back frames (n, height, width, 3) by rows (n,) and environments (n,)."""
         ...
 
 
-class RawFrames:
+class PlainFrames:
     """Frames as they are."""
 
-    def __init__(self, num_slots: int, frame_shape: tuple[int, int, int]):
+    def __init__(self, num_rows: int, num_envs: int, frame_shape: tuple[int, int, int]):
         """Reserves the memory."""
-        self._frames = np.zeros((num_slots, *frame_shape), np.uint8)
-        self.bytes_per_frame = self._frames[0].nbytes
+        self._frames = np.zeros((num_rows, num_envs, *frame_shape), np.uint8)
 
-    def write(self, slots: np.ndarray, frames: np.ndarray) -> None:
+    @property
+    def bytes_per_frame(self) -> float:
+        """See FrameStore.bytes_per_frame."""
+        return self._frames[0, 0].nbytes
+
+    def write(self, row: int, frames: np.ndarray) -> None:
         """See FrameStore.write."""
-        self._frames[slots] = frames
+        self._frames[row] = frames
 
-    def read(self, slots: np.ndarray) -> np.ndarray:
+    def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
         """See FrameStore.read."""
-        return self._frames[slots]
+        return self._frames[rows, envs]
+
+
+class ZlibFrames:
+    """Frames, or anything else of one shape and type, in compressed blocks of consecutive rows.
+
+    The block that is being written lies open. A block that is reached again after a turn of the
+    ring is opened first, so that its old rows stay until each is overwritten.
+    """
+
+    def __init__(self, num_rows: int, num_envs: int, shape: tuple[int, ...], dtype: np.dtype):
+        """Prepares empty blocks."""
+        self._open = np.zeros((num_envs, BLOCK, *shape), dtype)
+        self._number = 0
+        empty = zlib.compress(self._open[0].tobytes())
+        self._blocks = [[empty] * num_envs for _ in range(-(-num_rows // BLOCK))]
+        self._closed: set[int] = set()
+
+    @property
+    def bytes_per_frame(self) -> float:
+        """See FrameStore.bytes_per_frame; Python's own 41 bytes for each block are in it."""
+        sizes = [
+            sys.getsizeof(data) + 8 for number in self._closed for data in self._blocks[number]
+        ]
+        return float(np.mean(sizes)) / BLOCK if sizes else self._open[0, 0].nbytes
+
+    def write(self, row: int, frames: np.ndarray) -> None:
+        """See FrameStore.write."""
+        number, place = divmod(row, BLOCK)
+        if number != self._number:
+            self._blocks[self._number] = [zlib.compress(items.tobytes()) for items in self._open]
+            self._closed.add(self._number)
+            for env in range(len(self._open)):
+                self._open[env] = self._load(number, env)
+            self._number = number
+        self._open[:, place] = frames
+
+    def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
+        """See FrameStore.read."""
+        loaded: dict[tuple[int, int], np.ndarray] = {}
+        found = np.empty((len(rows), *self._open.shape[2:]), self._open.dtype)
+        for index, (row, env) in enumerate(zip(rows.tolist(), envs.tolist(), strict=True)):
+            number, place = divmod(row, BLOCK)
+            if (number, env) not in loaded:
+                loaded[number, env] = self._load(number, env)
+            found[index] = loaded[number, env][place]
+        return found
+
+    def _load(self, number: int, env: int) -> np.ndarray:
+        if number == self._number:
+            return self._open[env]
+        data = zlib.decompress(self._blocks[number][env])
+        return np.frombuffer(data, self._open.dtype).reshape(self._open.shape[1:])
 
 
 class TokenFrames:
-    """Frames as tokens, each in as many bits as the vocabulary needs."""
+    """Frames as tokens, in compressed blocks."""
 
-    def __init__(self, num_slots: int, tokenizer: Tokenizer):
-        """Reserves the memory."""
+    def __init__(self, num_rows: int, num_envs: int, tokenizer: Tokenizer):
+        """Prepares empty blocks of the smallest type that holds the vocabulary."""
         self._tokenizer = tokenizer
-        self._shifts = np.arange((tokenizer.vocab_size - 1).bit_length())
-        self._bits = tokenizer.tokens_per_frame * len(self._shifts)
-        self._packed = np.zeros((num_slots, -(-self._bits // 8)), np.uint8)
-        self.bytes_per_frame = self._packed[0].nbytes
+        dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
+        self._tokens = ZlibFrames(num_rows, num_envs, (tokenizer.tokens_per_frame,), dtype)
 
-    def write(self, slots: np.ndarray, frames: np.ndarray) -> None:
+    @property
+    def bytes_per_frame(self) -> float:
+        """See FrameStore.bytes_per_frame."""
+        return self._tokens.bytes_per_frame
+
+    def write(self, row: int, frames: np.ndarray) -> None:
         """See FrameStore.write; the frames are encoded in one batch."""
-        tokens = self._tokenizer.encode(frames).cpu().numpy()
-        bits = (tokens[..., None] >> self._shifts) & 1
-        self._packed[slots] = np.packbits(bits.astype(np.uint8).reshape(len(frames), -1), axis=1)
+        self._tokens.write(row, self._tokenizer.encode(frames).cpu().numpy())
 
-    def read(self, slots: np.ndarray) -> np.ndarray:
+    def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
         """See FrameStore.read; the frames are decoded in one batch."""
-        return self._tokenizer.decode(self.read_tokens(slots)).cpu().numpy()
+        return self._tokenizer.decode(self.read_tokens(rows, envs)).cpu().numpy()
 
-    def read_tokens(self, slots: np.ndarray) -> np.ndarray:
-        """The tokens of slots (n,), int64 (n, K): all that an agent over tokens needs."""
-        bits = np.unpackbits(self._packed[slots], axis=1, count=self._bits)
-        return bits.reshape(len(slots), -1, len(self._shifts)) @ (1 << self._shifts)
+    def read_tokens(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
+        """The tokens, int64 (n, K): all that an agent over tokens needs."""
+        return self._tokens.read(rows, envs).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -119,7 +177,7 @@ class ReplayBuffer:
     """
 
     def __init__(self, frames: FrameStore, num_rows: int, num_envs: int):
-        """Reserves the memory for `num_rows` rows; `frames` has num_rows x num_envs slots."""
+        """Reserves the memory for `num_rows` rows; `frames` has as many."""
         if num_rows < 3:
             raise ValueError(f"num_rows: expected at least 3, got {num_rows}; raise the capacity")
         self.frames = frames
@@ -132,7 +190,7 @@ class ReplayBuffer:
         self._added = 0
 
     @property
-    def bytes_per_step(self) -> int:
+    def bytes_per_step(self) -> float:
         """What one step of one environment takes."""
         steps = (self._actions, self._rewards, self._terminated, self._truncated, self._is_step)
         return self.frames.bytes_per_frame + sum(array.itemsize for array in steps)
@@ -154,9 +212,8 @@ class ReplayBuffer:
             terminated: bool (num_envs,).
             truncated: bool (num_envs,).
         """
-        num_rows, num_envs = self._actions.shape
-        row = self._added % num_rows
-        self.frames.write(row * num_envs + np.arange(num_envs), frames)
+        row = self._added % len(self._actions)
+        self.frames.write(row, frames)
         self._actions[row], self._rewards[row] = actions, rewards
         self._terminated[row], self._truncated[row] = terminated, truncated
         self._is_step[row] = ~self._ended
@@ -174,9 +231,8 @@ class ReplayBuffer:
         rows, envs = self._draw(size, rng)
         while not (good := self._is_step[rows, envs]).all():
             rows[~good], envs[~good] = self._draw(int((~good).sum()), rng)
-        num_rows, num_envs = self._actions.shape
-        slots = np.concatenate([rows, (rows + 1) % num_rows]) * num_envs + np.tile(envs, 2)
-        both = self.frames.read(slots)
+        next_rows = (rows + 1) % len(self._actions)
+        both = self.frames.read(np.concatenate([rows, next_rows]), np.tile(envs, 2))
         return Batch(
             frames=both[:size],
             actions=self._actions[rows, envs],
@@ -222,7 +278,7 @@ class Figures:
     """
 
     name: str
-    bytes_per_step: int
+    bytes_per_step: float
     psnr: float
     recall: float
     steps_in: float
@@ -230,7 +286,7 @@ class Figures:
 
 
 def main(arguments: Arguments) -> list[Figures]:
-    """Fills both buffers, prints and returns the figures."""
+    """Fills the buffers, prints and returns the figures."""
     game = usual_name(arguments.game)
     tokenizer = load_tokenizer(game, arguments)
     shape, num_envs = tokenizer.frame_shape, arguments.num_envs
@@ -243,8 +299,9 @@ def main(arguments: Arguments) -> list[Figures]:
     )
     num_rows = -(-arguments.steps // num_envs)
     stores = {
-        "uint8": RawFrames(num_rows * num_envs, shape),
-        "tokens": TokenFrames(num_rows * num_envs, tokenizer),
+        "uint8": PlainFrames(num_rows, num_envs, shape),
+        "zlib": ZlibFrames(num_rows, num_envs, shape, np.dtype(np.uint8)),
+        "tokens": TokenFrames(num_rows, num_envs, tokenizer),
     }
     buffers = {name: ReplayBuffer(store, num_rows, num_envs) for name, store in stores.items()}
     scenes, seconds = fill(env, game, buffers, num_rows, arguments.seed)
@@ -289,7 +346,8 @@ def fill(
     """Plays at random and adds every step to every buffer.
 
     Returns:
-        The scene (room) of each slot, int64 (slots,), and each buffer's seconds of adding.
+        The scene (room) of each frame, int64 (num_rows, num_envs), and the seconds that each buffer
+        took to add.
     """
     rng = np.random.default_rng(seed)
     room = ram_labels(game).get("room")
@@ -309,18 +367,19 @@ def fill(
             buffer.add(frames, actions, rewards, terminated, truncated)
             seconds[name] += time.perf_counter() - start
         frames = next_frames
-    return scenes.reshape(-1), seconds
+    return scenes, seconds
 
 
 def compare(
     original: FrameStore, store: FrameStore, scenes: np.ndarray, game: str
 ) -> tuple[float, float]:
-    """PSNR and foreground recall of what a store gives back, over evenly spaced slots."""
-    slots = np.linspace(0, len(scenes) - 1, min(len(scenes), COMPARED_FRAMES)).astype(np.int64)
-    true, made = original.read(slots), store.read(slots)
-    rows = score_rows(game, true.shape[1])
-    mask = SceneBackgrounds.fit(true, scenes[slots], rows).foreground(true, scenes[slots])
-    recall = foreground_recall(true, made, mask, scenes[slots]).overall
+    """PSNR and foreground recall of what a store gives back, over evenly spaced frames."""
+    chosen = np.linspace(0, scenes.size - 1, min(scenes.size, COMPARED_FRAMES)).astype(np.int64)
+    rows, envs = np.unravel_index(chosen, scenes.shape)
+    true, made, scene = original.read(rows, envs), store.read(rows, envs), scenes[rows, envs]
+    score = score_rows(game, true.shape[1])
+    mask = SceneBackgrounds.fit(true, scene, score).foreground(true, scene)
+    recall = foreground_recall(true, made, mask, scene).overall
     return float(psnr_per_frame(true, made).mean()), recall
 
 
@@ -342,9 +401,9 @@ def table(figures: list[Figures]) -> str:
         f"{'steps/s in':>12}{'steps/s out':>13}"
     ]
     for f in figures:
-        psnr = f"{f.psnr:.1f} dB" if f.name != "uint8" else "exact"
+        psnr = f"{f.psnr:.1f} dB" if f.name == "tokens" else "exact"
         lines.append(
-            f"{f.name:<8}{f.bytes_per_step:>11}{largest / f.bytes_per_step:>8.0f}x{psnr:>9}"
+            f"{f.name:<8}{f.bytes_per_step:>11.1f}{largest / f.bytes_per_step:>8.0f}x{psnr:>9}"
             f"{f.recall:>8.3f}{f.steps_in:>12.0f}{f.steps_out:>13.0f}"
         )
     return "\n".join(lines)

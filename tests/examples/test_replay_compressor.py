@@ -1,5 +1,6 @@
 import runpy
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,27 +41,42 @@ def random_frames(count):
     return np.random.default_rng(0).integers(0, 256, (count, *SHAPE), dtype=np.uint8)
 
 
-def test_tokens_are_packed_to_their_bits(example, tokenizer):
-    store = example.TokenFrames(10, tokenizer)
-    # 6 tokens of 12 codes, 4 bits each.
-    assert store.bytes_per_frame == 3
-    frames = random_frames(4)
-    slots = np.array([7, 2, 0, 9])
-    store.write(slots, frames)
+def test_tokens_come_back_as_they_were(example, tokenizer):
+    store = example.TokenFrames(70, 2, tokenizer)
+    frames = random_frames(140).reshape(70, 2, *SHAPE)
+    for row in range(70):
+        store.write(row, frames[row])
     tokens = tokenizer.encode(frames).numpy()
     assert len(np.unique(tokens)) > 4
-    assert np.array_equal(store.read_tokens(slots[::-1]), tokens[::-1])
-    assert np.array_equal(store.read(slots), tokenizer.decode(tokens).numpy())
+    # One in a closed block, two in the same, one in the open block.
+    rows, envs = np.array([3, 40, 41, 69]), np.array([1, 0, 0, 1])
+    assert np.array_equal(store.read_tokens(rows, envs), tokens[rows, envs])
+    assert np.array_equal(store.read(rows, envs), tokenizer.decode(tokens[rows, envs]).numpy())
 
 
-def test_the_bits_of_the_largest_code(example, tokenizer, monkeypatch):
-    """A vocabulary of 2^n codes takes n bits, not n + 1, and its last code fits."""
-    monkeypatch.setattr(tokenizer, "vocab_size", 16)
-    monkeypatch.setattr(tokenizer, "encode", lambda frames: torch.full((len(frames), 6), 15))
-    store = example.TokenFrames(1, tokenizer)
-    store.write(np.array([0]), random_frames(1))
-    assert store.bytes_per_frame == 3
-    assert store.read_tokens(np.array([0])).tolist() == [[15] * 6]
+def test_blocks_keep_old_rows_until_they_are_overwritten(example):
+    """A ring of 70 rows, in blocks of 32, 32 and 6."""
+    store = example.ZlibFrames(70, 2, (1,), np.dtype(np.int32))
+    last = {}
+    for time in range(250):
+        row = time % 70
+        last[row] = [[time], [-time]]
+        store.write(row, np.array(last[row]))
+        if time % 11 == 0 or time > 200:
+            rows = np.array(sorted(last))
+            for env in range(2):
+                found = store.read(rows, np.full(len(rows), env))
+                assert found.tolist() == [last[row][env] for row in sorted(last)]
+
+
+def test_the_size_of_a_frame(example):
+    store = example.ZlibFrames(96, 1, (100,), np.dtype(np.uint8))
+    assert store.bytes_per_frame == 100
+    block = np.random.default_rng(0).integers(0, 4, (33, 1, 100), dtype=np.uint8)
+    for row in range(33):
+        store.write(row, block[row])
+    data = zlib.compress(block[:32].tobytes())
+    assert store.bytes_per_frame == (sys.getsizeof(data) + 8) / 32
 
 
 def numbered(row, env):
@@ -91,7 +107,7 @@ def transitions(batch):
 
 
 def test_samples_are_the_transitions_that_were_added(example):
-    buffer = example.ReplayBuffer(example.RawFrames(10, SHAPE), 5, 2)
+    buffer = example.ReplayBuffer(example.PlainFrames(5, 2, SHAPE), 5, 2)
     fill(buffer, 4, ends={(1, 0)})
     batch = buffer.sample(500, np.random.default_rng(0))
     assert transitions(batch) == {
@@ -105,7 +121,7 @@ def test_samples_are_the_transitions_that_were_added(example):
 
 
 def test_the_ring_forgets_the_oldest_rows(example):
-    buffer = example.ReplayBuffer(example.RawFrames(6, SHAPE), 3, 2)
+    buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 7)
     batch = buffer.sample(500, np.random.default_rng(0))
     assert {number for number, *_ in transitions(batch)} == {40, 41, 50, 51}
@@ -113,7 +129,7 @@ def test_the_ring_forgets_the_oldest_rows(example):
 
 
 def test_an_end_survives_the_turn_of_the_ring(example):
-    buffer = example.ReplayBuffer(example.RawFrames(6, SHAPE), 3, 2)
+    buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 4, ends={(2, 0), (2, 1)})
     batch = buffer.sample(500, np.random.default_rng(0))
     assert transitions(batch) == {
@@ -132,8 +148,8 @@ def rng():
 
 def test_too_small(example):
     with pytest.raises(ValueError, match="num_rows: expected at least 3, got 2"):
-        example.ReplayBuffer(example.RawFrames(4, SHAPE), 2, 2)
-    buffer = example.ReplayBuffer(example.RawFrames(6, SHAPE), 3, 2)
+        example.ReplayBuffer(example.PlainFrames(2, 2, SHAPE), 2, 2)
+    buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 2)
     with pytest.raises(ValueError, match="the buffer has 2 rows; add at least 3"):
         buffer.sample(1, rng())
@@ -141,23 +157,28 @@ def test_too_small(example):
 
 def test_main_on_a_trained_tokenizer(example, tokenizer, tmp_path, capsys):
     tokenizer.save_pretrained(tmp_path)
-    words = f"--game FakeGame --tokenizer {tmp_path} --steps 90 --num-envs 3 --batch-size 8"
-    raw, tokens = example.main(example.parse(words.split() + ["--device", "cpu", "--batches", "1"]))
+    words = f"--game FakeGame --tokenizer {tmp_path} --steps 120 --num-envs 3 --batch-size 8"
+    plain, packed, tokens = example.main(
+        example.parse([*words.split(), "--device", "cpu", "--batches", "1"])
+    )
     # The frame, and 8 bytes for action, reward, two ends and whether there is a step.
-    assert (raw.bytes_per_step, tokens.bytes_per_step) == (16 * 24 * 3 + 8, 3 + 8)
-    assert raw.recall == 1.0 and raw.psnr > 70
+    assert plain.bytes_per_step == 16 * 24 * 3 + 8
+    assert tokens.bytes_per_step < packed.bytes_per_step < plain.bytes_per_step / 5
+    assert plain.recall == packed.recall == 1.0
+    assert plain.psnr == packed.psnr > 70
     assert 0.0 <= tokens.recall < 1.0 and 2 < tokens.psnr < 40
-    assert min(raw.steps_in, raw.steps_out, tokens.steps_in, tokens.steps_out) > 0
+    for figures in (plain, packed, tokens):
+        assert figures.steps_in > 0 and figures.steps_out > 0
     printed = capsys.readouterr().out
-    assert "FakeGame, 90 steps of random play, 3 at once" in printed
-    assert "     11     105x" in printed
+    assert "FakeGame, 120 steps of random play, 3 at once" in printed
+    assert f"{'uint8':<8}{1160.0:>11}{'1x':>9}{'exact':>9}{'1.000':>8}" in printed
 
 
 def test_main_without_training(example):
     words = "--game FakeGame --untrained --steps 12 --num-envs 2 --batches 1 --batch-size 2"
-    raw, tokens = example.main(example.parse(words.split()))
-    bits = (Tokenizer(TokenizerConfig()).vocab_size - 1).bit_length()
-    assert (raw.bytes_per_step, tokens.bytes_per_step) == (12288 + 8, 64 * bits // 8 + 8)
+    plain, _, tokens = example.main(example.parse(words.split()))
+    # No block is closed yet: 64 tokens of 2 bytes.
+    assert (plain.bytes_per_step, tokens.bytes_per_step) == (12288 + 8, 128 + 8)
 
 
 def test_user_errors_are_one_line(monkeypatch, tmp_path):
