@@ -1,0 +1,119 @@
+"""Makes a dataset of episodes from elsewhere, or adds them to one.
+
+python collect/import_episodes.py env=Pong format=minari source=~/.minari/datasets/atari/pong/v0
+python collect/import_episodes.py env=Pong format=images source=frames data=data/pong_images
+python collect/import_episodes.py env=Pong format=peer source=outputs/dataset data=data/pong_iris
+python collect/import_episodes.py format=dataset source=data/from_another_machine data=data/Pong
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from collect.dataset import SHARDS_FOLDER, EpisodeDataset
+from collect.description import DatasetDescription, read_description, write_description
+from collect.image_files import read_images
+from collect.imported import ImportedEpisode, Source, to_episode
+from collect.minari_format import read_minari
+from collect.peer_episodes import read_peer_episodes
+from collect.shards import ShardWriter
+from envs import EnvConfig, make_env
+from training.command_line import launch
+
+
+@dataclass
+class ImportConfig:
+    """The keys of configs/import_episodes.yaml, explained there."""
+
+    env: str | None
+    format: str
+    source: str
+    data: str
+    frame_height: int
+    frame_width: int
+    shard_steps: int
+
+
+def read_dataset(folder: Path) -> Source:
+    """Open another dataset of ours: to merge it."""
+    dataset = EpisodeDataset(folder)
+
+    def episodes() -> Iterator[ImportedEpisode]:
+        for episode in dataset.episodes:
+            arrays = {
+                name: getattr(episode, name)
+                for name in ("frames", "actions", "rewards", "terminated", "truncated")
+            }
+            yield ImportedEpisode(**arrays, ram=episode.ram, lives=episode.lives, info=episode.info)
+
+    return Source(
+        game=dataset.game,
+        num_actions=dataset.num_actions,
+        action_meanings=dataset.action_meanings,
+        lossy=dataset.description.lossy,
+        episodes=episodes(),
+    )
+
+
+READERS: dict[str, Callable[[Path], Source]] = {
+    "dataset": read_dataset,
+    "images": read_images,
+    "minari": read_minari,
+    "peer": read_peer_episodes,
+}
+
+
+def main(config: ImportConfig) -> None:
+    """Import everything; what an earlier run imported counts once."""
+    if config.format not in READERS:
+        raise ValueError(f"format must be one of {', '.join(READERS)}, got {config.format!r}.")
+    folder = Path(config.source).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"source={config.source} is not a folder.")
+    source = READERS[config.format](folder)
+    game = config.env or source.game
+    if game is None:
+        raise ValueError("env is needed: the source does not say which game it shows.")
+    target = Path(config.data if config.env or config.data != "data/None" else f"data/{game}")
+    size = (config.frame_height, config.frame_width)
+    write_description(target, _describe(config, folder, source, game, size))
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    writer = ShardWriter(target / SHARDS_FOLDER, f"import-{digest}", (*size, 3))
+    frames = 0
+    for number, imported in enumerate(tqdm(source.episodes, unit="episode", mininterval=0.5)):
+        episode = to_episode(imported, number, f"import-{digest}", size)
+        writer.append(episode)
+        frames += len(episode.frames)
+        if writer.num_steps >= config.shard_steps:
+            writer.flush()
+    writer.flush()
+    dataset = EpisodeDataset(target)
+    print(f"imported   {frames} frames{' (lossy)' if source.lossy else ''}")
+    print(f"dataset    {target}: {len(dataset)} episodes, {dataset.num_frames} frames")
+
+
+def _describe(
+    config: ImportConfig, folder: Path, source: Source, game: str, size: tuple[int, int]
+) -> DatasetDescription:
+    if config.format == "dataset":
+        return read_description(folder)
+    env_config = EnvConfig(game, frame_height=size[0], frame_width=size[1])
+    meanings = source.action_meanings
+    if meanings is None:
+        meanings = make_env(game).action_meanings
+        if source.num_actions not in (None, len(meanings)):
+            meanings = make_env(game, full_action_space=True).action_meanings
+            env_config = EnvConfig(**{**asdict(env_config), "full_action_space": True})
+        if source.num_actions not in (None, len(meanings)):
+            raise ValueError(
+                f"{folder} has {source.num_actions} actions, {game} has {len(meanings)}; "
+                "choose the right game with env=NAME."
+            )
+    return DatasetDescription(env_config, meanings, (*size, 3), lossy=source.lossy)
+
+
+if __name__ == "__main__":
+    launch(main, ImportConfig, "import_episodes")
