@@ -186,4 +186,7 @@ def _check(config: CollectConfig) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, CollectConfig, "collect")
+    # By this name the jobs of configs/machines find it in their own processes.
+    from collect import run
+
+    launch(run.main, run.CollectConfig, "collect")

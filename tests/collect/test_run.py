@@ -126,6 +126,32 @@ def test_two_parts_of_a_job_share_its_episodes(tmp_path):
     assert all(parts[id] == whole[id] for id in common)
 
 
+def test_two_jobs_write_one_dataset_at_once(tmp_path):
+    jobs = [
+        start(tmp_path, *TINY, f"shard={shard}", "num_shards=2", "num_workers=1")
+        for shard in (0, 1)
+    ]
+    assert [job.communicate(timeout=120)[1] and job.returncode for job in jobs] == [0, 0]
+    dataset = EpisodeDataset(tmp_path)
+    numbers = [int(info.id.rpartition("-")[2]) for info in dataset.infos]
+    assert dataset.num_steps >= 1500 and numbers == list(range(len(dataset)))
+
+
+@pytest.mark.slow
+def test_submitit_splits_a_job(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    command = [sys.executable, str(ROOT / "collect/run.py"), "env=FakeGame", *TINY]
+    parts = ["+machines=local", "num_shards=2", "num_workers=1", "policy=held_random"]
+    done = subprocess.run(
+        [*command, *parts, f"data={tmp_path / 'data'}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert EpisodeDataset(tmp_path / "data").num_steps >= 1500
+
+
 def test_another_environment_needs_another_folder(tmp_path):
     collect(tmp_path, "num_steps=50", "env_config.max_episode_steps=50")
     with pytest.raises(ValueError, match=r"env_config.frame_skip: 4 there, 3 now.*data=PATH"):
