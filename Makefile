@@ -22,7 +22,7 @@ DEMO_RUNS := $(DEMO) root=demo/runs
 
 demo: .venv/installed
 	$(BIN)/python collect/run.py $(DEMO) num_steps=30000 policy.explore_steps=250000
-	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=4
+	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=3
 	$(BIN)/python tokenizer/evaluate.py $(DEMO_RUNS)
 	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=5
 	$(BIN)/python world_model/evaluate.py $(DEMO_RUNS)

@@ -1,9 +1,14 @@
 """Speeds of the default tokenizer: encode, decode and one training step."""
 
+import numpy as np
 import torch
+from torch import Tensor
 from work import PeerWork, Work
 
+from envs import make_env
 from tokenizer import Tokenizer
+from tokenizer.adversary import make_adversary
+from tokenizer.frame_data import FrameBatch
 from tokenizer.train import TrainConfig, train_step
 from training.accelerator import make_accelerator
 from training.budget import Progress
@@ -18,15 +23,17 @@ def tokenizer_works(device: str) -> list[Work]:
     accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.model).to(device)
-    frames = torch.randint(256, (BATCH, *tokenizer.frame_shape), dtype=torch.uint8, device=device)
+    frames = game_frames(BATCH).to(device)
     tokens = tokenizer.encode(frames)
     trained = Tokenizer(config.model)
     model, optimizer = accelerator.prepare(trained, torch.optim.AdamW(trained.parameters()))
+    adversary = make_adversary(accelerator, config.adversary)
     progress = Progress(step=0, seconds=0.0, share=0.5)
     dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
 
     def step() -> None:
-        train_step(accelerator, model, optimizer, frames, config, progress)
+        batch = FrameBatch(frames, None)
+        train_step(accelerator, model, optimizer, adversary, None, batch, config, progress)
 
     return [
         Work("encode", lambda: tokenizer.encode(frames), BATCH, device, dtype,
@@ -36,3 +43,21 @@ def tokenizer_works(device: str) -> list[Work]:
         Work("train the tokenizer", step, BATCH, device, dtype,
              PeerWork("train_tokenizer", BATCH)),
     ]  # fmt: skip
+
+
+def game_frames(count: int, every: int = 10) -> Tensor:
+    """Frames of random play, uint8 (count, 64, 64, 3).
+
+    They are real ones, since a dictionary looks up a patch once however often it occurs.
+    """
+    env = make_env("MontezumaRevenge")
+    rng = np.random.default_rng(0)
+    frame, _ = env.reset(seed=0)
+    frames = []
+    while len(frames) < count:
+        for _ in range(every):
+            frame, _, terminated, truncated, _ = env.step(int(rng.integers(18)))
+            if terminated or truncated:
+                frame, _ = env.reset()
+        frames.append(frame)
+    return torch.from_numpy(np.stack(frames))
