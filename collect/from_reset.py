@@ -73,9 +73,11 @@ class RecordFromReset:
             if len(recorder) % _REPORT_EVERY == 0:
                 worker.report(_progress(recorder, _REPORT_EVERY, worker))
         worker.report(_progress(recorder, len(recorder) % _REPORT_EVERY, worker))
+        if not len(recorder):
+            return Recorded(None, stopped=True)
         episode = recorder.finish(self.id, self.seed, "reset")
         worker.save(episode)
-        return Recorded(episode.info)
+        return Recorded(episode.info, stopped=not recorder.has_ended)
 
 
 class FromResetScheduler:
@@ -98,10 +100,11 @@ class FromResetScheduler:
         self._existing = share.numbers_of(existing)
         self.recorded_steps = sum(self._existing.values())
         self._number = share.shard
+        self._is_stopped = False
 
     def next_task(self, worker: int) -> Task | None:
         """See `Scheduler.next_task`."""
-        if self.recorded_steps >= self._num_steps:
+        if self.recorded_steps >= self._num_steps or self._is_stopped:
             return None
         while self._number in self._existing:
             self._number += self._share.num_shards
@@ -114,7 +117,8 @@ class FromResetScheduler:
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""
         assert isinstance(result, Recorded)
-        self.recorded_steps += result.info.num_steps
+        self.recorded_steps += result.info.num_steps if result.info else 0
+        self._is_stopped |= result.stopped
 
 
 def _progress(recorder: EpisodeRecorder, steps: int, worker: Worker) -> Progress:

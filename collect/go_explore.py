@@ -331,7 +331,7 @@ class RecordScheduler:
 
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""
-        assert isinstance(result, Recorded)
+        assert isinstance(result, Recorded) and result.info
         self.recorded_steps += result.info.num_steps
 
 

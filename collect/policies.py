@@ -1,11 +1,11 @@
 """Policies: who chooses the actions."""
 
 from collections.abc import Callable
+from inspect import signature
+from pkgutil import resolve_name
 from typing import Any, Protocol, cast
 
 import numpy as np
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 
 class Policy(Protocol):
@@ -18,6 +18,10 @@ class Policy(Protocol):
     def act(self, frame: np.ndarray) -> int:
         """Return the action for a frame, uint8 (H, W, 3)."""
         ...
+
+
+class PolicyStopped(Exception):
+    """The policy will not go on: its person has left. What was played is recorded."""
 
 
 class RandomPolicy:
@@ -88,14 +92,14 @@ class CallablePolicy:
         return int(self._function(frame))
 
 
-def make_policy(node: dict[str, Any], num_actions: int) -> Policy:
+def make_policy(node: dict[str, Any], action_meanings: tuple[str, ...]) -> Policy:
     """Make a policy from its node of the config.
 
     Args:
-        node: `_target_`, a dotted name of something that is called with `num_actions` and the
-            node's other keys (but not with `name`), and returns a `Policy` or a function from a
-            frame to an action.
-        num_actions: how many actions there are.
+        node: `_target_`, a dotted name of something that is called with the node's other keys
+            (but not with `name`), and with `num_actions` or `action_meanings`, whichever it has
+            an argument for. It returns a `Policy` or a function from a frame to an action.
+        action_meanings: names of the actions.
 
     Raises:
         ValueError: the target is missing, cannot be imported or made, or is no policy.
@@ -103,16 +107,23 @@ def make_policy(node: dict[str, Any], num_actions: int) -> Policy:
     arguments = {key: value for key, value in node.items() if key != "name"}
     if "_target_" not in arguments:
         raise ValueError("policy._target_ is missing: the dotted name of a policy's class.")
+    name = arguments.pop("_target_")
     try:
-        policy = cast(Any, instantiate(arguments, num_actions=num_actions))
-    except InstantiationException as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise ValueError(f"policy {arguments['_target_']} cannot be made: {reason}") from None
+        target = resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"policy._target_: {name} cannot be imported ({error}).") from None
+    offered = {"num_actions": len(action_meanings), "action_meanings": action_meanings}
+    taken = signature(target).parameters
+    arguments |= {key: value for key, value in offered.items() if key in taken}
+    try:
+        policy = target(**arguments)
+    except TypeError as error:
+        raise ValueError(f"policy {name} cannot be made: {error}.") from None
     if hasattr(policy, "begin") and hasattr(policy, "act"):
         return policy
     if callable(policy):
         return CallablePolicy(cast(Callable[[np.ndarray], int], policy))
     raise ValueError(
-        f"policy {arguments['_target_']} made a {type(policy).__name__}, which is neither a "
+        f"policy {name} made a {type(policy).__name__}, which is neither a "
         "Policy (begin, act) nor a function from a frame to an action."
     )

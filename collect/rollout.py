@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from collect.episode import Episode, EpisodeInfo, Start
-from collect.policies import Policy
+from collect.policies import Policy, PolicyStopped
 from envs import AtariEnv
 
 
@@ -34,7 +34,7 @@ class Step:
 
 
 def rollout(env: AtariEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
-    """Yield steps from where the environment stands until the episode ends.
+    """Yield steps from where the environment stands until the episode ends or the policy stops.
 
     Args:
         env: an environment just reset or restored.
@@ -42,7 +42,10 @@ def rollout(env: AtariEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
         frame: the frame where the environment stands.
     """
     while True:
-        action = policy.act(frame)
+        try:
+            action = policy.act(frame)
+        except PolicyStopped:
+            return
         frame, reward, terminated, truncated, info = env.step(action)
         yield Step(action, float(reward), terminated, truncated, frame, info["ram"], info["lives"])
         if terminated or truncated:
@@ -71,6 +74,11 @@ class EpisodeRecorder:
     def __len__(self) -> int:
         """Return the number of steps so far."""
         return len(self._steps)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last step terminated or truncated the episode."""
+        return bool(self._steps) and (self._steps[-1][2] or self._steps[-1][3])
 
     def last_ram(self, count: int) -> np.ndarray:
         """Return the RAM of the last frames, uint8 (count, 128)."""

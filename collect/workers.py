@@ -259,7 +259,7 @@ def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:
 
     worker = Worker(
         env=env,
-        policy=make_policy(setup.policy, len(env.action_meanings)),
+        policy=make_policy(setup.policy, env.action_meanings),
         report=connection.send,
         save=save,
         room_byte=ram_labels(setup.env.name).get("room"),
@@ -285,6 +285,12 @@ def _die_with(parent: int) -> None:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The result of tasks that record one episode."""
+    """The result of tasks that record one episode.
 
-    info: EpisodeInfo
+    Attributes:
+        info: the episode, or None where the policy stopped before its first step.
+        stopped: the policy will not go on.
+    """
+
+    info: EpisodeInfo | None
+    stopped: bool = False

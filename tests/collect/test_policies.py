@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from collect.policies import CallablePolicy, HeldRandomPolicy, RandomPolicy, make_policy
+from collect.policies import (
+    CallablePolicy,
+    HeldRandomPolicy,
+    PolicyStopped,
+    RandomPolicy,
+    make_policy,
+)
 
+MEANINGS = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHTFIRE")
 FRAME = np.zeros((8, 8, 3), np.uint8)
 
 
@@ -41,17 +48,111 @@ def not_a_policy(num_actions):
 
 
 def test_any_callable_can_be_a_policy():
-    policy = make_policy({"_target_": f"{__name__}.always_last", "name": "mine"}, 7)
+    policy = make_policy({"_target_": f"{__name__}.always_last", "name": "mine"}, MEANINGS)
     assert isinstance(policy, CallablePolicy)
     assert actions_of(policy, 0, 3) == [6, 6, 6]
 
 
 def test_wrong_policies_say_what_is_wrong():
     with pytest.raises(ValueError, match="policy._target_ is missing"):
-        make_policy({"name": "random"}, 7)
-    with pytest.raises(ValueError, match="policy nowhere.Policy cannot be made: "):
-        make_policy({"_target_": "nowhere.Policy"}, 7)
+        make_policy({"name": "random"}, MEANINGS)
+    with pytest.raises(ValueError, match="policy._target_: nowhere.Policy cannot be imported"):
+        make_policy({"_target_": "nowhere.Policy"}, MEANINGS)
     with pytest.raises(ValueError, match="made a int, which is neither a Policy"):
-        make_policy({"_target_": f"{__name__}.not_a_policy"}, 7)
+        make_policy({"_target_": f"{__name__}.not_a_policy"}, MEANINGS)
+    with pytest.raises(ValueError, match="cannot be made: .*unexpected keyword argument 'hold'"):
+        make_policy({"_target_": "collect.policies.RandomPolicy", "hold": 0}, MEANINGS)
     with pytest.raises(ValueError, match="mean_hold"):
-        make_policy({"_target_": "collect.policies.HeldRandomPolicy", "mean_hold": 0}, 7)
+        make_policy({"_target_": "collect.policies.HeldRandomPolicy", "mean_hold": 0}, MEANINGS)
+
+
+def test_keys_become_the_action_that_does_most_of_them():
+    from collect.human import action_of
+
+    assert action_of(set(), MEANINGS) == 0
+    assert action_of({"UP"}, MEANINGS) == 2
+    assert action_of({"UP", "RIGHT", "FIRE"}, MEANINGS) == 6
+    # No action does exactly this: one of its parts is done.
+    assert MEANINGS[action_of({"LEFT", "DOWN"}, MEANINGS)] in ("LEFT", "DOWN")
+
+
+def test_people_play_until_they_close_the_window(monkeypatch):
+    pygame = pytest.importorskip("pygame")
+    from collect.human import HumanPolicy
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    policy = make_policy(
+        {"_target_": "collect.human.HumanPolicy", "steps_per_second": 1000}, MEANINGS
+    )
+    assert isinstance(policy, HumanPolicy)
+    policy.begin(np.random.default_rng(0))
+    assert policy.act(FRAME) == 0
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    with pytest.raises(PolicyStopped):
+        policy.act(FRAME)
+    pygame.quit()
+
+
+LEAVING = """
+from collect.policies import PolicyStopped
+
+
+class Leaving:
+    def begin(self, rng):
+        self.left = 5
+
+    def act(self, frame):
+        self.left -= 1
+        if self.left < 0:
+            raise PolicyStopped
+        return 3
+"""
+
+
+def test_what_was_played_before_leaving_is_recorded(tmp_path, monkeypatch):
+    from collect import EpisodeDataset
+    from collect.run import CollectConfig, main
+    from training.command_line import compose
+
+    (tmp_path / "leaving_policy.py").write_text(LEAVING)
+    monkeypatch.syspath_prepend(tmp_path)
+    overrides = ["env=FakeGame", f"data={tmp_path}", "num_workers=1", "policy=random"]
+    config = compose(CollectConfig, "collect", overrides)
+    config.policy = {"name": "leaving", "_target_": "leaving_policy.Leaving"}
+    main(config)
+    (episode,) = EpisodeDataset(tmp_path).episodes
+    assert episode.actions.tolist() == [3] * 5
+    assert episode.truncated.tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.slow
+def test_agents_of_stable_baselines_play(tmp_path):
+    sb3 = pytest.importorskip("stable_baselines3")
+    import gymnasium
+
+    class Blank(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(0, 255, (64, 64, 3 * 2), np.uint8)
+        action_space = gymnasium.spaces.Discrete(len(MEANINGS))
+
+    sb3.PPO("CnnPolicy", Blank(), n_steps=8, batch_size=8, device="cpu").save(tmp_path / "a.zip")
+    node = {
+        "_target_": "collect.stable_baselines.StableBaselinesPolicy",
+        "algorithm": "PPO",
+        "checkpoint": str(tmp_path / "a.zip"),
+        "deterministic": False,
+    }
+    policy = make_policy(node, MEANINGS)
+    frame = np.zeros((64, 64, 3), np.uint8)
+    runs = []
+    for seed in (0, 0, 1):
+        policy.begin(np.random.default_rng(seed))
+        runs.append([policy.act(frame) for _ in range(30)])
+    assert runs[0] == runs[1] != runs[2]
+    with pytest.raises(ValueError, match=r"sees . channels of \(64, 64\), frames are \(8, 8, 3\)"):
+        policy.act(FRAME)
+    with pytest.raises(ValueError, match=r"expected images and Discrete\(2\)"):
+        make_policy(node, MEANINGS[:2])
+    with pytest.raises(ValueError, match="there is no file"):
+        make_policy({**node, "checkpoint": "nowhere.zip"}, MEANINGS)
+    with pytest.raises(ValueError, match="stable-baselines3 has no 'PPPO'"):
+        make_policy({**node, "algorithm": "PPPO"}, MEANINGS)

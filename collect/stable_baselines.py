@@ -1,0 +1,78 @@
+"""A checkpoint of Stable-Baselines3 as the policy.
+
+Needs the package stable-baselines3: pip install 'worldtokens[sb3]'.
+"""
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+
+class StableBaselinesPolicy:
+    """Plays as an agent that was trained on frames of `make_env`, stacked or not."""
+
+    def __init__(
+        self, num_actions: int, algorithm: str, checkpoint: str, deterministic: bool
+    ) -> None:
+        """Load the agent.
+
+        Args:
+            num_actions: actions of the environment.
+            algorithm: Stable-Baselines3's class, for example "PPO" or "DQN".
+            checkpoint: the .zip file. Only load files that you trust: they hold pickled code.
+            deterministic: take the best action instead of drawing one.
+
+        Raises:
+            ValueError: the package, the class or the file is missing, or the agent's
+                observations or actions are others.
+        """
+        try:
+            import stable_baselines3
+        except ImportError:
+            raise ValueError(
+                "this policy needs stable-baselines3: pip install 'worldtokens[sb3]'."
+            ) from None
+        agent_class = getattr(stable_baselines3, algorithm, None)
+        if agent_class is None:
+            raise ValueError(f"policy.algorithm: stable-baselines3 has no {algorithm!r}.")
+        if not Path(checkpoint).exists():
+            raise ValueError(f"policy.checkpoint: there is no file {checkpoint}.")
+        self._agent = agent_class.load(checkpoint, device="cpu")
+        space = self._agent.observation_space
+        if len(space.shape) != 3 or getattr(self._agent.action_space, "n", None) != num_actions:
+            raise ValueError(
+                f"policy.checkpoint: {checkpoint} has observations {space} and actions "
+                f"{self._agent.action_space}; expected images and Discrete({num_actions})."
+            )
+        self._is_channels_first = space.shape[0] % 3 == 0 and space.shape[0] < space.shape[2]
+        channels = space.shape[0] if self._is_channels_first else space.shape[2]
+        self._shape = space.shape[1:] if self._is_channels_first else space.shape[:2]
+        self._stack: deque[np.ndarray] = deque(maxlen=max(channels // 3, 1))
+        self._channels = channels
+        self._deterministic = deterministic
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Policy.begin`."""
+        self._stack.clear()
+        self._agent.set_random_seed(int(rng.integers(2**31)))
+
+    def act(self, frame: np.ndarray) -> int:
+        """See `Policy.act`.
+
+        Raises:
+            ValueError: the agent was trained on frames of another size.
+        """
+        if frame.shape[:2] != self._shape or self._channels % 3:
+            raise ValueError(
+                f"policy.checkpoint: the agent sees {self._channels} channels of {self._shape}, "
+                f"frames are {frame.shape}; it must be trained on frames of make_env."
+            )
+        self._stack.append(frame)
+        while len(self._stack) < (self._stack.maxlen or 1):
+            self._stack.append(frame)
+        observation = np.concatenate(list(self._stack), axis=2)
+        if self._is_channels_first:
+            observation = observation.transpose(2, 0, 1)
+        action, _ = self._agent.predict(observation, deterministic=self._deterministic)
+        return int(action)
