@@ -2,7 +2,8 @@
 
 from world_model.configuration import WorldModelConfig
 from world_model.imagined_env import ImaginedVectorEnv
-from world_model.model import ImaginedFrame, Prediction, Rollout, WorldModel
+from world_model.model import WorldModel
+from world_model.predictions import ImaginedFrame, Prediction, Rollout
 from world_model.sampling import Sampling
 
 __all__ = [

@@ -28,6 +28,7 @@ class Architecture:
         history: Frames whose tokens a position embeds, its own and those before it, so that what
             moves shows in the first layer; above 1 with parallel prediction only.
         copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
+        codes: Whether tokens bear the tokenizer's code vectors beside learned vectors.
     """
 
     prediction: str = "parallel"
@@ -41,6 +42,7 @@ class Architecture:
     dropout: float = 0.0
     history: int = 2
     copies: int = 1
+    codes: bool = True
 
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on each other."""
@@ -82,6 +84,8 @@ class WorldModelConfig(Architecture):
         game: Game whose frames it dreams.
         vocab_size: Number of tokens V.
         grid: Rows and columns of a frame's tokens; K is their product.
+        code_dim: Dimension of the tokenizer's code vectors that tokens are told apart by, beside
+            a learned vector of each; 0 for learned vectors alone.
         num_actions: Number of actions A.
         reward_values: The rewards that the reward head tells apart, ascending. It classifies over
             them, so that rare large rewards keep their size and are never averaged with zero.
@@ -90,6 +94,7 @@ class WorldModelConfig(Architecture):
     tokenizer: str = ""
     game: str = ""
     vocab_size: int = 512
+    code_dim: int = 0
     grid: tuple[int, int] = (8, 8)
     num_actions: int = 18
     reward_values: list[float] = field(default_factory=lambda: [-1.0, 0.0, 1.0])

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from world_model.model import Prediction
+from world_model.predictions import Prediction
 from world_model.segments import TokenSegments
 
 

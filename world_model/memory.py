@@ -30,7 +30,7 @@ class Ring:
         return self.keys[:, :, :used], self.values[:, :, :used]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Memory:
     """The state of a dream between two frames.
 

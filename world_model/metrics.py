@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tokenizer.metrics import SceneBackgrounds, foreground_recall, pooled_psnr
 from world_model.losses import reward_classes
-from world_model.model import Prediction
+from world_model.predictions import Prediction
 from world_model.segments import TokenSegments
 
 HORIZONS = (1, 2, 4, 8, 16, 32, 50)

@@ -11,7 +11,8 @@ from collect import EpisodeSource
 from tokenizer import Tokenizer
 from tokenizer.metrics import SceneBackgrounds
 from world_model.metrics import Fidelity, FrameGuess, fidelity
-from world_model.model import Rollout, WorldModel
+from world_model.model import WorldModel
+from world_model.predictions import Rollout
 from world_model.probe import PositionProbe, label_byte
 from world_model.segments import TokenEpisode, TokenSegments, stack_windows
 

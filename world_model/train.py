@@ -182,12 +182,15 @@ def build_model(
                 f"the dataset has {dataset.num_actions}; choose another folder with run=NAME"
             )
         return model
+    every = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
+    codes = tokenizer.embed(every.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu()
     model = WorldModel(
         WorldModelConfig(
             **dataclasses.asdict(config.model),
             tokenizer=tokenizer.fingerprint,
             game=dataset.game,
             vocab_size=tokenizer.vocab_size,
+            code_dim=codes.shape[1] if config.model.codes else 0,
             grid=tokenizer.grid,
             num_actions=dataset.num_actions,
             reward_values=choose_reward_values(
@@ -195,8 +198,8 @@ def build_model(
             ),
         )
     )
-    codes = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
-    model.embed_codes(tokenizer.embed(codes.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu())
+    if config.model.codes:
+        model.set_codes(codes)
     return model
 
 

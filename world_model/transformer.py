@@ -226,7 +226,7 @@ class Transformer(nn.Module):
         rings = [
             Ring(rows, config.heads, slots, self.head_channels, like) for _ in range(config.layers)
         ]
-        return Memory(rings, config.context, config.places)
+        return Memory(rings=rings, context=config.context, places=config.places)
 
     def step(self, x_bnd: Tensor, memory: Memory) -> Tensor:
         """Passes the next n positions of the current block, float (B, n, D), and remembers them.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from world_model.losses import choose_reward_values, reward_classes, sample_tokens, world_model_loss
-from world_model.model import Prediction
+from world_model.predictions import Prediction
 from world_model.segments import TokenDataset, TokenEpisode, TokenSegments, stack_windows
 
 

@@ -17,7 +17,7 @@ def tiny(shape="factorised", **changes):
     config = WorldModelConfig(
         **{
             **dict(tokenizer="abc", vocab_size=7, grid=(4, 2), num_actions=3, context=3),
-            **dict(layers=2, heads=2, width=16, copies=2, reward_values=[0.0, 100.0]),
+            **dict(layers=2, heads=2, width=16, copies=2, code_dim=3, reward_values=[0.0, 100.0]),
             **SHAPES[shape],
             **changes,
         }
@@ -48,8 +48,9 @@ def test_stepwise_logits_equal_those_of_the_whole_sequence_also_after_the_ring_i
         if shape == "autoregressive":
             recent = model._remembered(memory)
             for k in range(7):
-                x = model.transformer.step(model.token_embedding(tokens[:, t + 1, k, None]), memory)
-                logits = model._token_logits(x, recent[:, k + 1 : k + 2])
+                x = memory.tables.inputs[tokens[:, t + 1, k, None]]
+                x = model.transformer.step(x, memory)
+                logits = model._token_logits(x, recent[:, k + 1 : k + 2], memory.tables)
                 got = torch.cat((got, logits), dim=1)
         torch.testing.assert_close(got, whole.tokens[:, t], atol=2e-5, rtol=1e-5)
         torch.testing.assert_close(step.rewards, whole.rewards[:, t], atol=2e-5, rtol=1e-5)
@@ -310,9 +311,20 @@ def test_wrong_configs_are_named(change, message):
         WorldModelConfig(**change)
 
 
-def test_code_vectors_start_the_embedding_with_like_near_like():
-    model = WorldModel(WorldModelConfig(vocab_size=3, width=64, heads=2, layers=1))
-    model.embed_codes(torch.tensor([[0.0, 0.0], [0.1, 0.0], [-5.0, 3.0]]))
-    vectors = model.token_embedding.weight
-    near, far = (vectors[0] - vectors[1]).norm(), (vectors[0] - vectors[2]).norm()
-    assert near < 0.5 * far
+def test_tokens_with_like_codes_are_read_and_predicted_alike():
+    torch.manual_seed(0)
+    config = WorldModelConfig(vocab_size=3, code_dim=2, width=64, heads=2, layers=1)
+    model = WorldModel(config)
+    model.set_codes(torch.tensor([[0.0, 0.0], [0.1, 0.0], [-5.0, 3.0]]))
+    own = model.token_embedding.weight.detach()
+    tables = model.tables()
+    for table, base in ((tables.inputs, own), (tables.outputs, model.token_head[-1].weight)):
+        shared = (table - base).detach()
+        assert (shared[0] - shared[1]).norm() < 0.1 * (shared[0] - shared[2]).norm()
+
+
+def test_codes_are_saved_with_the_model(tmp_path):
+    model = WorldModel(WorldModelConfig(vocab_size=3, code_dim=2, width=64, heads=2, layers=1))
+    model.set_codes(torch.tensor([[0.0, 0.0], [0.1, 0.0], [-5.0, 3.0]]))
+    model.save_pretrained(tmp_path)
+    assert torch.equal(WorldModel.from_pretrained(tmp_path).codes, model.codes)

@@ -1,0 +1,245 @@
+"""How a world model dreams: frame by frame, from memory."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from world_model.checks import check_integers
+from world_model.configuration import WorldModelConfig
+from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
+from world_model.sampling import Generators, Sampling, draw
+from world_model.transformer import Transformer
+
+Policy = Callable[[Tensor], Tensor]
+
+
+class Dreamer(nn.Module):
+    """The half of a world model that imagines; `WorldModel` is the other."""
+
+    config: WorldModelConfig
+    transformer: Transformer
+    reward_values: Tensor
+
+    @abstractmethod
+    def tables(self) -> Tables:
+        """The vectors of all tokens as they now are."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+
+    @property
+    @abstractmethod
+    def back(self) -> int:
+        """Frames whose tokens a prediction needs as they are, the newest included."""
+
+    @abstractmethod
+    def _embed_blocks(self, recent: Tensor, actions_bt: Tensor, tables: Tables) -> Tensor: ...
+
+    @abstractmethod
+    def _predict(
+        self,
+        x: Tensor,
+        at_action: Tensor,
+        recent: Tensor,
+        tables: Tables,
+        asked: Tensor | None = None,
+    ) -> Prediction: ...
+
+    @abstractmethod
+    def _token_logits(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor: ...
+
+    def new_memory(self, batch: int) -> DreamMemory:
+        """An empty memory for a batch of dreams."""
+        with torch.no_grad():
+            return DreamMemory(**vars(self.transformer.new_memory(batch)), tables=self.tables())
+
+    @torch.no_grad()
+    def read(self, tokens_bk: Tensor, actions: Tensor, memory: DreamMemory) -> Prediction:
+        """Reads one known frame, int64 (B, K), and the action taken at it, int64 (B,).
+
+        Returns:
+            Prediction of the next frame; autoregressive models predict its first token only, with
+            axes (B, 1, V).
+        """
+        self._make_room(memory)
+        memory.tokens = [*memory.tokens, tokens_bk][-self.back :]
+        recent = self._remembered(memory)
+        block = self._embed_blocks(recent[:, None], actions[:, None], memory.tables)[:, 0]
+        # What an autoregressive dream fed as it drew it is in memory already.
+        x = self.transformer.step(block[:, memory.place :], memory)
+        if self.config.prediction == "parallel":
+            return self._predict(x[:, :-1], x[:, -1], recent, memory.tables)
+        return self._predict(x[:, -1:], x[:, -1], recent[:, :1], memory.tables)
+
+    @torch.no_grad()
+    def next_frame(
+        self,
+        tokens_bk: Tensor,
+        actions: Tensor,
+        memory: DreamMemory,
+        sampling: Sampling,
+        generator: Generators = None,
+        outcomes: Sampling | None = None,
+    ) -> ImaginedFrame:
+        """Reads the last frame and the action taken at it, and draws the frame that follows.
+
+        Args:
+            tokens_bk: The last frame, int64 (B, K).
+            actions: int64 (B,).
+            memory: What came before; it is changed.
+            sampling: How tokens are drawn.
+            generator: One, or one per row.
+            outcomes: How rewards and ends are drawn; as tokens, if None.
+        """
+        prediction = self.read(tokens_bk, actions, memory)
+        outcomes = outcomes or sampling
+        rewards = draw(prediction.rewards, outcomes, generator)
+        ends = draw(prediction.ends, outcomes, generator) == 1
+        tokens = draw(prediction.tokens, sampling, generator)
+        entropy = _entropy(prediction.tokens)
+        recent = self._remembered(memory)
+        for place in range(tokens.shape[1], self.config.tokens_per_frame):
+            x = F.embedding(tokens[:, -1:], memory.tables.inputs)
+            x = self.transformer.step(x, memory)
+            logits = self._token_logits(x, recent[:, place : place + 1], memory.tables)
+            tokens = torch.cat((tokens, draw(logits, sampling, generator)), dim=1)
+            entropy = entropy + _entropy(logits)
+        return ImaginedFrame(tokens, self.reward_values[rewards], ends, entropy)
+
+    @torch.no_grad()
+    def imagine(
+        self,
+        context_tokens: Tensor,
+        context_actions: Tensor,
+        actions: Tensor | Policy,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        generator: Generators = None,
+        horizon: int | None = None,
+    ) -> Rollout:
+        """Imagines how a context goes on under given actions.
+
+        Args:
+            context_tokens: Known frames, int64 (B, T, K), T at most `config.context`.
+            context_actions: Actions between them, int64 (B, T - 1).
+            actions: int64 (B, H): action h is taken at the last known or imagined frame and leads
+                to imagined frame h. Or a policy, called with the last frame's tokens (B, K), that
+                returns int64 (B,).
+            temperature: See `Sampling`; rewards and ends are drawn as tokens are.
+            top_k: See `Sampling`; 1 is greedy.
+            top_p: See `Sampling`.
+            generator: One generator, or one per row: a row's dream then does not depend on the
+                rows beside it.
+            horizon: Frames to imagine; with a policy only.
+
+        Raises:
+            ValueError: An argument of another type, dtype, shape, range or device.
+        """
+        sampling = Sampling(temperature, top_k, top_p)
+        batch = self._check(context_tokens, context_actions, actions, horizon)
+        if isinstance(generator, list | tuple) and len(generator) != batch:
+            raise ValueError(f"generator: expected one or {batch}, got {len(generator)}")
+        steps = actions.shape[1] if isinstance(actions, Tensor) else horizon
+        assert steps is not None
+        memory = self.new_memory(batch)
+        for t in range(context_tokens.shape[1] - 1):
+            self.read(context_tokens[:, t], context_actions[:, t], memory)
+        tokens, frames = context_tokens[:, -1], []
+        for h in range(steps):
+            if isinstance(actions, Tensor):
+                action = actions[:, h]
+            else:
+                action = actions(tokens)
+                limit = self.config.num_actions
+                check_integers("policy's actions", action, (batch,), limit, self.device)
+            frames.append(self.next_frame(tokens, action, memory, sampling, generator))
+            tokens = frames[-1].tokens
+        return Rollout(
+            torch.stack([frame.tokens for frame in frames], dim=1),
+            torch.stack([frame.rewards for frame in frames], dim=1),
+            torch.stack([frame.ends for frame in frames], dim=1),
+        )
+
+    @torch.no_grad()
+    def restart(
+        self, memory: DreamMemory, rows: Tensor, context_tokens: Tensor, context_actions: Tensor
+    ) -> None:
+        """Starts some dreams of a batch anew while the others go on.
+
+        Afterwards `context_tokens[:, -1]` is the last frame of these dreams, as if they had come
+        to it by themselves.
+
+        Args:
+            memory: After at least one frame.
+            rows: int64 (n,), the dreams to replace.
+            context_tokens: Known frames, int64 (n, T, K).
+            context_actions: int64 (n, T - 1).
+        """
+        # After a flush an absolute memory holds fewer frames than a context may have.
+        known = min(context_tokens.shape[1] - 1, memory.frames)
+        first = context_tokens.shape[1] - 1 - known
+        fresh = self.new_memory(len(rows))
+        fresh.frames = memory.frames - known
+        fresh.since = torch.full((len(rows),), fresh.frames, device=self.device)
+        for t in range(first, first + known):
+            self.read(context_tokens[:, t], context_actions[:, t], fresh)
+        last = context_tokens[:, -1]
+        if memory.place:
+            self.transformer.step(F.embedding(last[:, : memory.place], memory.tables.inputs), fresh)
+        oldest = fresh.tokens[:1] or [last]
+        missing = len(memory.tokens) - len(fresh.tokens)
+        fresh.tokens = (oldest * missing + fresh.tokens)[-len(memory.tokens) :]
+        memory.adopt(rows, fresh)
+
+    def _check(self, tokens: Any, context_actions: Any, actions: Any, horizon: int | None) -> int:
+        config, device = self.config, self.device
+        shape = ("B", "T", config.tokens_per_frame)
+        check_integers("context_tokens", tokens, shape, config.vocab_size, device)
+        batch, length = tokens.shape[:2]
+        if length > config.context:
+            raise ValueError(
+                f"context_tokens: expected at most {config.context} frames, the context that this "
+                f"model was trained with, got {length}; pass the last {config.context}"
+            )
+        shape = (batch, length - 1)
+        check_integers("context_actions", context_actions, shape, config.num_actions, device)
+        if callable(actions) and not isinstance(actions, Tensor):
+            if horizon is None or horizon < 1:
+                raise ValueError(f"horizon: expected at least 1 with a policy, got {horizon}")
+            return batch
+        if horizon is not None:
+            raise ValueError("horizon: expected None beside given actions, whose length it is")
+        check_integers("actions", actions, (batch, "H"), config.num_actions, device)
+        return batch
+
+    def _remembered(self, memory: DreamMemory) -> Tensor:
+        """As `_recent`, for the last frame read: int64 (B, K, back)."""
+        newest_first = memory.tokens[::-1]
+        missing = self.back - len(newest_first)
+        return torch.stack(newest_first + newest_first[-1:] * missing, dim=-1)
+
+    def _make_room(self, memory: DreamMemory) -> None:
+        """Empties a memory of absolute positions that the next frame would overflow.
+
+        Learned positions end with the window; as in IRIS the dream then starts again from its
+        last frame.
+        """
+        if self.config.positions == "rotary":
+            return
+        ahead = 1 if self.config.prediction == "autoregressive" else 0
+        if memory.frames + ahead >= self.config.context:
+            memory.frames = memory.place = 0
+            memory.since = None
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    """Entropy in nats of (B, K, V), summed over K."""
+    log_probability = logits.log_softmax(dim=-1)
+    return -(log_probability.exp() * log_probability).sum(dim=(-1, -2))

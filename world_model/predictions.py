@@ -1,0 +1,64 @@
+"""What a world model gives back, and what it keeps between two frames."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from world_model.memory import Memory
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model expects of the next frames.
+
+    Attributes:
+        tokens: Logits of the next frame's tokens, float32 (..., K, V); (n, V) where only n tokens
+            were asked for.
+        rewards: Logits over `config.reward_values`, float32 (..., R).
+        ends: Logits of going on and of ending, float32 (..., 2).
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@dataclass(frozen=True)
+class ImaginedFrame:
+    """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends bool (B,).
+
+    `entropy`, float32 (B,), is the entropy of the token distributions, summed over the frame, in
+    nats: how unsure the model was.
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+    entropy: Tensor
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An imagined future: tokens int64 (B, H, K), rewards float32 (B, H), ends bool (B, H).
+
+    Frame h follows from action h. The dream goes on after an end; what follows it means nothing.
+    """
+
+    tokens: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The vectors of all tokens, (V, inner) each: as they are read, and as they are predicted."""
+
+    inputs: Tensor
+    outputs: Tensor
+
+
+@dataclass(kw_only=True)
+class DreamMemory(Memory):
+    """The state of a dream between two frames, and the tokens' vectors that all frames share."""
+
+    tables: Tables
