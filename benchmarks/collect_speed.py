@@ -28,6 +28,7 @@ from collect import (
     write_description,
 )
 from collect.from_reset import RecordFromReset, episode_seed
+from collect.loader import load_segments
 from collect.policies import HeldRandomPolicy
 from collect.workers import Progress, Worker
 from envs import EnvConfig, make_env, ram_labels
@@ -162,6 +163,14 @@ def _reading_rows(folder: Path) -> list[Row]:
         )
         return frames / (time.perf_counter() - start)
 
+    def loaded_by(workers: int, batches: int) -> float:
+        loader = load_segments(dataset, 32, _WINDOW, 0, workers)
+        for _ in range(2 * workers):
+            next(loader)
+        start = time.perf_counter()
+        frames = sum(int(next(loader).mask.sum()) for _ in range(batches))
+        return frames / (time.perf_counter() - start)
+
     start = time.perf_counter()
     dataset.all_frames()
     in_order = dataset.num_frames / (time.perf_counter() - start)
@@ -170,6 +179,7 @@ def _reading_rows(folder: Path) -> list[Row]:
         Row("size on disk", size / dataset.num_frames, "bytes/frame"),
         Row("reading in order", in_order, "frames/s"),
         Row(f"{name} from disk, 1 process", windows_from(dataset, 30), "frames/s"),
+        Row(f"{name} from disk, 2 workers", loaded_by(2, 100), "frames/s"),
         Row(f"{name} from memory, 1 process", windows_from(in_memory, 30), "frames/s"),
     ]
 

@@ -11,8 +11,9 @@ from training.accelerator import make_accelerator
 from training.budget import Progress
 from training.command_line import compose
 from world_model import WorldModel, WorldModelConfig
+from world_model.optimizers import MuonAdamW
 from world_model.segments import TokenSegments
-from world_model.train import TrainConfig, make_optimizer, train_step
+from world_model.train import TrainConfig, train_step
 
 NUM_ACTIONS = 18
 HORIZON = 10
@@ -51,7 +52,8 @@ def training_call(world_model: WorldModel, config: TrainConfig) -> tuple[Callabl
     """One training step on random tokens, and the frames that it predicts."""
     shape, made = (config.batch_size, config.segment), world_model.config
     accelerator = make_accelerator(config.mixed_precision)
-    model, optimizer = accelerator.prepare(world_model, make_optimizer(world_model, config))
+    optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
+    model, optimizer = accelerator.prepare(world_model, optimizer)
     steps = (shape[0], shape[1] - 1)
     segments = TokenSegments(
         tokens=torch.randint(made.vocab_size, (*shape, made.tokens_per_frame)),
