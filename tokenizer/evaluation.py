@@ -15,13 +15,13 @@ class HeldoutFrames:
 
     Attributes:
         frames: uint8 (n, height, width, 3).
-        following: The frame after each, of that shape.
+        following: The frame after each, of that shape; None where there is none.
         scenes: int64 (n,), the scene of each of `frames`.
         foreground: bool (n, height, width), the foreground of `frames`.
     """
 
     frames: np.ndarray
-    following: np.ndarray
+    following: np.ndarray | None
     scenes: np.ndarray
     foreground: np.ndarray
 
@@ -32,19 +32,25 @@ class Evaluation:
 
     Attributes:
         reconstructions: uint8 (n, height, width, 3), of HeldoutFrames.frames.
-        psnr: Mean over frames, dB.
+        psnr_per_frame: float64 (n,), dB.
         ssim: Mean over frames; NaN where it was not asked for.
         recall: Foreground pixels, and those reproduced, per scene.
-        flicker: Share of tokens that change where their patch does not; NaN if every patch changed.
+        flicker: Share of tokens that change where their patch does not; NaN where that is not
+            known.
         code_use: Counts of the codes.
     """
 
     reconstructions: np.ndarray
-    psnr: float
+    psnr_per_frame: np.ndarray
     ssim: float
     recall: metrics.Recall
     flicker: float
     code_use: metrics.CodeUse
+
+    @property
+    def psnr(self) -> float:
+        """Mean over frames, dB."""
+        return float(self.psnr_per_frame.mean())
 
     def figures(self) -> dict[str, float]:
         """The single figures by name; those that are NaN are left out."""
@@ -69,22 +75,22 @@ def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames, with_ssim: bool = Tru
     """
     tokens = tokenizer.encode(heldout.frames)
     made = tokenizer.decode(tokens).cpu().numpy()
-    tokens_after = tokenizer.encode(heldout.following)
     true = heldout.frames
     return Evaluation(
         reconstructions=made,
-        psnr=float(metrics.psnr_per_frame(true, made).mean()),
+        psnr_per_frame=metrics.psnr_per_frame(true, made),
         ssim=float(metrics.ssim_per_frame(true, made).mean()) if with_ssim else math.nan,
         recall=metrics.foreground_recall(true, made, heldout.foreground, heldout.scenes),
-        flicker=metrics.flicker(
-            true,
-            heldout.following,
-            tokens.cpu().numpy(),
-            tokens_after.cpu().numpy(),
-            tokenizer.levels,
-        ),
+        flicker=_flicker(tokenizer, heldout, tokens.cpu().numpy()),
         code_use=metrics.CodeUse.of(tokens.cpu().numpy(), tokenizer.vocab_size),
     )
+
+
+def _flicker(tokenizer: Tokenizer, heldout: HeldoutFrames, tokens: np.ndarray) -> float:
+    if heldout.following is None:
+        return math.nan
+    after = tokenizer.encode(heldout.following).cpu().numpy()
+    return metrics.flicker(heldout.frames, heldout.following, tokens, after, tokenizer.levels)
 
 
 def one_per_scene(heldout: HeldoutFrames, count: int) -> np.ndarray:
@@ -104,3 +110,11 @@ def one_per_scene(heldout: HeldoutFrames, count: int) -> np.ndarray:
             if queue and len(chosen) < count:
                 chosen.append(queue.pop(0))
     return np.array(chosen, dtype=np.int64)
+
+
+def worst_frames(heldout: HeldoutFrames, found: Evaluation, count: int) -> np.ndarray:
+    """Indices of the `count` frames that lose most foreground pixels, the worst first."""
+    lost = heldout.foreground & ~metrics.is_close(heldout.frames, found.reconstructions)
+    # Among frames that lose as much, those of the lower PSNR.
+    order = np.lexsort((found.psnr_per_frame, -lost.sum(axis=(1, 2))))
+    return order[:count]

@@ -106,25 +106,31 @@ class TrainingFrames:
 
 
 def load_heldout(
-    source: EpisodicSource, backgrounds: SceneBackgrounds, count: int
+    source: EpisodicSource, backgrounds: SceneBackgrounds | None, count: int
 ) -> HeldoutFrames:
     """Draws frames that have a next one, evenly over all episodes, and marks their foreground.
 
+    Where no frame has a next one, any are drawn.
+
     Args:
         source: The held-out episodes.
-        backgrounds: See fit_backgrounds.
+        backgrounds: See fit_backgrounds; None where nothing is foreground.
         count: Number of frames; fewer where the source has fewer.
     """
     last = source.frame_starts[1:] - 1
     with_next = np.setdiff1d(np.arange(source.num_frames), last)
+    candidates = with_next if len(with_next) else np.arange(source.num_frames)
     rng = np.random.default_rng(HELDOUT_SEED)
-    indices = np.sort(rng.choice(with_next, size=min(count, len(with_next)), replace=False))
+    indices = np.sort(rng.choice(candidates, size=min(count, len(candidates)), replace=False))
     frames, scenes = source.gather_frames(indices), source.scene[indices]
+    foreground = np.zeros(frames.shape[:3], bool)
+    if backgrounds is not None:
+        foreground = backgrounds.foreground(frames, scenes)
     return HeldoutFrames(
         frames=frames,
-        following=source.gather_frames(indices + 1),
+        following=source.gather_frames(indices + 1) if len(with_next) else None,
         scenes=scenes,
-        foreground=backgrounds.foreground(frames, scenes),
+        foreground=foreground,
     )
 
 

@@ -78,12 +78,13 @@ class Perceptual(nn.Module):
         return heads | {name.replace("lin", "lins.", 1): value for name, value in heads.items()}
 
 
-def load_perceptual(weights: str | None) -> Perceptual:
+def load_perceptual(weights: str | None, download: bool = True) -> Perceptual:
     """LPIPS with its true weights.
 
     Args:
         weights: Path of torchvision's VGG16 weights (vgg16-397923af.pth; its "features" suffice).
-            None: where torchvision keeps them (below TORCH_HOME), downloaded if they are missing.
+            None: where torchvision keeps them (below TORCH_HOME).
+        download: Whether to download them if they are missing there.
 
     Raises:
         ValueError: There are no such weights, and they cannot be downloaded.
@@ -92,6 +93,8 @@ def load_perceptual(weights: str | None) -> Perceptual:
         return Perceptual(_read(Path(weights)))
     url = VGG16_Weights.IMAGENET1K_V1.url
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not cached.exists() and not download:
+        raise ValueError(f"perceptual weights: {cached} is missing")
     if not cached.exists():
         try:
             torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True)

@@ -13,23 +13,17 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from collect import EpisodeDataset
 from tokenizer.adversary import Adversary, make_adversary
 from tokenizer.autoencoder import Tokenizer
 from tokenizer.averaging import WeightAverage
 from tokenizer.discriminator import AdversaryConfig
 from tokenizer.evaluation import HeldoutFrames, evaluate, one_per_scene
-from tokenizer.frame_data import (
-    FrameBatch,
-    TrainingFrames,
-    check_frame_shape,
-    fit_backgrounds,
-    load_heldout,
-)
+from tokenizer.frame_data import FrameBatch, TrainingFrames, load_heldout
 from tokenizer.losses import LossConfig, tokenizer_loss
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.perceptual import Perceptual, load_perceptual
 from tokenizer.pictures import save_sheet
+from tokenizer.sources import open_sources
 from training.accelerator import make_accelerator
 from training.atomic import replacing
 from training.budget import Progress, learning_rate
@@ -44,7 +38,8 @@ class TrainConfig(SessionConfig):
     """The keys of configs/tokenizer.yaml.
 
     Attributes:
-        data: The dataset's folder.
+        data: The folder of a dataset, a folder of images or a .npy file of them.
+        image_aspect: How images get the frame's proportions: crop or stretch.
         in_memory: Copy its frames into memory.
         balance_scenes: Draw every scene (room) equally often.
         heldout_frames: Held-out frames for the figures.
@@ -61,6 +56,7 @@ class TrainConfig(SessionConfig):
     """
 
     data: str
+    image_aspect: str
     in_memory: bool
     balance_scenes: bool
     heldout_frames: int
@@ -131,15 +127,12 @@ def open_data(
     Raises:
         ValueError: No dataset there, no held-out episodes, or frames of another shape.
     """
-    episodes = EpisodeDataset(config.data, split="train")
-    check_frame_shape(config.data, episodes.frame_shape, frame_shape)
-    backgrounds = fit_backgrounds(EpisodeDataset(config.data))
-    heldout = load_heldout(
-        EpisodeDataset(config.data, split="heldout"), backgrounds, config.heldout_frames
-    )
-    source = episodes.in_memory() if config.in_memory else episodes
-    needed = backgrounds if config.loss.foreground else None
-    return TrainingFrames(source, config.balance_scenes, needed), heldout
+    sources = open_sources(config.data, frame_shape, config.image_aspect, config.in_memory)
+    heldout = load_heldout(sources.heldout, sources.backgrounds, config.heldout_frames)
+    needed = sources.backgrounds if config.loss.foreground else None
+    if config.loss.foreground and needed is None:
+        raise ValueError(f"loss.foreground: data={config.data} are images, without foreground")
+    return TrainingFrames(sources.train, config.balance_scenes, needed), heldout
 
 
 def train_step(

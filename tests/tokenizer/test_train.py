@@ -151,24 +151,34 @@ def test_bad_configs(overrides, override, message):
         train.main(config_of(overrides, override))
 
 
-def test_evaluate_prints_and_writes_the_figures(overrides, tmp_path, capsys, dataset):
+def test_evaluate_prints_and_writes_the_figures(overrides, tmp_path, capsys, dataset, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
     train.main(config_of(overrides))
+    train.main(config_of(overrides, "run=other", "tokenizer_preset=patch_fsq"))
     capsys.readouterr()
     asked = ["env=FakeGame", f"data={dataset}", f"root={tmp_path}", "frames=20"]
+    asked += ["compare=[other]", "probe_frames=100", "picture_frames=4"]
     evaluate.main(compose(evaluate.EvaluateConfig, "tokenizer_evaluate", asked))
     printed = capsys.readouterr().out
     for name in ("PSNR", "SSIM", "foreground recall", "scene 0", "scene 1", "flicker", "bits per"):
         assert name in printed
+    rows = {line[:30].strip(): line[30:].split() for line in printed.splitlines()}
+    assert rows["20 held-out frames"] == ["tokenizer", "other"]
+    assert rows["LPIPS"] == rows["rFID"] == ["weights", "missing", "weights", "missing"]
+    assert rows["vocabulary"] == ["16", "512"]
     folder = tmp_path / "FakeGame" / "tokenizer"
     figures = json.loads((folder / "evaluation" / "metrics.json").read_text())
     assert figures["bits_per_frame"] == 24.0
     assert set(figures["foreground_recall_per_scene"]) == {"0", "1"}
-    assert (
-        figures["fingerprint"]
-        == Tokenizer.from_pretrained(tmp_path / "FakeGame/tokenizer").fingerprint
-    )
-    with Image.open(tmp_path / "FakeGame/tokenizer/evaluation/reconstructions.png") as sheet:
-        assert sheet.height > 8 * 3 * 16
+    assert figures["fingerprint"] == Tokenizer.from_pretrained(folder).fingerprint
+    assert figures["compared"]["other"]["vocab_size"] == 512
+    with Image.open(folder / "evaluation" / "reconstructions.png") as sheet:
+        assert sheet.height > 2 * 3 * 16
+    with Image.open(folder / "evaluation" / "comparison.png") as sheet:
+        assert sheet.width == 3 * 2 * 24 + 8
+    assert {"worst_frames.png", "code_use.png"} <= {
+        path.name for path in (folder / "evaluation").iterdir()
+    }
 
 
 def test_evaluate_without_a_run(tmp_path, dataset):

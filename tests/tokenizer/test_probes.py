@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import torch
+
+from tokenizer import Tokenizer, TokenizerConfig
+from tokenizer.probes import ProbeFrames, entropy, macro_f1, score_probes
+
+
+def test_entropy_in_nats():
+    assert entropy(np.array([3, 3, 3, 3], np.uint8)) == 0.0
+    assert entropy(np.array([1, 1, 9, 9], np.uint8)) == pytest.approx(np.log(2))
+
+
+def test_macro_f1_is_the_mean_over_true_values():
+    true, guessed = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 0])
+    # Of 0: 2 hits of 3 true and 3 guessed; of 1: none.
+    assert macro_f1(true, guessed) == pytest.approx((2 * 2 / 6 + 0) / 2)
+
+
+def frames_with_a_square(count, seed):
+    """Frames whose brightness in one patch says the label `shade`, others that say nothing."""
+    rng = np.random.default_rng(seed)
+    shade = rng.integers(0, 4, count).astype(np.uint8)
+    frames = np.zeros((count, 16, 16, 3), np.uint8)
+    frames[:, 8:, 8:] = rng.integers(0, 30, count).astype(np.uint8)[:, None, None, None]
+    frames[:, :8, :8] = (40 + 60 * shade)[:, None, None, None]
+    labels = {"shade": shade, "still": np.zeros(count, np.uint8)}
+    return ProbeFrames(frames, labels)
+
+
+def test_probes_read_what_the_codes_tell():
+    config = TokenizerConfig(frame_height=16, frame_width=16, codebook_size=64, decoder_width=8)
+    tokenizer = Tokenizer(config)
+    train, test = frames_with_a_square(1500, 0), frames_with_a_square(300, 1)
+    tokenizer.start(train.frames, torch.Generator().manual_seed(0))
+    scores = score_probes(tokenizer, train, test)
+    assert set(scores.codes) == set(scores.majority) == set(scores.random_cnn) == {"shade"}
+    assert scores.codes["shade"] > 0.95
+    assert scores.majority["shade"] < 0.2
+
+
+def test_test_frames_seen_in_training_are_left_out():
+    tokenizer = Tokenizer(TokenizerConfig(frame_height=16, frame_width=16, codebook_size=4))
+    frames = frames_with_a_square(20, 0)
+    assert score_probes(tokenizer, frames, frames).codes == {}

@@ -1,0 +1,151 @@
+"""Any images as frames: a folder of image files, or an array in a .npy file."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+ASPECTS = ("crop", "stretch")
+ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+HELDOUT_ONE_IN = 10
+
+Split = Literal["train", "heldout"]
+
+
+class ImageSource:
+    """Images, resized to one shape; a tokenizer.frame_data.EpisodicSource.
+
+    Every tenth image is held out. Each image is an episode of one frame: there is no flicker to
+    measure, and no scene.
+
+    Attributes:
+        game: The name of the folder or file.
+        frame_shape: (height, width, 3).
+        scene: Zeros, int64 (num_frames,).
+        frame_starts: int64 (num_frames + 1,).
+    """
+
+    def __init__(
+        self,
+        place: str | Path,
+        split: Split,
+        frame_shape: tuple[int, int, int],
+        aspect: str = "crop",
+    ):
+        """Lists the images; files are read when asked for.
+
+        Args:
+            place: A folder, searched with all below it, or a .npy file of uint8 (n, height, width,
+                3) or (n, height, width).
+            split: Which images.
+            frame_shape: (height, width, 3) that images are resized to.
+            aspect: "crop" the middle of an image to the frame's proportions, or "stretch" it.
+
+        Raises:
+            ValueError: There are no images, or the array is of another type.
+        """
+        if aspect not in ASPECTS:
+            raise ValueError(f"image_aspect: expected one of {ASPECTS}, got {aspect!r}")
+        place = Path(place)
+        self.game = place.stem
+        self.frame_shape = frame_shape
+        self._aspect = aspect
+        images = _read_array(place) if place.suffix == ".npy" else _list_files(place)
+        if len(images) < 2:
+            raise ValueError(f"data={place}: expected at least 2 images, found {len(images)}")
+        index = np.arange(len(images))
+        is_heldout = (
+            index % min(HELDOUT_ONE_IN, len(images)) == min(HELDOUT_ONE_IN, len(images)) - 1
+        )
+        self._images = images
+        self._index = index[is_heldout == (split == "heldout")]
+        self._kept: dict[int, np.ndarray] | None = None
+        self.scene = np.zeros(self.num_frames, np.int64)
+        self.frame_starts = np.arange(self.num_frames + 1)
+
+    @property
+    def num_frames(self) -> int:
+        """Images of the split."""
+        return len(self._index)
+
+    def in_memory(self) -> "ImageSource":
+        """This source, which from now on keeps the images that it has resized."""
+        self._kept = {}
+        return self
+
+    def gather_frames(self, indices: np.ndarray) -> np.ndarray:
+        """Images at int64 (n,), resized: uint8 (n, height, width, 3).
+
+        Raises:
+            ValueError: A file is not an image.
+        """
+        frames = [self._frame(int(self._index[index])) for index in indices]
+        return np.stack(frames) if frames else np.zeros((0, *self.frame_shape), np.uint8)
+
+    def _frame(self, number: int) -> np.ndarray:
+        if self._kept is not None and number in self._kept:
+            return self._kept[number]
+        image = self._images[number]
+        frame = resize(_open(image), self.frame_shape, self._aspect)
+        if self._kept is not None:
+            self._kept[number] = frame
+        return frame
+
+
+def resize(image: Image.Image, frame_shape: tuple[int, int, int], aspect: str) -> np.ndarray:
+    """An image as uint8 (height, width, 3), averaged over areas.
+
+    Args:
+        image: Of any size and mode.
+        frame_shape: (height, width, 3).
+        aspect: "crop" or "stretch".
+    """
+    height, width, _ = frame_shape
+    image = image.convert("RGB")
+    box = None
+    if aspect == "crop":
+        scale = min(image.width / width, image.height / height)
+        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+        box = (left, top, left + scale * width, top + scale * height)
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))
+
+
+def is_image_data(place: str | Path) -> bool:
+    """Whether `place` is a .npy file or a folder without dataset.json that holds images."""
+    place = Path(place)
+    if place.is_file():
+        return place.suffix == ".npy"
+    return place.is_dir() and not (place / "dataset.json").exists() and bool(_list_files(place))
+
+
+def _open(image: Path | np.ndarray) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(np.ascontiguousarray(image))
+    try:
+        with Image.open(image) as opened:
+            opened.load()
+            return opened
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"data: {image} cannot be read as an image ({error})") from error
+
+
+def _list_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ValueError(f"data={folder}: expected a folder of images or a .npy file")
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        # Mapped, not read: arrays may be larger than the memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"data={path}: cannot be read as an array ({error})") from error
+    is_image = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3)
+    if array.dtype != np.uint8 or not is_image:
+        raise ValueError(
+            f"data={path}: expected uint8 (n, height, width, 3) or (n, height, width), got "
+            f"{array.dtype} {array.shape}"
+        )
+    return array
