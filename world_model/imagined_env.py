@@ -1,7 +1,7 @@
 """A vector of environments inside of a world model, for agents that learn in dreams."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
@@ -10,16 +10,47 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from collect import EpisodeDataset
 from tokenizer import Tokenizer
 from world_model.model import WorldModel
 from world_model.sampling import Sampling
 from world_model.segments import TokenDataset, stack_windows
-from world_model.token_cache import load_tokens
 
 Observation = Literal["frames", "tokens", "embeddings"]
 OBSERVATIONS = ("frames", "tokens", "embeddings")
-Start = EpisodeDataset | TokenDataset | np.ndarray | Tensor
+
+
+class StepArrays(Protocol):
+    """Everything about steps, one row per frame."""
+
+    @property
+    def actions(self) -> np.ndarray:
+        """int64 (num_frames,)."""
+        ...
+
+
+class EpisodeFrames(Protocol):
+    """Recorded episodes, their frames numbered over all of them; collect.EpisodeDataset is one."""
+
+    @property
+    def frame_starts(self) -> np.ndarray:
+        """First frame of each episode, and the number of frames: int64 (episodes + 1,)."""
+        ...
+
+    @property
+    def steps(self) -> StepArrays:
+        """Actions by frame."""
+        ...
+
+    def sample_starts(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Frames that have a step after them, int64 (count,)."""
+        ...
+
+    def read_frames(self, start: int, stop: int) -> np.ndarray:
+        """Frames [start, stop), uint8 (n, height, width, 3)."""
+        ...
+
+
+Start = EpisodeFrames | TokenDataset | np.ndarray | Tensor
 
 
 class ImaginedVectorEnv(VectorEnv):
@@ -53,7 +84,8 @@ class ImaginedVectorEnv(VectorEnv):
         Args:
             world_model: Dreams; on the same device as the tokenizer.
             tokenizer: The one that the world model was trained on.
-            start: Episodes to start within, or frames uint8 (N, height, width, 3) to start from.
+            start: Episodes to start within (an EpisodeDataset, or their tokens), or frames uint8
+                (N, height, width, 3) to start from.
             num_envs: Number of environments.
             horizon: Steps after which a dream is truncated.
             context: Real frames before a dream, as far as the episode has them.
@@ -205,11 +237,9 @@ class _Starts:
     """Where dreams may begin."""
 
     def __init__(self, start: Start, tokenizer: Tokenizer):
-        self._frames: np.ndarray | None = None
-        if isinstance(start, EpisodeDataset):
-            start = load_tokens(start, tokenizer)
-        if isinstance(start, TokenDataset):
-            self._dataset = start
+        self._tokenizer = tokenizer
+        self._source = start
+        if not isinstance(start, np.ndarray | Tensor):
             return
         if len(start) == 0:
             raise ValueError("start: expected at least one frame to start from, got none")
@@ -218,16 +248,24 @@ class _Starts:
                 "start: expected a dataset or frames uint8 (N, height, width, 3), got shape "
                 f"{tuple(start.shape)}"
             )
-        self._frames = tokenizer.encode(start).cpu().numpy()
+        self._source = tokenizer.encode(start).cpu().numpy()
 
     def draw(self, context: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draws up to `context` frames' tokens, int64 (T, K), and the actions between them."""
-        if self._frames is not None:
-            return self._frames[rng.integers(len(self._frames))][None], np.zeros(0, np.int64)
-        episode, last = self._dataset.draw_step(rng)
-        first = max(0, last + 1 - context)
-        window = stack_windows([episode], [first], last + 1 - first)
-        return window.tokens[0].numpy(), window.actions[0].numpy()
+        source = self._source
+        if isinstance(source, np.ndarray):
+            return source[rng.integers(len(source))][None], np.zeros(0, np.int64)
+        assert not isinstance(source, Tensor)
+        if isinstance(source, TokenDataset):
+            episode, last = source.draw_step(rng)
+            first = max(0, last + 1 - context)
+            window = stack_windows([episode], [first], last + 1 - first)
+            return window.tokens[0].numpy(), window.actions[0].numpy()
+        last = int(source.sample_starts(1, rng)[0])
+        begin = source.frame_starts[np.searchsorted(source.frame_starts, last, side="right") - 1]
+        first = max(int(begin), last + 1 - context)
+        tokens = self._tokenizer.encode(source.read_frames(first, last + 1))
+        return tokens.cpu().numpy(), source.steps.actions[first:last]
 
 
 def _observation_space(tokenizer: Tokenizer, observation: Observation) -> gymnasium.Space:

@@ -7,6 +7,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from collect import EpisodeDataset
 from tokenizer import Tokenizer
 from world_model import ImaginedVectorEnv, Sampling, WorldModel, WorldModelConfig
+from world_model.token_cache import load_tokens
 
 GREEDY = Sampling(top_k=1)
 
@@ -99,6 +100,16 @@ def test_the_same_seed_dreams_the_same_and_another_does_not(models, dataset):
     first, again, other = (roll(env, actions, seed) for seed in (1, 1, 7))
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
+
+
+def test_tokens_of_episodes_are_starts_too(models, dataset):
+    model, tokenizer = models
+    held = EpisodeDataset(dataset, "heldout")
+    tokens = load_tokens(held, tokenizer)
+    env = ImaginedVectorEnv(model, tokenizer, tokens, 4, 3, observation="tokens")
+    observations, _ = env.reset(seed=0)
+    known = {tuple(frame) for episode in tokens.episodes for frame in episode.tokens.tolist()}
+    assert all(tuple(row) in known for row in observations.tolist())
 
 
 def test_it_steps_as_imagine_does(models, dataset):
