@@ -28,9 +28,13 @@ def world_model_works(device: str) -> list[Work]:
     dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
     torch.manual_seed(0)
     tokenizer = Tokenizer(tokenizer_config.model).to(device).eval()
+    code = tokenizer.embed(
+        torch.zeros(tokenizer.tokens_per_frame, dtype=torch.int64, device=device)
+    )
     model_config = WorldModelConfig(
         **vars(config.model),
         vocab_size=tokenizer.vocab_size,
+        code_dim=code.shape[-1] if config.model.codes else 0,
         grid=tokenizer.grid,
         num_actions=NUM_ACTIONS,
     )
