@@ -56,7 +56,7 @@ class PixelCells:
         (3, 3, 4), (4, 4, 4), (6, 5, 6), (8, 6, 6), (11, 8, 8), (14, 10, 8), (18, 14, 10),
         (24, 18, 12),
     )  # fmt: skip
-    START = 3
+    START = 6
 
     def key(self, ram: np.ndarray, frame: np.ndarray | None) -> str:
         """Return the cell's name for the frame, uint8 (H, W, 3)."""

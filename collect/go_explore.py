@@ -38,6 +38,9 @@ class GoExploreConfig:
         explore_steps: steps of exploration, all workers together, before recording begins.
         trajectory_steps: steps played after each return.
         mean_hold: steps for which an action is held, on average.
+        improve_routes: a better route (higher score, more lives, fewer steps) replaces the one
+            that a cell has. Otherwise the first stays, which keeps different histories alive:
+            with the best ones alone every cell soon descends from one lucky game.
         cells: "auto", "ram" or "pixels", see `make_cells`.
         segment_steps: steps of each episode recorded from a restored cell.
         from_reset_share: share of episodes that are whole games from a reset; they are longer.
@@ -47,6 +50,7 @@ class GoExploreConfig:
     explore_steps: int
     trajectory_steps: int
     mean_hold: float
+    improve_routes: bool
     cells: str
     segment_steps: int
     from_reset_share: float
@@ -92,6 +96,7 @@ class Explore:
         returns: where to; an empty list starts at a reset.
         seed: seeds the actions.
         trajectory_steps: steps after each return.
+        improve_routes: see `GoExploreConfig`.
         cells: how cells are told apart.
         news: ranks of routes that this worker may not know of yet.
         forget: news are everything there is; cells are told apart in a new way.
@@ -100,6 +105,7 @@ class Explore:
     returns: list[Route]
     seed: int
     trajectory_steps: int
+    improve_routes: bool
     cells: Cells
     news: dict[str, Rank]
     forget: bool
@@ -144,7 +150,7 @@ class Explore:
             key = self.cells.key(info["ram"], frame)
             seen.add(key)
             rank = (score, info["lives"], -(steps_before + step))
-            if key not in ranks or rank > ranks[key]:
+            if key not in ranks or (self.improve_routes and rank > ranks[key]):
                 ranks[key] = rank
                 room = int(info["ram"][worker.room_byte]) if worker.room_byte is not None else 0
                 state = env.get_state().to_bytes()
@@ -247,6 +253,7 @@ class ExploreScheduler:
             returns=returns,
             seed=int(self._rng.integers(2**31)),
             trajectory_steps=self._config.trajectory_steps,
+            improve_routes=self._config.improve_routes,
             cells=self.archive.cells,
             news=news,
             forget=forget,
