@@ -18,12 +18,15 @@ def test_macro_f1_is_the_mean_over_true_values():
 
 
 def frames_with_a_square(count, seed):
-    """Frames whose brightness in one patch says the label `shade`, others that say nothing."""
+    """Frames whose colour in one patch says the label `shade`, others that say nothing."""
     rng = np.random.default_rng(seed)
     shade = rng.integers(0, 4, count).astype(np.uint8)
     frames = np.zeros((count, 16, 16, 3), np.uint8)
-    frames[:, 8:, 8:] = rng.integers(0, 30, count).astype(np.uint8)[:, None, None, None]
-    frames[:, :8, :8] = (40 + 60 * shade)[:, None, None, None]
+    for row, column in ((0, 8), (8, 0), (8, 8)):
+        grey = rng.integers(0, 20, count).astype(np.uint8)
+        frames[:, row : row + 8, column : column + 8] = grey[:, None, None, None]
+    colours = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
+    frames[:, :8, :8] = colours[shade][:, None, None]
     labels = {"shade": shade, "still": np.zeros(count, np.uint8)}
     return ProbeFrames(frames, labels)
 

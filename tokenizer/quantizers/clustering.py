@@ -27,6 +27,9 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
         replacement = count > int((weights > 0).sum())
         return vectors[torch.multinomial(weights, count, replacement, generator=generator)]
 
+    if clusters > len(vectors):
+        # Each vector is a center; what is left repeats some of them.
+        return torch.cat([vectors, draw(clusters - len(vectors))])
     centers = draw(clusters)
     for _ in range(ITERATIONS):
         nearest = nearest_center(vectors, centers)
