@@ -34,7 +34,8 @@ demo: .venv/installed
 	@echo "dreams       demo/runs/$(GAME)/dreams"
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto
+	@# One thread each: two test processes with two threads on two cores hinder each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations=15
 
 check: .venv/installed
 	$(BIN)/ruff check .
