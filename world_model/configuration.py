@@ -29,6 +29,9 @@ class Architecture:
             moves shows in the first layer; above 1 with parallel prediction only.
         copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
         codes: Whether tokens bear the tokenizer's code vectors beside learned vectors.
+        refine_layers: Blocks that predict some tokens of a frame again, given its others, see
+            `Refiner`; 0 for none; parallel prediction only.
+        refine_passes: How often a dream does so per frame; it may be changed after training.
     """
 
     prediction: str = "parallel"
@@ -43,6 +46,8 @@ class Architecture:
     history: int = 2
     copies: int = 1
     codes: bool = True
+    refine_layers: int = 0
+    refine_passes: int = 3
 
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on each other."""
@@ -56,6 +61,14 @@ class Architecture:
         _check_positive(self, ("context", "layers", "heads", "width", "merge", "history"))
         if self.copies < 0 or self.copies > self.context:
             raise ValueError(f"copies: expected 0 to context={self.context}, got {self.copies}")
+        for name in ("refine_layers", "refine_passes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if self.refine_layers and self.prediction != "parallel":
+            raise ValueError(
+                f"refine_layers={self.refine_layers} needs prediction=parallel: an autoregressive "
+                "model sees the tokens before anyway; use refine_layers=0"
+            )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
         if self.width % self.heads or (self.width // self.heads) % 4:

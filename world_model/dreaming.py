@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from world_model.checks import check_integers
 from world_model.configuration import WorldModelConfig
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
+from world_model.refinement import Draft, redrawn_counts
 from world_model.sampling import Generators, Sampling, draw
 from world_model.transformer import Transformer
 
@@ -50,6 +51,11 @@ class Dreamer(nn.Module):
         tables: Tables,
         asked: Tensor | None = None,
     ) -> Prediction: ...
+
+    @abstractmethod
+    def _refined(
+        self, features: Tensor, draft: Draft, recent: Tensor, tables: Tables
+    ) -> Tensor: ...
 
     @abstractmethod
     def _token_logits(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor: ...
@@ -104,6 +110,8 @@ class Dreamer(nn.Module):
         tokens = draw(prediction.tokens, sampling, generator)
         entropy = _entropy(prediction.tokens)
         recent = self._remembered(memory)
+        if prediction.features is not None:
+            tokens = self._refine(tokens, prediction, recent, memory.tables, sampling, generator)
         for place in range(tokens.shape[1], self.config.tokens_per_frame):
             x = F.embedding(tokens[:, -1:], memory.tables.inputs)
             x = self.transformer.step(x, memory)
@@ -219,6 +227,29 @@ class Dreamer(nn.Module):
         check_integers("actions", actions, (batch, "H"), config.num_actions, device)
         return batch
 
+    def _refine(
+        self,
+        tokens: Tensor,
+        prediction: Prediction,
+        recent: Tensor,
+        tables: Tables,
+        sampling: Sampling,
+        generator: Generators,
+    ) -> Tensor:
+        """Draws the tokens again of which the model is least sure, with all others in view."""
+        confidence = _log_probability(prediction.tokens, tokens)
+        for count in redrawn_counts(tokens.shape[1], self.config.refine_passes):
+            least = confidence.argsort(dim=1, stable=True)[:, :count].sort(dim=1).values
+            hidden = torch.zeros_like(tokens, dtype=torch.bool).scatter(1, least, True)
+            assert prediction.features is not None
+            draft = Draft(tokens, ~hidden, hidden)
+            logits = self._refined(prediction.features, draft, recent, tables)
+            logits = logits.view(*least.shape, -1)
+            drawn = draw(logits, sampling, generator)
+            tokens = tokens.scatter(1, least, drawn)
+            confidence = confidence.scatter(1, least, _log_probability(logits, drawn))
+        return tokens
+
     def _remembered(self, memory: DreamMemory) -> Tensor:
         """As `_recent`, for the last frame read: int64 (B, K, back)."""
         newest_first = memory.tokens[::-1]
@@ -237,6 +268,12 @@ class Dreamer(nn.Module):
         if memory.frames + ahead >= self.config.context:
             memory.frames = memory.place = 0
             memory.since = None
+
+
+def _log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
+    """Of the drawn classes, (B, n), under logits (B, n, V)."""
+    chosen = logits.gather(-1, drawn[..., None])[..., 0]
+    return chosen - logits.logsumexp(dim=-1)
 
 
 def _entropy(logits: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from world_model.predictions import Prediction
+from world_model.refinement import Draft
 from world_model.segments import TokenSegments
 
 
@@ -19,32 +20,42 @@ class WorldModelLoss:
         tokens: Cross-entropy per token.
         rewards: Cross-entropy per step over the classes of rewards.
         ends: Cross-entropy per step of "the game ended".
+        refined: As `tokens`, of tokens predicted again; None for models that do not refine.
     """
 
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
+    refined: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
         """Their sum, as in IRIS (arXiv:2209.00588, section 2.2)."""
-        return self.tokens + self.rewards + self.ends
+        total = self.tokens + self.rewards + self.ends
+        return total if self.refined is None else total + self.refined
 
 
 @dataclass(frozen=True)
 class TokenSample:
-    """Which tokens of a batch the loss looks at.
+    """Which tokens of a batch the loss looks at; all bool or float32 (B, L - 1, K).
 
     Attributes:
-        asked: bool (B, L - 1, K), of frames 1 to L - 1.
-        weights: float32 (B, L - 1, K), how many tokens each of them stands for.
+        asked: Tokens of frames 1 to L - 1.
+        weights: How many tokens each of them stands for.
+        hard: Tokens that change or are foreground: all of them are asked for.
     """
 
     asked: Tensor
     weights: Tensor
+    hard: Tensor
 
 
-def sample_tokens(segments: TokenSegments, still_share: float) -> TokenSample:
+def sample_tokens(
+    segments: TokenSegments,
+    still_share: float,
+    context: Tensor | None = None,
+    foreground_weight: float = 1.0,
+) -> TokenSample:
     """Takes every token that changes and a random share of those that stay as they were.
 
     Nine of ten tokens stay, and that is soon learned; looking at a share of them, each weighted
@@ -53,13 +64,36 @@ def sample_tokens(segments: TokenSegments, still_share: float) -> TokenSample:
     Args:
         segments: The batch.
         still_share: Share of the tokens that stay, in (0, 1].
+        context: The frames to predict from, int64 (B, L, K), where these are not the true ones: a
+            token that was wrong there changes when it becomes right.
+        foreground_weight: How much more than others foreground tokens count, moving or not. The
+            weights are scaled so that their mean stays 1.
     """
-    true, before = segments.tokens[:, 1:], segments.tokens[:, :-1]
+    true = segments.tokens[:, 1:]
+    before = (segments.tokens if context is None else context)[:, :-1]
     real = segments.mask[:, 1:, None]
-    changes = true != before
+    hard = true != before
+    weights = torch.ones(true.shape, device=true.device)
+    if foreground_weight != 1.0:
+        foreground = foreground_tokens(segments)
+        hard = hard | foreground
+        weights = torch.where(foreground, foreground_weight, 1.0)
+        mean = torch.where(real, weights, 0.0).sum() / (real.sum() * true.shape[-1]).clamp(min=1)
+        weights = weights / mean
     drawn = torch.rand(true.shape, device=true.device) < still_share
-    weights = torch.where(changes, 1.0, 1.0 / still_share)
-    return TokenSample(real & (changes | drawn), weights)
+    weights = torch.where(hard, weights, weights / still_share)
+    return TokenSample(real & (hard | drawn), weights, hard)
+
+
+def foreground_tokens(segments: TokenSegments) -> Tensor:
+    """Tokens of frames 1 to L - 1 that are not what their place shows most: bool (B, L - 1, K).
+
+    That is the player, what moves and what blinks; a token is background where at least half of
+    the segment's real frames show it there.
+    """
+    tokens, real = segments.tokens, segments.mask
+    same = (tokens[:, 1:, None] == tokens[:, None]) & real[:, None, :, None]
+    return same.sum(dim=2) * 2 < real.sum(dim=1)[:, None, None]
 
 
 def world_model_loss(
@@ -67,6 +101,7 @@ def world_model_loss(
     segments: TokenSegments,
     reward_values: Tensor,
     sample: TokenSample | None = None,
+    draft: Draft | None = None,
 ) -> WorldModelLoss:
     """Compares a prediction of frames 1 to L - 1 with what came.
 
@@ -78,6 +113,7 @@ def world_model_loss(
         segments: The segments that it was made from.
         reward_values: float32 (R,), ascending: the values of the reward classes.
         sample: The tokens that were predicted, where these were not all.
+        draft: What refinement was shown; beside a sample only.
     """
     real = segments.mask[:, 1:]
     known_end = real & (segments.ends | ~segments.truncated)
@@ -86,14 +122,18 @@ def world_model_loss(
         token_loss = F.cross_entropy(prediction.tokens.permute(0, 3, 1, 2), true, reduction="none")
         token_term = _mean_over(token_loss.mean(-1), real)
     else:
-        token_loss = F.cross_entropy(prediction.tokens, true[sample.asked], reduction="none")
-        weighted = token_loss * sample.weights[sample.asked]
-        token_term = weighted.sum() / (real.sum() * true.shape[-1]).clamp(min=1)
+        count = (real.sum() * true.shape[-1]).clamp(min=1)
+        token_term = _sampled(prediction.tokens, true, sample.asked, sample.weights) / count
+    refined = None
+    if draft is not None:
+        assert prediction.refined is not None and sample is not None
+        hidden = (torch.where(draft.kept, 0.0, 1.0) * real[..., None]).sum().clamp(min=1)
+        refined = _sampled(prediction.refined, true, draft.asked, sample.weights) / hidden
     classes = reward_classes(segments.rewards, reward_values)
     reward_loss = F.cross_entropy(prediction.rewards.mT, classes, reduction="none")
     end_loss = F.cross_entropy(prediction.ends.mT, segments.ends.long(), reduction="none")
     return WorldModelLoss(
-        token_term, _mean_over(reward_loss, real), _mean_over(end_loss, known_end)
+        token_term, _mean_over(reward_loss, real), _mean_over(end_loss, known_end), refined
     )
 
 
@@ -117,6 +157,12 @@ def choose_reward_values(rewards: np.ndarray, most: int = 32) -> list[float]:
         nearest = np.abs(scaled[None, :] - grid[:, None]).argmin(axis=1)
         values = np.unique(values[nearest])
     return values.tolist()
+
+
+def _sampled(logits: Tensor, true: Tensor, asked: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of the cross-entropies of the tokens that were asked for."""
+    loss = F.cross_entropy(logits, true[asked], reduction="none")
+    return (loss * weights[asked]).sum()
 
 
 def _mean_over(loss: Tensor, mask: Tensor) -> Tensor:

@@ -1,35 +1,31 @@
 """The world model: a transformer over tokens and actions, with the heads that read it."""
 
-import dataclasses
-import hashlib
-import json
 import math
-from pathlib import Path
+from dataclasses import replace
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from huggingface_hub import PyTorchModelHubMixin
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
+from tokenizer.model_card import CardModel
+from tokenizer.model_files import Kind
+from tokenizer.pretrained import PretrainedModel
 from world_model.configuration import WorldModelConfig
 from world_model.dreaming import Dreamer
+from world_model.model_card import world_model_card
 from world_model.predictions import Prediction, Tables
-from world_model.pretrained import WEIGHTS, load_weights, locate, read_config, write_config
-from world_model.transformer import Transformer
+from world_model.refinement import Draft, Refiner
+from world_model.transformer import Transformer, residual_outputs
 
 
-class WorldModel(
-    Dreamer,
-    PyTorchModelHubMixin,
-    library_name="worldtokens",  # pyright: ignore[reportCallIssue]
-    license="mit",  # pyright: ignore[reportCallIssue]
-    tags=["world-model", "atari"],  # pyright: ignore[reportCallIssue]
-):
+class WorldModel(Dreamer, PretrainedModel):
     """Predicts the next frame's tokens, the reward and the end from frames and actions so far."""
 
+    # What the fields added since the first exports default to is what those versions did.
+    kind = Kind("world_model", WorldModelConfig, frozenset({"refine_layers", "refine_passes"}))
+    config: WorldModelConfig
     reward_values: Tensor
 
     def __init__(self, config: WorldModelConfig):
@@ -45,6 +41,8 @@ class WorldModel(
             self.place_embedding = nn.Parameter(torch.zeros(config.tokens_per_frame, inner))
             self.merge = nn.Linear(merged * config.history, width)
             self.unmerge = nn.Linear(width, merged)
+        if config.refine_layers:
+            self.refiner = Refiner(config)
         self.token_head = _head(inner, config.vocab_size)
         if config.code_dim:
             self.codes: Tensor
@@ -73,7 +71,7 @@ class WorldModel(
                     nn.init.zeros_(module.bias)
         quiet = 1 / math.sqrt(2 * self.config.layers)
         with torch.no_grad():
-            for layer in self.transformer.residual_outputs():
+            for layer in residual_outputs(self):
                 layer.weight *= quiet
             cast(nn.Linear, self.token_head[-1]).weight *= 0.1
             if self.config.code_dim:
@@ -105,52 +103,17 @@ class WorldModel(
             last.weight + self.code_output(self.codes),
         )
 
-    @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls,
-        place: str | Path,
-        *,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-    ) -> "WorldModel":
-        """Loads a trained world model, on the CPU and in eval mode.
-
-        Args:
-            place: A run folder, an export folder or a Hub repo id.
-            revision: Branch, tag or commit of the Hub repo.
-            token: Hub access token; by default the one of this machine.
-            local_files_only: Use the Hub's cache only.
-
-        Raises:
-            ValueError: There is no world model there, or its files are damaged.
-        """
-        folder = locate(place, revision, token, local_files_only)
-        model = cls(read_config(folder))
-        load_weights(model, folder)
-        return model.eval()
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(self, str(save_directory / WEIGHTS))
-        write_config(save_directory, self.config)
-
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.token_embedding.weight.device
 
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits of a hash over config and weights: another world model, other digits."""
-        tree = dataclasses.asdict(self.config)
-        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-        for name, value in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
-
     def forward(
-        self, tokens_btk: Tensor, actions: Tensor, asked: Tensor | None = None
+        self,
+        tokens_btk: Tensor,
+        actions: Tensor,
+        asked: Tensor | None = None,
+        draft: Draft | None = None,
     ) -> Prediction:
         """Predicts every frame of a sequence after the first, each from those before it.
 
@@ -159,6 +122,7 @@ class WorldModel(
             actions: int64 (B, T - 1); action t leads from frame t to frame t + 1.
             asked: bool (B, T - 1, K), which tokens to predict, since a large vocabulary makes
                 predictions expensive; None predicts all.
+            draft: Guesses of frames 1 to T - 1 to refine; models with `refine_layers` only.
 
         Returns:
             Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
@@ -167,7 +131,12 @@ class WorldModel(
         if self.config.prediction == "parallel":
             recent = self._recent(tokens_btk[:, :-1])
             x = self.transformer(self._embed_blocks(recent, actions, tables))
-            return self._predict(x[:, :, :-1], x[:, :, -1], recent, tables, asked)
+            prediction = self._predict(x[:, :, :-1], x[:, :, -1], recent, tables, asked)
+            if draft is None:
+                return prediction
+            refined = self._refined(x[:, :, :-1], draft, recent, tables)
+            return replace(prediction, refined=refined)
+        assert draft is None
         # The last frame is read too, since its first tokens help to predict its later ones; the
         # action after it stands for nothing and nothing sees it.
         unused = actions.new_zeros(len(actions), 1)
@@ -196,6 +165,9 @@ class WorldModel(
                 f"{self.config.game}, the dataset has {num_actions}; give a dataset of that game"
             )
 
+    def _card_model(self) -> CardModel:
+        return world_model_card(self.config)
+
     def _embed_blocks(self, recent: Tensor, actions_bt: Tensor, tables: Tables) -> Tensor:
         """Embeds [frame | action] blocks: (B, T, K, back), (B, T) -> (B, T, P, D)."""
         action = self.action_embedding(actions_bt)[:, :, None]
@@ -216,15 +188,27 @@ class WorldModel(
         tables: Tables,
         asked: Tensor | None = None,
     ) -> Prediction:
+        features = None
         if self.config.prediction == "parallel":
+            features = x if self.config.refine_layers else None
             m, rows = self.config.merge, self.config.grid[0] // self.config.merge
             pattern = "... (r c) (i j d) -> ... (r i c j) d"
             x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
-            x = x + F.embedding(recent[..., 0], tables.inputs) + self.place_embedding
+            x = x + self._at_places(recent, tables)
         if asked is not None:
             x, recent = x[asked], recent[asked]
-        rewards, ends = self.reward_head(at_action), self.end_head(at_action)
-        return Prediction(self._token_logits(x, recent, tables), rewards.float(), ends.float())
+        rewards, ends = self.reward_head(at_action).float(), self.end_head(at_action).float()
+        return Prediction(self._token_logits(x, recent, tables), rewards, ends, features)
+
+    def _refined(self, features: Tensor, draft: Draft, recent: Tensor, tables: Tables) -> Tensor:
+        """Logits (n, V) of the tokens that the draft asks for."""
+        x = self.refiner(features, draft.tokens, draft.kept, tables)
+        x = x + self._at_places(recent, tables)
+        return self._token_logits(x[draft.asked], recent[draft.asked], tables)
+
+    def _at_places(self, recent: Tensor, tables: Tables) -> Tensor:
+        """What stands at each place now, and which place it is: (..., K, inner)."""
+        return F.embedding(recent[..., 0], tables.inputs) + self.place_embedding
 
     def _token_logits(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor:
         """Logits (..., K, V) from (..., K, D) and the tokens that stood there, (..., K, back)."""

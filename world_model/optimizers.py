@@ -66,4 +66,6 @@ def _matrices(model: WorldModel) -> list[torch.Tensor]:
     layers = [m for m in model.transformer.blocks.modules() if isinstance(m, nn.Linear)]
     if model.config.prediction == "parallel":
         layers += [model.merge, model.unmerge]
+    if model.config.refine_layers:
+        layers += [m for m in model.refiner.modules() if isinstance(m, nn.Linear)]
     return [layer.weight for layer in layers]

@@ -16,11 +16,16 @@ class Prediction:
             were asked for.
         rewards: Logits over `config.reward_values`, float32 (..., R).
         ends: Logits of going on and of ending, float32 (..., 2).
+        features: What the transformer made of the frame's places, float (..., P - 1, D), for
+            refinement to go on from; None for models that do not refine.
+        refined: Logits of the tokens that a draft asked for, float32 (n, V); None without a draft.
     """
 
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
+    features: Tensor | None = None
+    refined: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,19 @@ from torch import nn
 
 from collect import EpisodeDataset
 from tokenizer import Tokenizer
+from tokenizer.precision import native_autocast_dtype
 from training.accelerator import make_accelerator
 from training.budget import Progress, learning_rate
 from training.command_line import launch
 from training.optimization import optimizer_step
 from training.session import Session, SessionConfig
 from world_model.configuration import Architecture, WorldModelConfig
+from world_model.contexts import ContextConfig, make_context
 from world_model.heldout import Heldout
 from world_model.losses import choose_reward_values, sample_tokens, world_model_loss
 from world_model.model import WorldModel
 from world_model.optimizers import MuonAdamW
+from world_model.refinement import random_draft
 from world_model.segments import TokenDataset, TokenSegments
 from world_model.token_cache import load_tokens
 
@@ -41,6 +44,10 @@ class TrainConfig(SessionConfig):
         batch_size: Segments per step and process.
         segment: Frames of a segment.
         still_share: Share of the tokens that do not change that a step learns from.
+        foreground_weight: How much more than others foreground tokens count, see `sample_tokens`.
+        own_share: See `ContextConfig`, as the next two.
+        own_depth: Passes that make the model's own frames.
+        noise_share: Share of the context's tokens that are spoilt.
         learning_rate: Its peak.
         weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
@@ -54,6 +61,10 @@ class TrainConfig(SessionConfig):
     batch_size: int
     segment: int
     still_share: float
+    foreground_weight: float
+    own_share: float
+    own_depth: int
+    noise_share: float
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float
@@ -64,9 +75,13 @@ class TrainConfig(SessionConfig):
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
         super().__post_init__()
-        for name in ("batch_size", "learning_rate", "max_gradient_norm", "heldout_segments"):
+        for name in (
+            "batch_size", "learning_rate", "max_gradient_norm", "heldout_segments",
+            "foreground_weight",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        _ = self.context
         if not 0 < self.still_share <= 1:
             raise ValueError(f"still_share: expected a share in (0, 1], got {self.still_share}")
         if self.segment < 2:
@@ -77,10 +92,15 @@ class TrainConfig(SessionConfig):
                 f"absolute positions, got {self.segment}"
             )
 
+    @property
+    def context(self) -> ContextConfig:
+        """How the frames to predict from differ from the true ones."""
+        return ContextConfig(self.own_share, self.own_depth, self.noise_share)
+
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    accelerator = make_accelerator(config.mixed_precision)
+    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_tokens(EpisodeDataset(config.data, "train"), tokenizer)
@@ -94,7 +114,12 @@ def main(config: TrainConfig) -> None:
     world_model = build_model(config, tokenizer, data, heldout.dataset, saved_config)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
-    session.begin({"model": world_model, "optimizer": optimizer}, unit="frames")
+    frames_seen = sum(len(episode.tokens) for episode in data.episodes)
+    session.begin(
+        {"model": world_model, "optimizer": optimizer},
+        unit="frames",
+        data=f"{frames_seen:,} frames of {len(data.episodes):,} episodes of {config.data}",
+    )
     made_of = {"config": dataclasses.asdict(world_model.config)}
     frames = config.batch_size * (config.segment - 1)
     for progress, rng in session.steps():
@@ -135,15 +160,20 @@ def train_step(
     model.train()
     world_model = accelerator.unwrap_model(model)
     rate = learning_rate(config.learning_rate, progress.share)
-    asked = sample_tokens(segments, config.still_share)
     with accelerator.autocast():
-        prediction = model(segments.tokens, segments.actions, asked.asked)
-    loss = world_model_loss(prediction, segments, world_model.reward_values, asked)
+        context = make_context(world_model, segments, config.context)
+        asked = sample_tokens(segments, config.still_share, context, config.foreground_weight)
+        draft = None
+        if world_model.config.refine_layers:
+            draft = random_draft(segments.tokens[:, 1:], asked.asked, asked.hard)
+        prediction = model(context, segments.actions, asked.asked, draft)
+    loss = world_model_loss(prediction, segments, world_model.reward_values, asked, draft)
     norm = optimizer_step(
         accelerator, loss.total, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
     )  # fmt: skip
-    return {
+    refined = {} if loss.refined is None else {"refined_loss": float(loss.refined.detach())}
+    return refined | {
         "nats_per_frame": float(loss.tokens.detach()) * world_model.config.tokens_per_frame,
         "reward_loss": float(loss.rewards.detach()),
         "end_loss": float(loss.ends.detach()),

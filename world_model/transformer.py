@@ -180,14 +180,6 @@ class Transformer(nn.Module):
         self.coordinates = place_coordinates(rows, columns)
         self.head_channels = config.width // config.heads
 
-    def residual_outputs(self) -> Iterator[nn.Linear]:
-        """The layers whose outputs are added to the residual stream."""
-        for module in self.blocks.modules():
-            if isinstance(module, Attention):
-                yield module.out
-            if isinstance(module, FeedForward):
-                yield module.last
-
     def forward(self, x_btpd: Tensor) -> Tensor:
         """Passes whole blocks.
 
@@ -270,3 +262,12 @@ class Transformer(nn.Module):
         time = frames.repeat_interleave(places)[:, None]
         place = self.coordinates.repeat(len(frames), 1)
         return rotation(torch.cat((time, place), dim=1), self.head_channels, device)
+
+
+def residual_outputs(module: nn.Module) -> Iterator[nn.Linear]:
+    """The layers of a network whose outputs are added to its residual stream."""
+    for part in module.modules():
+        if isinstance(part, Attention):
+            yield part.out
+        if isinstance(part, FeedForward):
+            yield part.last

@@ -3,8 +3,16 @@ import math
 import numpy as np
 import torch
 
-from world_model.losses import choose_reward_values, reward_classes, sample_tokens, world_model_loss
+from world_model.losses import (
+    TokenSample,
+    choose_reward_values,
+    foreground_tokens,
+    reward_classes,
+    sample_tokens,
+    world_model_loss,
+)
 from world_model.predictions import Prediction
+from world_model.refinement import Draft
 from world_model.segments import TokenDataset, TokenEpisode, TokenSegments, stack_windows
 
 
@@ -155,3 +163,49 @@ def test_starts_of_rollouts_lie_whole_in_their_episode_and_differ():
     dataset = TokenDataset([episode("a", 9), episode("b", 6)])
     starts = dataset.starts(50, context=2, horizon=4, rng=np.random.default_rng(0))
     assert [(e.name, t) for e, t in starts] == [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0)]
+
+
+def test_a_token_that_was_wrong_in_the_context_changes_when_it_becomes_right():
+    batch = segments()
+    context = batch.tokens.clone()
+    context[0, 0, 1] = 0  # Really 1, as it stays in frame 1.
+    for _ in range(20):
+        assert bool(sample_tokens(batch, 0.01, context).asked[0, 0, 1])
+    assert not all(bool(sample_tokens(batch, 0.01).asked[0, 0, 1]) for _ in range(20))
+
+
+def test_foreground_is_what_its_place_shows_in_less_than_half_of_the_real_frames():
+    tokens = torch.tensor([[[5, 1], [5, 1], [6, 2], [5, 2], [0, 0]]])
+    steps = (1, 4)
+    batch = segments(
+        tokens=tokens, actions=torch.zeros(steps).long(), rewards=torch.zeros(steps),
+        ends=torch.zeros(steps, dtype=torch.bool), truncated=torch.zeros(steps, dtype=torch.bool),
+        mask=torch.tensor([[True] * 4 + [False]]),
+    )  # fmt: skip
+    # Of four real frames: 5 three times and 6 once; 1 and 2 twice each.
+    expected = [[False, False], [True, False], [False, False]]
+    assert foreground_tokens(batch)[0, :3].tolist() == expected
+    sample = sample_tokens(batch, 1.0, foreground_weight=4.0)
+    # Six real tokens, one of which counts four times: a mean of 9 / 6.
+    np.testing.assert_allclose(sample.weights[0, 1, 0], 4 / 1.5)
+    np.testing.assert_allclose(sample.weights[0, 0], 1 / 1.5)
+    assert bool(sample.hard[0, 1, 0]) and not bool(sample.hard[0, 0, 0])
+
+
+def test_the_refined_term_is_the_mean_over_hidden_tokens():
+    batch = segments()
+    sample = TokenSample(
+        torch.ones(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2), torch.ones(1, 2, 2).bool()
+    )
+    kept = torch.tensor([[[False, True], [True, False]]])
+    draft = Draft(batch.tokens[:, 1:], kept, ~kept)
+    made = prediction()
+    asked = Prediction(
+        made.tokens[sample.asked], made.rewards, made.ends,
+        refined=torch.tensor([[0.0, math.log(3)], [math.log(9), 0.0]]),
+    )  # fmt: skip
+    loss = world_model_loss(asked, batch, VALUES, sample, draft)
+    expected = (-math.log(3 / 4) - math.log(9 / 10)) / 2
+    assert loss.refined is not None and math.isclose(float(loss.refined), expected, rel_tol=1e-6)
+    plain = world_model_loss(asked, batch, VALUES, sample)
+    assert math.isclose(float(loss.total), float(plain.total) + expected, rel_tol=1e-6)

@@ -123,6 +123,7 @@ def test_the_model_learns_how_the_square_walks(overrides, tmp_path):
         ["prediction=autoregressive", "attention=full", "merge=1", "history=1"],
         ["attention=full", "merge=1"],
         ["positions=absolute", "copies=0"],
+        ["refine_layers=1", "refine_passes=2"],
     ],
 )
 def test_every_kind_of_model_trains(overrides, tmp_path, model):
@@ -131,6 +132,21 @@ def test_every_kind_of_model_trains(overrides, tmp_path, model):
         options.append("segment=4")
     train.main(config(overrides, "budget.max_steps=3", *options))
     assert WorldModel.from_pretrained(tmp_path / "runs" / "FakeGame" / "world_model")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["own_share=0.5", "own_depth=2"],
+        ["noise_share=0.2", "foreground_weight=3"],
+        ["own_share=0.5", "model.prediction=autoregressive", "model.attention=full",
+         "model.merge=1", "model.history=1"],
+    ],
+)  # fmt: skip
+def test_spoilt_contexts_and_weights_train(overrides, tmp_path, options):
+    train.main(config(overrides, "budget.max_steps=3", "log_every=1", *options))
+    rows = read_metrics(tmp_path / "runs" / "FakeGame" / "world_model" / "metrics.jsonl")
+    assert all(row["train/nats_per_frame"] > 0 for row in rows if "train/nats_per_frame" in row)
 
 
 def test_a_retrained_tokenizer_is_refused_in_one_line(overrides, tokenizer_folder, new_tokenizer):
@@ -163,6 +179,8 @@ def test_missing_parts_are_named(overrides, tmp_path):
         ("segment=1", "segment: expected at least 2 frames, got 1"),
         ("model.positions=absolute", "segment: expected at most model.context=4 frames"),
         ("model.layer=1", "model.layer"),
+        ("own_share=2", r"own_share: expected a share in \[0, 1\], got 2.0"),
+        ("foreground_weight=0", "foreground_weight: expected a positive number, got 0"),
     ],
 )
 def test_wrong_settings_are_named(overrides, option, message):

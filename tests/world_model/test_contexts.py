@@ -1,0 +1,107 @@
+import pytest
+import torch
+
+from world_model import WorldModel, WorldModelConfig
+from world_model.contexts import ContextConfig, make_context, noisy_context, own_context
+from world_model.segments import TokenSegments
+
+
+def tiny():
+    torch.manual_seed(0)
+    config = WorldModelConfig(
+        vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16,
+        copies=2, history=2, dropout=0.5,
+    )  # fmt: skip
+    model = WorldModel(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+def segments(frames=6):
+    generator = torch.Generator().manual_seed(1)
+    steps = (2, frames - 1)
+    return TokenSegments(
+        tokens=torch.randint(7, (2, frames, 8), generator=generator),
+        actions=torch.randint(3, steps, generator=generator),
+        rewards=torch.zeros(steps),
+        ends=torch.zeros(steps, dtype=torch.bool),
+        truncated=torch.zeros(steps, dtype=torch.bool),
+        mask=torch.ones(2, frames, dtype=torch.bool),
+    )
+
+
+def test_true_frames_are_the_default_and_draw_no_random_number():
+    batch = segments()
+    state = torch.get_rng_state()
+    context = make_context(tiny(), batch, ContextConfig(0.0, 1, 0.0))
+    assert context is batch.tokens
+    tiny_state = torch.get_rng_state()
+    torch.set_rng_state(state)
+    tiny()
+    assert torch.equal(torch.get_rng_state(), tiny_state)
+
+
+def test_one_pass_puts_the_one_step_prediction_in_the_place_of_chosen_frames():
+    model, batch = tiny(), segments()
+    chosen = torch.zeros(2, 6, dtype=torch.bool)
+    chosen[0, 2] = chosen[1, 4] = True
+    chosen[:, 0] = chosen[:, 5] = True  # Nothing foretells the first, nothing follows the last.
+    got = own_context(model, batch, chosen, depth=1)
+    assert model.training
+    model.eval()
+    with torch.no_grad():
+        likeliest = model(batch.tokens, batch.actions).tokens.argmax(-1)
+    expected = batch.tokens.clone()
+    expected[0, 2], expected[1, 4] = likeliest[0, 1], likeliest[1, 3]
+    assert torch.equal(got, expected)
+    assert not torch.equal(got, batch.tokens)
+
+
+def test_as_many_passes_as_frames_are_a_greedy_dream():
+    model, batch = tiny().eval(), segments()
+    chosen = torch.zeros(2, 6, dtype=torch.bool)
+    chosen[:, 2:5] = True
+    got = own_context(model, batch, chosen, depth=3)
+    dream = model.imagine(batch.tokens[:, :2], batch.actions[:, :1], batch.actions[:, 1:4], top_k=1)
+    assert torch.equal(got[:, 2:5], dream.tokens)
+    assert torch.equal(got[:, :2], batch.tokens[:, :2])
+
+
+def test_padding_is_not_replaced():
+    model, batch = tiny(), segments()
+    batch.mask[:, 3:] = False
+    got = own_context(model, batch, torch.ones(2, 6, dtype=torch.bool), depth=2)
+    assert torch.equal(got[:, 3:], batch.tokens[:, 3:])
+    assert not torch.equal(got[:, 1:3], batch.tokens[:, 1:3])
+
+
+def test_noise_is_half_old_and_half_strange():
+    torch.manual_seed(0)
+    tokens = torch.arange(4).expand(50, 4)[..., None].expand(-1, -1, 64).contiguous()
+    found = noisy_context(tokens, 0.4)
+    # Frame 3: a fifth shows frame 2's token, a fifth any of the four.
+    shares = torch.bincount(found[:, 3].flatten(), minlength=4) / (50 * 64)
+    expected = torch.tensor([0.05, 0.05, 0.25, 0.65])
+    torch.testing.assert_close(shares, expected, atol=0.02, rtol=0)
+
+
+def test_a_share_of_frames_is_replaced():
+    model = tiny()
+    batch = segments(frames=400)
+    context = make_context(model, batch, ContextConfig(0.25, 1, 0.0))
+    changed = (context != batch.tokens).any(-1).float().mean()
+    assert 0.2 < float(changed) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((1.5, 1, 0.0), r"own_share: expected a share in \[0, 1\], got 1.5"),
+        ((0.5, 0, 0.0), "own_depth: expected at least 1, got 0"),
+        ((0.5, 1, 1.0), r"noise_share: expected a share in \[0, 1\), got 1.0"),
+    ],
+)
+def test_wrong_settings_are_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        ContextConfig(*values)
