@@ -1,7 +1,10 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
+
+from tokenizer import Tokenizer, TokenizerConfig
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +14,25 @@ def fresh_accelerator_state() -> Iterator[None]:
     AcceleratorState._reset_state()
     GradientState._reset_state()
     PartialState._reset_state()
+
+
+@pytest.fixture(scope="session")
+def new_tiny_tokenizer() -> Callable[..., Tokenizer]:
+    """Makes tokenizers of 16 x 24 frames, 2 x 3 tokens of 12 codes, with fresh weights."""
+
+    def make(spread: float = 2.0, seed: int = 0, **changes) -> Tokenizer:
+        """`spread` of the last encoder layer's weights: small ones give every patch one token."""
+        small = dict(encoder_width=16, decoder_width=16, encoder_depth=1, decoder_depth=1)
+        config = TokenizerConfig(16, 24, "patch", quantizer="fsq", decoder_fine_depth=1)
+        torch.manual_seed(seed)
+        fields = {**vars(config), **small, "fsq_levels": [4, 3], **changes}
+        made = Tokenizer(TokenizerConfig(**fields)).eval()
+        torch.nn.init.normal_(made.network.encoder[-1].weight, std=spread)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def tiny_tokenizer(new_tiny_tokenizer) -> Tokenizer:
+    return new_tiny_tokenizer()

@@ -1,26 +1,22 @@
 """The tokenizer: frames to tokens and back."""
 
-import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin, constants
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from tokenizer.checks import as_frames, as_tokens
-from tokenizer.model_card import CardFacts, CardModel, make_card
+from tokenizer.model_card import CardModel
 from tokenizer.model_config import TokenizerConfig
+from tokenizer.model_files import Kind
 from tokenizer.networks import build_network
 from tokenizer.precision import native_autocast_dtype
-from tokenizer.pretrained import locate, read_folder, write_config
+from tokenizer.pretrained import PretrainedModel
 from tokenizer.quantizers import Quantized, Quantizer, build_quantizer
+from tokenizer.tokenizer_card import tokenizer_card
 
 GPU_CHUNK = 512
 START_CHUNK = 256
@@ -47,13 +43,7 @@ class TokenizerOutput:
     entropy: Tensor
 
 
-class Tokenizer(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="worldtokens",
-    license="mit",
-    tags=["world-model", "atari", "image-tokenizer"],
-):
+class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
     """Turns a frame into `tokens_per_frame` tokens, row-major over `grid`, and back.
 
     Attributes:
@@ -68,6 +58,9 @@ class Tokenizer(
         uses_autocast: Whether encode and decode run in bfloat16 where the device multiplies it in
             hardware. Quantization is float32 either way.
     """
+
+    kind = Kind("tokenizer", TokenizerConfig)
+    config: TokenizerConfig
 
     def __init__(self, config: TokenizerConfig):
         """Builds the network with fresh weights."""
@@ -98,16 +91,6 @@ class Tokenizer(
         weight = self.network.last_layer.weight
         assert isinstance(weight, Tensor)
         return weight
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits of a hash over config and weights: another tokenizer, other digits."""
-        tree = dataclasses.asdict(self.config)
-        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-        for name, value in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
 
     def forward(self, frames: Tensor) -> TokenizerOutput:
         """The differentiable pass that training needs.
@@ -217,55 +200,19 @@ class Tokenizer(
             for level, quantizer in enumerate(self._levels()):
                 quantizer.start(self._latents(frames, level), generator)
 
-    @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls,
-        place: str | Path,
-        *,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-    ) -> "Tokenizer":
-        """Loads a trained tokenizer, on the CPU and in eval mode.
-
-        Args:
-            place: A run folder, an export folder or a Hub repo id.
-            revision: Branch, tag or commit of the Hub repo.
-            token: Hub access token; by default the one of this machine.
-            local_files_only: Use the Hub's cache only.
-
-        Raises:
-            ValueError: There is no tokenizer there, or its files are damaged or of another model.
-        """
-        folder = locate(place, revision=revision, token=token, local_files_only=local_files_only)
-        config, weights = read_folder(folder)
-        model = cls(config)
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"tokenizer {folder}: the weights do not fit its config.json"
-            ) from error
-        return model.eval()
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(self, str(save_directory / constants.SAFETENSORS_SINGLE_FILE))
-        write_config(save_directory, self.config)
-
-    def generate_model_card(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, facts: CardFacts | None = None
-    ) -> ModelCard:
-        """The README.md that `save_pretrained(folder, model_card_kwargs={"facts": ...})` writes."""
-        model = CardModel(
-            architecture=f"{self.config.network} network, {self.config.quantizer} quantizer",
-            frame_shape=self.frame_shape,
-            grid=self.grid,
-            tokens_per_frame=self.tokens_per_frame,
-            vocab_size=self.vocab_size,
-            parameters=sum(parameter.numel() for parameter in self.parameters()),
-            fingerprint=self.fingerprint,
-        )
-        return make_card(self._hub_mixin_info.model_card_data, model, facts or CardFacts())
+    def _card_model(self) -> CardModel:
+        bits = (self.vocab_size - 1).bit_length()
+        height, width, _ = self.frame_shape
+        rows = [
+            ("frames", f"uint8, {height} x {width} x 3"),
+            (
+                "tokens per frame",
+                f"{self.tokens_per_frame} ({self.grid[0]} x {self.grid[1]}), "
+                f"{self.vocab_size} codes: {self.tokens_per_frame * bits} bits",
+            ),
+            ("architecture", f"{self.config.network} network, {self.config.quantizer} quantizer"),
+        ]
+        return tokenizer_card(rows)
 
     def _levels(self) -> list[Quantizer]:
         return [quantizer for quantizer in self.quantizers if isinstance(quantizer, Quantizer)]

@@ -5,7 +5,7 @@
     python tokenizer/evaluate.py env=MontezumaRevenge compare='[iris,vqvae]'
 
 Prints a table, a column for each run; writes metrics.json and pictures to
-runs/<env>/<run>/evaluation/.
+runs/<env>/<run>/evaluation/, and the figures into the card of runs/<env>/<run>/export/.
 """
 
 import json
@@ -36,6 +36,11 @@ from training.atomic import replacing, write_text
 from training.command_line import launch
 
 LPIPS_CHUNK = 64
+# What of metrics.json the model's card tells.
+CARD = (
+    "psnr", "ssim", "lpips", "rfid", "foreground_recall", "foreground_recall_per_scene", "flicker",
+    "perplexity", "codes_used", "used_bits_per_frame", "encode_frames_per_second", "probe_f1",
+)  # fmt: skip
 
 
 @dataclass
@@ -117,6 +122,7 @@ def main(config: EvaluateConfig) -> None:
     out = folder / "evaluation"
     out.mkdir(exist_ok=True)
     tree = as_json(judged[config.run])
+    tokenizers[config.run].record_metrics(folder, {k: v for k, v in tree.items() if k in CARD})
     tree["compared"] = {name: as_json(judged[name]) for name in config.compare}
     write_text(out / "metrics.json", json.dumps(tree, indent=2) + "\n")
     write_pictures(out, heldout, judged, config)

@@ -70,7 +70,11 @@ class FrameBatch:
 
 
 class TrainingFrames:
-    """Single frames, drawn at random."""
+    """Single frames, drawn at random.
+
+    Attributes:
+        num_frames: How many there are to draw from.
+    """
 
     def __init__(
         self, source: FrameSource, balance: bool, backgrounds: SceneBackgrounds | None = None
@@ -84,6 +88,7 @@ class TrainingFrames:
         """
         self._source = source
         self._backgrounds = backgrounds
+        self.num_frames = source.num_frames
         self._cumulative = None
         if balance:
             _, scene, sizes = np.unique(source.scene, return_inverse=True, return_counts=True)

@@ -1,64 +1,70 @@
 """The model card: README.md beside the weights, which the Hub shows as the repository's page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from huggingface_hub import ModelCard, ModelCardData
 
 UNKNOWN = "not recorded"
-# Names of the figures of tokenizer/evaluate.py, and how they are written.
-FIGURES = {
-    "psnr": ("PSNR", "{:.2f} dB"),
-    "ssim": ("SSIM", "{:.4f}"),
-    "lpips": ("LPIPS", "{:.4f}"),
-    "foreground_recall": ("foreground recall", "{:.3f}"),
-    "flicker": ("flicker", "{:.4f}"),
-    "perplexity": ("code perplexity", "{:.1f}"),
-    "codes_used": ("share of codes used", "{:.3f}"),
-}
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the weights alone do not tell; None where it is not known.
+    """What the weights alone do not tell; None or empty where it is not known.
 
     Attributes:
         game: What the frames show.
-        data: What it was trained on, in words or as a path.
+        data: What it was trained on, in words.
         command: The command that trained it.
         training: How long, in words ("12,000 steps in 600 s").
-        metrics: Figures on held-out frames, by their names in metrics.json; others than FIGURES
-            are left out.
+        metrics: Figures on held-out episodes by name. A value is a number, a mapping of numbers
+            (by room, say) or a list of rows, each a mapping from column to number.
+        limits: What it cannot do, in sentences, beside what holds for all models of its kind.
     """
 
     game: str | None = None
     data: str | None = None
     command: str | None = None
     training: str | None = None
-    metrics: Mapping[str, object] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    limits: Sequence[str] = ()
+
+    @classmethod
+    def from_tree(cls, tree: object) -> Self:
+        """The facts of config.json; what is of another form is taken as unknown."""
+        if not isinstance(tree, Mapping):
+            return cls()
+        known = {name: tree.get(name) for name in ("game", "data", "command", "training")}
+        metrics, limits = tree.get("metrics"), tree.get("limits")
+        return cls(
+            **{name: value for name, value in known.items() if isinstance(value, str)},
+            metrics=metrics if isinstance(metrics, Mapping) else {},
+            limits=tuple(map(str, limits)) if isinstance(limits, list) else (),
+        )
 
 
 @dataclass(frozen=True)
 class CardModel:
-    """What the weights tell.
+    """What holds for every model of a kind and config.
 
     Attributes:
-        architecture: Network and quantizer, in words.
-        frame_shape: (height, width, 3).
-        grid: (rows, columns) of the tokens.
-        tokens_per_frame: K.
-        vocab_size: Number of codes.
-        parameters: Number of weights.
-        fingerprint: Hash over config and weights.
+        title: Of the card, without the game.
+        summary: One sentence or two.
+        rows: Names and values of what it is made of.
+        usage: Python code.
+        figures: Names of known metrics, and how they are written: ("PSNR", "{:.2f} dB").
+        evaluation: The command that measures them.
+        limits: Sentences.
     """
 
-    architecture: str
-    frame_shape: tuple[int, int, int]
-    grid: tuple[int, int]
-    tokens_per_frame: int
-    vocab_size: int
-    parameters: int
-    fingerprint: str
+    title: str
+    summary: str
+    rows: Sequence[tuple[str, str]]
+    usage: str
+    figures: Mapping[str, tuple[str, str]]
+    evaluation: str
+    limits: Sequence[str]
 
 
 def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> ModelCard:
@@ -66,21 +72,11 @@ def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> Mode
 
     Args:
         header: Licence, library and tags, for the Hub.
-        model: What the weights tell.
-        facts: What they do not.
+        model: What holds for its kind and config.
+        facts: What does not.
     """
-    height, width, _ = model.frame_shape
-    bits = (model.vocab_size - 1).bit_length()
     rows = [
-        ("frames", f"uint8, {height} x {width} x 3"),
-        (
-            "tokens per frame",
-            f"{model.tokens_per_frame} ({model.grid[0]} x {model.grid[1]}), "
-            f"{model.vocab_size} codes: {model.tokens_per_frame * bits} bits",
-        ),
-        ("architecture", model.architecture),
-        ("weights", f"{model.parameters:,}"),
-        ("fingerprint", f"`{model.fingerprint}`"),
+        *model.rows,
         ("game", facts.game or UNKNOWN),
         ("trained on", facts.data or UNKNOWN),
         ("trained for", facts.training or UNKNOWN),
@@ -88,29 +84,67 @@ def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> Mode
     ]
     game = f" of {facts.game}" if facts.game else ""
     sections = [
-        f"# Frame tokenizer{game}",
-        "Turns a frame of an Atari game into a few tokens and back. Made with worldtokens.",
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]),
+        f"# {model.title}{game}",
+        f"{model.summary} Made with worldtokens.",
+        _table([("", ""), *rows]),
         "## Use",
-        "```python\nfrom tokenizer import Tokenizer\n\n"
-        'tokenizer = Tokenizer.from_pretrained("this folder or repository")\n'
-        "tokens = tokenizer.encode(frames)  # uint8 (..., height, width, 3) -> int64 (..., K)\n"
-        "frames = tokenizer.decode(tokens)\n```",
-        "## Figures on held-out frames",
-        _figures(facts.metrics),
+        f"```python\n{model.usage}\n```",
+        "## Figures on held-out episodes",
+        _figures(facts.metrics, model),
         "## Limits",
-        "It knows the frames that it was trained on: another game, another preprocessing or a part"
-        " of the game that the training data does not show will come back wrong.",
+        "\n".join(f"- {limit}" for limit in (*model.limits, *facts.limits)),
     ]
     return ModelCard(f"---\n{header.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
 
 
-def _figures(metrics: Mapping[str, object]) -> str:
+def _figures(metrics: Mapping[str, Any], model: CardModel) -> str:
+    """A table of the numbers, those with known names first, and a table per list of rows."""
+    names = [name for name in model.figures if name in metrics]
+    names += [name for name in metrics if name not in model.figures]
     rows = []
-    for name, (words, written) in FIGURES.items():
-        value = metrics.get(name)
-        if isinstance(value, int | float):
-            rows.append(f"| {words} | {written.format(value)} |")
-    if not rows:
-        return "Not measured yet; `python tokenizer/evaluate.py` does."
-    return "\n".join(["| | |", "|---|---|", *rows])
+    for name in names:
+        words, written = model.figures.get(name, (name.replace("_", " "), "{:.4g}"))
+        value = metrics[name]
+        if _is_number(value):
+            rows.append((words, written.format(value)))
+        elif isinstance(value, Mapping):
+            rows += _spread(words, value)
+    parts = [_table([("", ""), *rows])] if rows else []
+    for name, value in metrics.items():
+        if isinstance(value, list | tuple) and value:
+            words = model.figures.get(name, (name.replace("_", " "), ""))[0]
+            columns = list(value[0])
+            cells = [[_cell(row.get(column)) for column in columns] for row in value]
+            parts.append(f"{words[:1].upper()}{words[1:]}:\n\n" + _table([columns, *cells]))
+    return "\n\n".join(parts) or f"Not measured yet; `{model.evaluation}` does."
+
+
+def _spread(words: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A mapping of numbers as one row: their mean and the lowest; deeper mappings as several."""
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _spread(f"{words}, {name.replace('_', ' ')}", value)
+    numbers = {name: value for name, value in values.items() if _is_number(value)}
+    if numbers:
+        lowest = min(numbers, key=numbers.__getitem__)
+        mean = sum(numbers.values()) / len(numbers)
+        rows.append(
+            (words, f"mean of {len(numbers)} {mean:.3f}, lowest {numbers[lowest]:.3f} ({lowest})")
+        )
+    return rows
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else "-"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    first, *rest = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([first, "|" + "---|" * len(rows[0]), *rest])

@@ -1,140 +1,147 @@
-"""Where a trained tokenizer lies, and how its files are written and read."""
+"""What all trained models share: loading, saving, the Hub, the fingerprint and the card."""
 
 import dataclasses
+import hashlib
 import json
-import re
-import types
-import typing
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from safetensors.torch import save_model
+from torch import nn
 
-from tokenizer.model_config import TokenizerConfig
+from tokenizer.locations import locate
+from tokenizer.model_card import CardFacts, CardModel, make_card
+from tokenizer.model_files import (
+    CARD,
+    WEIGHTS,
+    Kind,
+    read_config,
+    read_weights,
+    write_config,
+)
 
-MODEL = "worldtokens.tokenizer"
-FORMAT = 1
 
+class PretrainedModel(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="worldtokens",
+    license="mit",
+    tags=["atari", "world-model"],
+):
+    """A model that is made of a config and can be saved, loaded and pushed to the Hub.
 
-def write_config(folder: Path, config: TokenizerConfig) -> None:
-    """Writes config.json, which says that the folder holds a tokenizer, and which."""
-    tree = {"model": MODEL, "format": FORMAT, **dataclasses.asdict(config)}
-    (folder / constants.CONFIG_NAME).write_text(json.dumps(tree, indent=2) + "\n")
+    `save_pretrained(folder)` and `push_to_hub("owner/name")` write config.json, model.safetensors
+    and the card.
 
-
-def read_folder(folder: Path) -> tuple[TokenizerConfig, dict[str, Tensor]]:
-    """The config and the weights, on the CPU, of an export folder.
-
-    Raises:
-        ValueError: A file is missing, damaged or of something else than a tokenizer.
+    Attributes:
+        kind: What its files say that they hold.
+        config: What it is made of.
+        facts: What its card tells beside that; it is saved and loaded with the weights.
     """
-    weights_path = folder / constants.SAFETENSORS_SINGLE_FILE
-    if not weights_path.is_file():
-        raise ValueError(f"tokenizer {folder}: {weights_path.name} is missing; export it again")
-    config = read_config(folder / constants.CONFIG_NAME)
-    try:
-        return config, load_file(weights_path)
-    except SafetensorError as error:
-        raise ValueError(f"tokenizer {folder}: {weights_path.name} is damaged ({error})") from error
 
+    kind: ClassVar[Kind]
+    config: Any
+    facts: CardFacts
 
-def read_config(path: Path) -> TokenizerConfig:
-    """The config that `write_config` wrote.
+    def __init__(self) -> None:
+        """Makes a model that nothing is known of yet."""
+        super().__init__()
+        self.facts = CardFacts()
 
-    Raises:
-        ValueError: The file is damaged or not a tokenizer's.
-    """
-    try:
-        tree = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"tokenizer {path.parent}: {path.name} is not JSON ({error})") from error
-    found = tree.get("model") if isinstance(tree, dict) else None
-    if found != MODEL:
-        raise ValueError(
-            f"{path.parent} is not a tokenizer: {path.name} says model {found!r}, not {MODEL!r}"
+    @classmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+        place: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> Self:
+        """Loads a trained model in float32, on the CPU and in eval mode.
+
+        Args:
+            place: A run folder, an export folder, the name of weights that come with the project
+                ("montezuma_revenge") or a Hub repo id ("owner/name").
+            revision: Branch, tag or commit of the Hub repo.
+            token: Hub access token; by default the one of this machine.
+            local_files_only: Use the Hub's cache only.
+
+        Raises:
+            ValueError: There is no such model, or its files are damaged or of another kind.
+        """
+        folder = locate(
+            cls.kind, place, revision=revision, token=token, local_files_only=local_files_only
         )
-    if tree.get("format") != FORMAT:
-        raise ValueError(
-            f"tokenizer {path.parent}: expected format {FORMAT}, got {tree.get('format')!r}; "
-            "it was written by another version"
-        )
-    fields = {key: value for key, value in tree.items() if key not in ("model", "format")}
-    _check_fields(path, fields)
-    return TokenizerConfig(**fields)
-
-
-def _check_fields(path: Path, fields: dict[str, Any]) -> None:
-    hints = typing.get_type_hints(TokenizerConfig)
-    if wrong := sorted(fields.keys() ^ hints.keys()):
-        raise ValueError(f"tokenizer {path.parent}: {path.name} has other keys: {', '.join(wrong)}")
-    for name, value in fields.items():
-        if not _fits(value, hints[name]):
-            raise ValueError(
-                f"tokenizer {path.parent}: {path.name} has {name}={value!r}, expected {hints[name]}"
-            )
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin = typing.get_origin(hint)
-    if origin is list:
-        (item,) = typing.get_args(hint)
-        return isinstance(value, list) and all(_fits(element, item) for element in value)
-    if origin is types.UnionType:
-        return any(_fits(value, choice) for choice in typing.get_args(hint))
-    if hint is float:
-        return type(value) in (int, float)
-    return type(value) is hint
-
-
-def locate(
-    place: str | Path, *, revision: str | None, token: str | bool | None, local_files_only: bool
-) -> Path:
-    """The export folder that `place` means: itself, a run folder's export/, or a Hub download.
-
-    Raises:
-        ValueError: There is no such folder or repository, or it holds no exported model.
-    """
-    folder = Path(place)
-    if folder.is_dir():
-        for candidate in (folder, folder / "export"):
-            if (candidate / constants.CONFIG_NAME).is_file():
-                return candidate
-        if (folder / "config.yaml").is_file():
-            raise ValueError(
-                f"run folder {folder} has no export/ yet: its training did not reach a checkpoint"
-            )
-        raise ValueError(
-            f"{folder} is neither a run folder nor an export folder: it has no export/ and no "
-            f"{constants.CONFIG_NAME}"
-        )
-    if folder.exists():
-        raise ValueError(f"tokenizer {place}: expected a folder, got a file")
-    if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", str(place)):
-        raise ValueError(
-            f"tokenizer {place}: no such folder; train one with python tokenizer/train.py, or give "
-            "a Hub repo id (owner/name)"
-        )
-    return _download(str(place), revision, token, local_files_only)
-
-
-def _download(
-    repo: str, revision: str | None, token: str | bool | None, local_files_only: bool
-) -> Path:
-    paths = []
-    for name in (constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME):
+        config, facts = read_config(folder, cls.kind)
+        weights = read_weights(folder, cls.kind)
+        model = cls(config)
         try:
-            paths.append(
-                hf_hub_download(
-                    repo, name, revision=revision, token=token, local_files_only=local_files_only
-                )
-            )
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
             raise ValueError(
-                f"tokenizer {repo}: no such folder, and the Hub gave no {name} "
-                f"({type(error).__name__})"
+                f"{cls.kind.words} {folder}: the weights do not fit its config.json"
             ) from error
-    return Path(paths[0]).parent
+        model.facts = facts
+        return model.eval()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of a hash over config and weights: another model, other digits."""
+        tree = dataclasses.asdict(self.config)
+        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+    def record_training(
+        self,
+        *,
+        game: str,
+        data: str,
+        command: str,
+        training: str,
+        metrics: Mapping[str, object],
+    ) -> None:
+        """Notes for the card how the model was trained; see CardFacts."""
+        self.facts = dataclasses.replace(
+            self.facts, game=game, data=data, command=command, training=training,
+            metrics=dict(metrics),
+        )  # fmt: skip
+
+    def record_metrics(self, place: str | Path, metrics: Mapping[str, object]) -> None:
+        """Adds figures to the card, and writes config.json and the card of an export anew.
+
+        Args:
+            place: The run or export folder that this model was loaded from.
+            metrics: Figures on held-out episodes by name; see CardFacts.
+        """
+        self.facts = dataclasses.replace(self.facts, metrics={**self.facts.metrics, **metrics})
+        self._write_papers(locate(self.kind, place))
+
+    def generate_model_card(self) -> ModelCard:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The card, which `save_pretrained` writes as README.md."""
+        common = [
+            ("weights", f"{sum(parameter.numel() for parameter in self.parameters()):,}"),
+            ("fingerprint", f"`{self.fingerprint}`"),
+        ]
+        model = self._card_model()
+        model = dataclasses.replace(model, rows=[*model.rows, *common])
+        return make_card(self._hub_mixin_info.model_card_data, model, self.facts)
+
+    @abstractmethod
+    def _card_model(self) -> CardModel:
+        """What the card says of every model of this kind and config."""
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        save_model(self, str(save_directory / WEIGHTS))
+        self._write_papers(save_directory)
+
+    def _write_papers(self, folder: Path) -> None:
+        """Writes config.json and the card; the mixin would keep an older card."""
+        write_config(folder, self.kind, self.config, self.facts)
+        self.generate_model_card().save(folder / CARD)

@@ -104,6 +104,7 @@ def main(config: TrainConfig) -> None:
     session.begin(
         {"model": tokenizer, "optimizer": optimizer, "average": average, **adversary.parts},
         unit="frames",
+        data=f"{training.num_frames:,} frames of {config.data}",
     )
     for progress, rng in session.steps():
         batch = training.draw(config.batch_size, rng).to(accelerator.device)

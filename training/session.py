@@ -1,6 +1,9 @@
 """What surrounds the steps of a training run: folder, clock, figures, progress bar, saved state."""
 
+import os
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,20 +89,24 @@ class Session:
         accelerator.wait_for_everyone()
         self.saved: dict[str, Any] | None = load_checkpoint(self.folder.checkpoint)
 
-    def begin(self, models: Mapping[str, Any], unit: str) -> None:
+    def begin(self, models: Mapping[str, Any], unit: str, data: str = "") -> None:
         """Restores what the checkpoint holds, and opens the clock, the writers and the bar.
 
         Args:
             models: Everything with a state_dict that a resumption needs, by name: the prepared
                 optimizers, the unwrapped models.
             unit: What the bar counts per second.
+            data: What the run trains on, in words, for the model's card.
         """
+        self._data = data
         self._parts = dict(models)
         if self.accelerator.scaler is not None:
             self._parts["scaler"] = self.accelerator.scaler
         step, seconds = 0, 0.0
+        self._figures: dict[str, float] = {}
         if self.saved is not None:
             step, seconds = self.saved["step"], self.saved["seconds"]
+            self._figures = self.saved.get("figures", {})
             for name, part in self._parts.items():
                 part.load_state_dict(self.saved["parts"][name])
             self.saved = None
@@ -156,6 +163,7 @@ class Session:
 
     def write_evaluation(self, figures: Mapping[str, float], name: str, picture: Path) -> None:
         """Records held-out figures and a picture of this step, and draws the curves anew."""
+        self._figures = {name: float(value) for name, value in figures.items()}
         self.writer.write(
             self.clock.step, {f"heldout/{key}": value for key, value in figures.items()}
         )
@@ -178,14 +186,21 @@ class Session:
         """Writes the checkpoint, then the export; the first rank calls it.
 
         Args:
-            model: Has `save_pretrained(folder)`.
+            model: Has `save_pretrained(folder)`, and `record_training` for its card.
             extra: Stored beside the state; found in `saved` after a restart.
         """
         parts = {name: part.state_dict() for name, part in self._parts.items()}
-        state = {"parts": parts, "step": self.clock.step, "seconds": self.clock.seconds}
+        state = {
+            "parts": parts, "step": self.clock.step, "seconds": self.clock.seconds,
+            "figures": self._figures,
+        }  # fmt: skip
         save_checkpoint(self.folder.checkpoint, {**(extra or {}), **state})
         partial = self.folder.path / ".export"
         shutil.rmtree(partial, ignore_errors=True)
+        model.record_training(
+            game=self.config.env, data=self._data, command=command_words(),
+            training=self._training_words(), metrics=self._figures,
+        )  # fmt: skip
         model.save_pretrained(partial)
         replace_folder(partial, self.folder.export)
         self._checkpointed = time.monotonic()
@@ -200,6 +215,18 @@ class Session:
             steps, seconds = self.clock.step, self.clock.seconds
             print(f"{self.config.run}: {self.folder.export} after {steps} steps, {seconds:.0f} s")
         self.accelerator.end_training()
+
+    def _training_words(self) -> str:
+        clock, processes = self.clock, self.accelerator.num_processes
+        device = self.accelerator.device
+        if device.type == "cuda":
+            where = torch.cuda.get_device_name(device)
+        else:
+            threads = torch.get_num_threads()
+            where = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+        if processes > 1:
+            where = f"{processes} processes of {where}"
+        return f"{clock.step:,} steps in {clock.seconds:,.0f} s ({where})"
 
     def _agreed(self, progress: Progress) -> Progress:
         """All ranks take the time of the first, so that all stop at the same step."""
@@ -220,3 +247,11 @@ class Session:
             run_config = {"seed": self.config.seed}
             writers.append(WandbWriter(self.folder.path, wandb, name, run_config))
         return WriterGroup(writers)
+
+
+def command_words() -> str:
+    """The command line of this process, as one would type it in the working folder."""
+    script = os.path.relpath(sys.argv[0])
+    if script.startswith(os.pardir):
+        script = os.path.basename(script)
+    return shlex.join(["python", script, *sys.argv[1:]])

@@ -24,6 +24,7 @@ from training.atomic import write_text
 from training.command_line import launch
 from world_model.metrics import Fidelity, count_predictions
 from world_model.model import WorldModel
+from world_model.model_card import fidelity_summary
 from world_model.open_loop import measure, roll_out
 from world_model.pictures import save_fidelity_curves
 from world_model.probe import (
@@ -130,6 +131,8 @@ def main(config: EvaluateConfig) -> None:
     out.mkdir(exist_ok=True)
     write_csv(out / CSV, rows)
     write_text(out / JSON, json.dumps(about, indent=2) + "\n")
+    shown = [row for row in rows if row.horizon in config.horizons]
+    model.record_metrics(folder, {**one_step, "fidelity": fidelity_summary(shown)})
     title = f"{config.env}: {len(starts)} held-out starts, {config.context} known frames"
     save_fidelity_curves(out / "fidelity.png", runs, title)
     print(overall_table(rows), room_table(rows), sep="\n\n")

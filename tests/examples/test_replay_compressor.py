@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
-from tokenizer import Tokenizer, TokenizerConfig
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "replay_compressor.py"
 SHAPE = (16, 24, 3)
@@ -19,22 +16,8 @@ def example(load_example):
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    torch.manual_seed(0)
-    return Tokenizer(
-        TokenizerConfig(
-            frame_height=16,
-            frame_width=24,
-            network="patch",
-            encoder_width=16,
-            encoder_depth=1,
-            decoder_width=16,
-            decoder_depth=1,
-            decoder_fine_depth=1,
-            quantizer="fsq",
-            fsq_levels=[4, 3],
-        )
-    )
+def tokenizer(new_tiny_tokenizer):
+    return new_tiny_tokenizer()
 
 
 def random_frames(count):

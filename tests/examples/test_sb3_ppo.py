@@ -7,7 +7,6 @@ import torch
 pytest.importorskip("stable_baselines3", reason="needs stable-baselines3 (the extra sb3)")
 
 from envs import make_env
-from tokenizer import Tokenizer, TokenizerConfig
 
 SMALL = {"frame_height": 16, "frame_width": 24}
 
@@ -18,25 +17,8 @@ def example(load_example):
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    torch.manual_seed(0)
-    made = Tokenizer(
-        TokenizerConfig(
-            **SMALL,
-            network="patch",
-            encoder_width=16,
-            encoder_depth=1,
-            decoder_width=16,
-            decoder_depth=1,
-            decoder_fine_depth=1,
-            quantizer="fsq",
-            fsq_levels=[4, 3],
-        )
-    )
-    # Fresh weights give nearly every patch the same token.
-    last = made.network.encoder[-1]
-    torch.nn.init.normal_(last.weight, std=2.0)
-    return made
+def tokenizer(new_tiny_tokenizer):
+    return new_tiny_tokenizer()
 
 
 def arguments(example, *words):

@@ -15,18 +15,6 @@ from tokenizer.export_onnx import ExportConfig, main  # noqa: E402
 from tokenizer.onnx_graphs import Agreement, compare, export_onnx  # noqa: E402
 from training.command_line import compose  # noqa: E402
 
-SMALL = TokenizerConfig(
-    frame_height=16,
-    frame_width=24,
-    network="patch",
-    encoder_width=16,
-    encoder_depth=1,
-    decoder_width=16,
-    decoder_depth=1,
-    decoder_fine_depth=1,
-    quantizer="fsq",
-    fsq_levels=[8, 5],
-)
 # float32 has 24 bits; a hundred sums of values of order 1 stay within this.
 ROUNDING = 1e-4
 
@@ -36,13 +24,10 @@ def random_frames(count, seed=0):
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    torch.manual_seed(0)
-    made = Tokenizer(SMALL)
-    # Fresh weights give nearly every patch the same token.
-    torch.nn.init.normal_(made.network.encoder[-1].weight, std=1.0)
+def tokenizer(new_tiny_tokenizer):
+    made = new_tiny_tokenizer(spread=1.0, fsq_levels=[8, 5])
     made.uses_autocast = False
-    return made
+    return made.train()
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +102,9 @@ def test_agreement():
     assert not Agreement(1.0, 2).is_good
 
 
-def test_graphs_of_another_tokenizer_disagree(files):
+def test_graphs_of_another_tokenizer_disagree(tokenizer, files):
     torch.manual_seed(1)
-    assert not compare(Tokenizer(SMALL), files, random_frames(8)).is_good
+    assert not compare(Tokenizer(tokenizer.config), files, random_frames(8)).is_good
 
 
 def overrides(tmp_path, *more):

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FrameStackObservation
 
 from envs import make_env
-from tokenizer import Tokenizer, TokenizerConfig
+from tokenizer import Tokenizer
 from tokenizer.wrappers import TokenObservation, VectorTokenObservation
 
 SMALL = {"frame_height": 16, "frame_width": 24}
@@ -20,25 +20,8 @@ OBSERVATIONS = ("tokens", "embeddings", "reconstruction")
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    torch.manual_seed(0)
-    made = Tokenizer(
-        TokenizerConfig(
-            **SMALL,
-            network="patch",
-            encoder_width=16,
-            encoder_depth=1,
-            decoder_width=16,
-            decoder_depth=1,
-            decoder_fine_depth=1,
-            quantizer="fsq",
-            fsq_levels=[4, 3],
-        )
-    )
-    # Fresh weights give nearly every patch the same token.
-    last = made.network.encoder[-1]
-    torch.nn.init.normal_(last.weight, std=2.0)
-    return made
+def tokenizer(new_tiny_tokenizer):
+    return new_tiny_tokenizer()
 
 
 def view_of(tokenizer, frames, observation):

@@ -1,3 +1,6 @@
+import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,13 @@ from training.session import Session, SessionConfig
 class Model(torch.nn.Linear):
     """One weight that each step moves by a random amount."""
 
+    def record_training(self, **story) -> None:
+        self.story = story
+
     def save_pretrained(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "weight").write_text(str(self.weight.item()))
+        (folder / "story").write_text(json.dumps(self.story))
 
 
 def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
@@ -26,12 +33,12 @@ def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
     return SessionConfig(**(values | changes))
 
 
-def train(root: Path, stop_after: int | None = None) -> tuple[float, list[int]]:
+def train(root: Path, stop_after: int | None = None, evaluates: bool = False) -> tuple[float, list[int]]:
     """Trains; `stop_after` ends it as a kill would, right after that step's checkpoint."""
     session = Session(Accelerator(cpu=True), config_of(root))
     model = Model(1, 1, bias=False)
     torch.nn.init.zeros_(model.weight)
-    session.begin({"model": model}, unit="frames")
+    session.begin({"model": model}, unit="frames", data="20 frames")
     evaluated = []
     for progress, rng in session.steps():
         with torch.no_grad():
@@ -39,6 +46,9 @@ def train(root: Path, stop_after: int | None = None) -> tuple[float, list[int]]:
         session.log({"loss": model.weight.item()}, shown="loss", units=4)
         if session.is_evaluation_due:
             evaluated.append(session.clock.step)
+        if evaluates and session.is_evaluation_due:
+            figures = {"psnr": float(session.clock.step)}
+            session.write_evaluation(figures, "grid", session.sample_path())
         if session.is_checkpoint_due:
             session.save(model)
         if stop_after == progress.step + 1:
@@ -54,7 +64,11 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     assert first != whole and second == whole
     assert evaluated == [2, 4, 6] and early + late == evaluated
     rows = [
-        [(row["step"], row["train/loss"]) for row in read_metrics(folder / "metrics.jsonl")]
+        [
+            (row["step"], row["train/loss"])
+            for row in read_metrics(folder / "metrics.jsonl")
+            if "train/loss" in row
+        ]
         for folder in (tmp_path / "whole/FakeGame/model", tmp_path / "parts/FakeGame/model")
     ]
     assert rows[0] == rows[1] and [step for step, _ in rows[0]] == [1, 2, 3, 4, 5, 6]
@@ -66,6 +80,23 @@ def test_a_finished_run_is_not_trained_again(tmp_path, capsys):
     export = tmp_path / "FakeGame" / "model" / "export"
     assert (export / "weight").read_text() == str(whole)
     assert f"model: {export} after 6 steps" in capsys.readouterr().out
+
+
+def test_the_card_is_told_how_the_model_was_trained(tmp_path, monkeypatch):
+    script = str(Path.cwd() / "tokenizer" / "train.py")
+    monkeypatch.setattr(sys, "argv", [script, "env=FakeGame", "model.name=a b"])
+    train(tmp_path, evaluates=True)
+    # A finished run that is started again keeps the figures of its last evaluation.
+    train(tmp_path)
+    story = json.loads((tmp_path / "FakeGame" / "model" / "export" / "story").read_text())
+    training = story.pop("training")
+    assert re.fullmatch(r"6 steps in \d+ s \(cpu, \d+ threads?\)", training)
+    assert story == {
+        "game": "FakeGame",
+        "data": "20 frames",
+        "command": "python tokenizer/train.py env=FakeGame 'model.name=a b'",
+        "metrics": {"psnr": 6.0},
+    }
 
 
 def test_evaluations_are_written_and_drawn(tmp_path):

@@ -36,17 +36,17 @@ def test_damaged_and_foreign_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="no such folder; train one with"):
         WorldModel.from_pretrained(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="holds no exported world model"):
+    with pytest.raises(ValueError, match="is neither a run folder nor an export folder"):
         WorldModel.from_pretrained(tmp_path / "empty")
     folder = tmp_path / "export"
     tiny().save_pretrained(folder)
     config = (folder / "config.json").read_text()
     for text, message in (
-        ("{", "cannot read config.json"),
+        ("{", "config.json is not JSON"),
         ("{}", "is not a world model: config.json says model None"),
         (config.replace('"format": 1', '"format": 9'), "expected format 1, got 9"),
         (config.replace('"heads"', '"head"'), "config.json has other keys: head, heads"),
-        (config.replace('"layers": 1', '"layers": 2'), "damaged or does not fit its config.json"),
+        (config.replace('"layers": 1', '"layers": 2'), "the weights do not fit its config.json"),
     ):
         (folder / "config.json").write_text(text)
         with pytest.raises(ValueError, match=message):
