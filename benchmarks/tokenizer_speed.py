@@ -9,6 +9,7 @@ from envs import make_env
 from tokenizer import Tokenizer
 from tokenizer.adversary import make_adversary
 from tokenizer.frame_data import FrameBatch
+from tokenizer.precision import native_autocast_dtype
 from tokenizer.train import TrainConfig, train_step
 from training.accelerator import make_accelerator
 from training.budget import Progress
@@ -20,7 +21,9 @@ BATCH = 64
 def tokenizer_works(device: str) -> list[Work]:
     """The rows to measure, with the weights of a fresh tokenizer: speed does not depend on them."""
     config = compose(TrainConfig, "tokenizer", ["env=MontezumaRevenge"])
-    accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
+    accelerator = make_accelerator(
+        config.mixed_precision, native_autocast_dtype, cpu=device == "cpu"
+    )
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.model).to(device)
     frames = game_frames(BATCH).to(device)

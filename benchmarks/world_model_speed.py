@@ -6,6 +6,7 @@ import torch
 from work import PeerWork, Work
 
 from tokenizer import Tokenizer
+from tokenizer.precision import native_autocast_dtype
 from tokenizer.train import TrainConfig as TokenizerTrainConfig
 from training.accelerator import make_accelerator
 from training.budget import Progress
@@ -24,7 +25,9 @@ def world_model_works(device: str) -> list[Work]:
     """The rows to measure, with fresh weights: speed does not depend on them."""
     config = compose(TrainConfig, "world_model", ["env=MontezumaRevenge"])
     tokenizer_config = compose(TokenizerTrainConfig, "tokenizer", ["env=MontezumaRevenge"])
-    accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
+    accelerator = make_accelerator(
+        config.mixed_precision, native_autocast_dtype, cpu=device == "cpu"
+    )
     dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
     torch.manual_seed(0)
     tokenizer = Tokenizer(tokenizer_config.model).to(device).eval()
@@ -55,7 +58,7 @@ def world_model_works(device: str) -> list[Work]:
 def training_call(world_model: WorldModel, config: TrainConfig) -> tuple[Callable[[], None], int]:
     """One training step on random tokens, and the frames that it predicts."""
     shape, made = (config.batch_size, config.segment), world_model.config
-    accelerator = make_accelerator(config.mixed_precision)
+    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
     steps = (shape[0], shape[1] - 1)

@@ -13,6 +13,7 @@ from tokenizer.model_card import CardModel
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.model_files import Kind
 from tokenizer.networks import build_network
+from tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
 from tokenizer.precision import native_autocast_dtype
 from tokenizer.pretrained import PretrainedModel
 from tokenizer.quantizers import Quantized, Quantizer, build_quantizer
@@ -73,8 +74,8 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         self.levels = tuple((*grid, first.depth) for grid in self.network.grids)
         self.vocab_size = first.vocab_size
         self.tokens_per_frame = sum(rows * columns * depth for rows, columns, depth in self.levels)
-        # The widest level's columns divide every level of our networks.
-        columns = max(columns for _, columns, _ in self.levels)
+        # The narrowest level's columns always divide: the wider ones are multiples of it.
+        columns = max(c for _, c, _ in self.levels if self.tokens_per_frame % c == 0)
         self.grid = (self.tokens_per_frame // columns, columns)
         self.frame_shape = (config.frame_height, config.frame_width, 3)
         self.uses_autocast = True
@@ -99,10 +100,10 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             frames: uint8 (n, height, width, 3) on the model's device.
         """
         target = scale_frames(frames)
-        found = self.network.quantize(target, self._levels())
+        found = self._quantize(target)
         return TokenizerOutput(
             target=target,
-            reconstruction=self.network.decode([quantized.vectors for quantized in found]),
+            reconstruction=self._decode([quantized.vectors for quantized in found]),
             tokens=_join(found),
             codebook=torch.stack([quantized.codebook for quantized in found]).sum(),
             commitment=torch.stack([quantized.commitment for quantized in found]).sum(),
@@ -180,12 +181,12 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 
     def tokens_of(self, frames: Tensor) -> Tensor:
         """`encode` bare, for graph exporters: uint8 (n, height, width, 3) to int64 (n, K)."""
-        return _join(self.network.quantize(scale_frames(frames), self._levels()))
+        return _join(self._quantize(scale_frames(frames)))
 
     def frames_of(self, tokens: Tensor) -> Tensor:
         """`decode` bare, for graph exporters: int64 (n, K) to uint8 (n, height, width, 3)."""
         vectors = [quantizer.dequantize(part) for quantizer, part in self._split(tokens)]
-        return unscale_frames(self.network.decode(vectors))
+        return unscale_frames(self._decode(vectors))
 
     @torch.no_grad()
     def start(self, frames: Tensor | np.ndarray, generator: torch.Generator) -> None:
@@ -214,13 +215,22 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         ]
         return tokenizer_card(rows)
 
+    def _quantize(self, pixels: Tensor) -> list[Quantized]:
+        """Encodes pixels (n, 3, height, width) level by level."""
+        return self.network.quantize(pad_pixels(pixels, self.config.padded_shape), self._levels())
+
+    def _decode(self, vectors: list[Tensor]) -> Tensor:
+        """Code vectors of each level to pixels (n, 3, height, width)."""
+        height, width, _ = self.frame_shape
+        return crop_pixels(self.network.decode(vectors), (height, width))
+
     def _levels(self) -> list[Quantizer]:
         return [quantizer for quantizer in self.quantizers if isinstance(quantizer, Quantizer)]
 
     def _latents(self, frames: Tensor, level: int) -> Iterator[Tensor]:
         """Latents float32 (n, rows x columns, C) of a level, chunk by chunk."""
         for chunk in frames.split(START_CHUNK):
-            pixels = scale_frames(chunk.to(self.device))
+            pixels = pad_pixels(scale_frames(chunk.to(self.device)), self.config.padded_shape)
             above = self.network.quantize(pixels, self._levels()[:level])
             yield self.network.latents(pixels, above).float()
 
@@ -260,14 +270,3 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 def _join(found: list[Quantized]) -> Tensor:
     """The tokens of all levels, int64 (n, K)."""
     return torch.cat([quantized.tokens.flatten(1) for quantized in found], dim=1)
-
-
-def scale_frames(frames: Tensor) -> Tensor:
-    """Frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
-    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-
-
-def unscale_frames(pixels: Tensor) -> Tensor:
-    """Pixels (n, 3, height, width), clipped to [-1, 1], to frames uint8 (n, height, width, 3)."""
-    scaled = (pixels.float().clamp(-1.0, 1.0) + 1.0) * 127.5
-    return scaled.round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -90,7 +90,15 @@ def _flicker(tokenizer: Tokenizer, heldout: HeldoutFrames, tokens: np.ndarray) -
     if heldout.following is None:
         return math.nan
     after = tokenizer.encode(heldout.following).cpu().numpy()
-    return metrics.flicker(heldout.frames, heldout.following, tokens, after, tokenizer.levels)
+    before, following = (_padded(tokenizer, x) for x in (heldout.frames, heldout.following))
+    return metrics.flicker(before, following, tokens, after, tokenizer.levels)
+
+
+def _padded(tokenizer: Tokenizer, frames: np.ndarray) -> np.ndarray:
+    """Frames (n, height, width, 3) of whole patches, as the network sees them."""
+    height, width = tokenizer.config.padded_shape
+    margins = ((0, 0), (0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
+    return np.pad(frames, margins, mode="edge") if np.any(margins) else frames
 
 
 def one_per_scene(heldout: HeldoutFrames, count: int) -> np.ndarray:

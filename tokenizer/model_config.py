@@ -12,7 +12,7 @@ class TokenizerConfig:
     """The architecture of a tokenizer; the defaults are the `fast` preset.
 
     Attributes:
-        frame_height: Pixels.
+        frame_height: Pixels, any number: see `padded_shape`.
         frame_width: Pixels.
         network: One of NETWORKS.
         patch_size: Side of the square of pixels that one token stands for, in pixels.
@@ -21,7 +21,8 @@ class TokenizerConfig:
             which has one more.
         channel_multipliers: Channels of each level of a VQGAN in units of encoder_width; between
             two levels the size is halved.
-        attention_resolutions: Heights at which a VQGAN has attention after each block.
+        attention_resolutions: Heights at which a VQGAN has attention after each block, besides the
+            one block of attention that it always has at the resolution of the tokens.
         latent_channels: Channels between a VQGAN's network and its latents.
         decoder_width: Channels of the decoder at the resolution of the tokens; half of it at twice
             that resolution.
@@ -80,19 +81,25 @@ class TokenizerConfig:
         self._check_sizes()
         self._check_quantizer()
 
+    @property
+    def factor(self) -> int:
+        """Side of the square of pixels under one position of the coarsest level."""
+        factors = {"vqgan": 2 ** (len(self.channel_multipliers) - 1), "vqvae": 4, "vqvae2": 8}
+        return factors.get(self.network, self.patch_size)
+
+    @property
+    def padded_shape(self) -> tuple[int, int]:
+        """(height, width) that the network sees: the frame's, up to the next multiple of `factor`.
+
+        Frames are padded at the bottom and at the right before they are encoded, and cut off after
+        they are decoded.
+        """
+        height, width = (
+            -(-size // self.factor) * self.factor for size in (self.frame_height, self.frame_width)
+        )
+        return height, width
+
     def _check_sizes(self) -> None:
-        factors = {
-            "vqgan": 2 ** (len(self.channel_multipliers) - 1),
-            "vqvae": 4,
-            "vqvae2": 8,
-        }
-        factor = factors.get(self.network, self.patch_size)
-        for name in ("frame_height", "frame_width"):
-            if getattr(self, name) % factor:
-                of = "patch_size=" if self.network not in factors else f"{self.network}'s factor "
-                raise ValueError(
-                    f"{name}: expected a multiple of {of}{factor}, got {getattr(self, name)}"
-                )
         if self.patch_size % 4:
             raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
         if self.network != "vqgan":

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tokenizer.autoencoder import Tokenizer, unscale_frames
+from tokenizer.autoencoder import Tokenizer
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
@@ -64,8 +64,8 @@ class EncodeGraph(nn.Module):
         self.tokenizer = tokenizer
 
     def forward(self, frames: Tensor) -> Tensor:
-        """See OnnxFiles.encode; the exporter drops what the tokens do not need."""
-        return self.tokenizer(frames).tokens
+        """See OnnxFiles.encode."""
+        return self.tokenizer.tokens_of(frames)
 
 
 class DecodeGraph(nn.Module):
@@ -78,8 +78,7 @@ class DecodeGraph(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """See OnnxFiles.decode."""
-        vectors = [level.dequantize(part) for level, part in self.tokenizer._split(tokens)]
-        return unscale_frames(self.tokenizer.network.decode(vectors))
+        return self.tokenizer.frames_of(tokens)
 
 
 def export_onnx(tokenizer: Tokenizer, folder: str | Path) -> OnnxFiles:

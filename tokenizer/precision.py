@@ -1,10 +1,13 @@
-"""Which precision inference runs in."""
+"""Which precision inference runs in, and training under mixed_precision=auto."""
 
 import torch
 
 
 def native_autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where `device` multiplies it in hardware, None (float32 stays) elsewhere."""
+    """bfloat16 where `device` multiplies it in hardware, None (float32 stays) elsewhere.
+
+    A CPU needs AVX512-BF16 or AMX: without either torch emulates bfloat16, slower than float32.
+    """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tokenizer.autoencoder import Tokenizer, scale_frames
+from tokenizer.autoencoder import Tokenizer
+from tokenizer.pixels import scale_frames
 
 LEAST_ENTROPY = 0.6
 STEPS = 500

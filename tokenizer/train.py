@@ -23,6 +23,7 @@ from tokenizer.losses import LossConfig, tokenizer_loss
 from tokenizer.model_config import TokenizerConfig
 from tokenizer.perceptual import Perceptual, load_perceptual
 from tokenizer.pictures import save_sheet
+from tokenizer.precision import native_autocast_dtype
 from tokenizer.sources import open_sources
 from training.accelerator import make_accelerator
 from training.atomic import replacing
@@ -81,7 +82,7 @@ class TrainConfig(SessionConfig):
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    accelerator = make_accelerator(config.mixed_precision)
+    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)

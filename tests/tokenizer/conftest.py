@@ -45,6 +45,12 @@ def write_dataset(folder: Path, episodes: list[np.ndarray], rooms: list[int], ga
 
 
 @pytest.fixture(scope="session")
+def make_dataset():
+    """`write_dataset`, for tests with frames of their own."""
+    return write_dataset
+
+
+@pytest.fixture(scope="session")
 def dataset(tmp_path_factory) -> Path:
     """20 episodes of 13 frames in two rooms of the fake game, 2 of them held out."""
     folder = tmp_path_factory.mktemp("data") / "FakeGame"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.autoencoder import unscale_frames
+from tokenizer.pixels import unscale_frames
 from tokenizer.quantizers import LFQ, VQ, Dictionary, Residual
 from tokenizer.quantizers.clustering import count_distinct, k_means, nearest_center
 

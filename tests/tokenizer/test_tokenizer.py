@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.autoencoder import scale_frames, unscale_frames
+from tokenizer.pixels import scale_frames, unscale_frames
 
 TINY = TokenizerConfig(
     frame_height=16,
@@ -243,7 +243,7 @@ def test_damaged_folders(tokenizer, tmp_path, damage, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frame_height": 60}, "frame_height: expected a multiple of patch_size=8, got 60"),
+        ({"frame_height": 0}, "frame_height: expected at least 1, got 0"),
         ({"patch_size": 6, "frame_height": 12, "frame_width": 12}, "patch_size: expected a mult"),
         ({"encoder_width": 0}, "encoder_width: expected at least 1, got 0"),
         ({"decoder_depth": -1}, "decoder_depth: expected at least 0, got -1"),

@@ -10,6 +10,8 @@ from tokenizer.quantizers.base import Quantized, Quantizer
 class Network(nn.Module):
     """An encoder and a decoder around one quantizer, or around one per level.
 
+    Height and width of its pixels are those of TokenizerConfig.padded_shape.
+
     Attributes:
         grids: (rows, columns) of the positions of each level.
         chunk: Frames that one pass of the encoder takes on a CPU.

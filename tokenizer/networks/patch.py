@@ -24,7 +24,8 @@ class PatchNetwork(Network):
         """Builds encoder and decoder."""
         super().__init__()
         self.patch_size = config.patch_size
-        grid = (config.frame_height // config.patch_size, config.frame_width // config.patch_size)
+        height, frame_width = config.padded_shape
+        grid = (height // config.patch_size, frame_width // config.patch_size)
         self.grids = (grid,)
         width = config.encoder_width
         self.encoder = nn.Sequential(
@@ -59,7 +60,8 @@ class DictionaryNetwork(Network):
         """Builds the decoder; it starts by passing the dictionary's patches through."""
         super().__init__()
         self.patch_size = config.patch_size
-        grid = (config.frame_height // config.patch_size, config.frame_width // config.patch_size)
+        height, frame_width = config.padded_shape
+        grid = (height // config.patch_size, frame_width // config.patch_size)
         self.grids = (grid,)
         self.decoder = PatchDecoder(config, grid, 3 * config.patch_size**2)
         nn.init.zeros_(self.decoder.head.weight)

@@ -24,8 +24,8 @@ class VQGANNetwork(Network):
     def __init__(self, config: TokenizerConfig, latent_dim: int, code_dim: int):
         """Builds encoder and decoder."""
         super().__init__()
-        factor = 2 ** (len(config.channel_multipliers) - 1)
-        self.grids = ((config.frame_height // factor, config.frame_width // factor),)
+        height, width = config.padded_shape
+        self.grids = ((height // config.factor, width // config.factor),)
         channels = config.latent_channels
         self.encoder = nn.Sequential(*_encoder_layers(config), nn.Conv2d(channels, latent_dim, 1))
         self.decoder = nn.Sequential(nn.Conv2d(code_dim, channels, 1), *_decoder_layers(config))
@@ -45,7 +45,7 @@ class VQGANNetwork(Network):
 def _encoder_layers(config: TokenizerConfig) -> list[nn.Module]:
     widths = [config.encoder_width * factor for factor in config.channel_multipliers]
     layers: list[nn.Module] = [nn.Conv2d(3, config.encoder_width, 3, padding=1)]
-    width, height = config.encoder_width, config.frame_height
+    width, height = config.encoder_width, config.padded_shape[0]
     for level, level_width in enumerate(widths):
         if level:
             layers.append(Downsample(width))
@@ -61,7 +61,7 @@ def _encoder_layers(config: TokenizerConfig) -> list[nn.Module]:
 def _decoder_layers(config: TokenizerConfig) -> list[nn.Module]:
     widths = [config.encoder_width * factor for factor in config.channel_multipliers]
     width = widths[-1]
-    height = config.frame_height // 2 ** (len(widths) - 1)
+    height = config.padded_shape[0] // config.factor
     layers = [nn.Conv2d(config.latent_channels, width, 3, padding=1), *_middle(width)]
     for level, level_width in reversed(list(enumerate(widths))):
         # One block more than in the encoder, as in the original.

@@ -22,7 +22,8 @@ class VQVAENetwork(Network):
     def __init__(self, config: TokenizerConfig, latent_dim: int, code_dim: int):
         """Builds encoder and decoder."""
         super().__init__()
-        self.grids = ((config.frame_height // 4, config.frame_width // 4),)
+        height, frame_width = config.padded_shape
+        self.grids = ((height // 4, frame_width // 4),)
         width, depth = config.encoder_width, config.encoder_depth
         self.encoder = nn.Sequential(
             *_quarter(3, width), *_blocks(width, depth), nn.Conv2d(width, latent_dim, 1)
@@ -49,7 +50,7 @@ class VQVAE2Network(Network):
     def __init__(self, config: TokenizerConfig, latent_dim: int, code_dim: int):
         """Builds both encoders, the conditioning and the decoder."""
         super().__init__()
-        height, frame_width = config.frame_height, config.frame_width
+        height, frame_width = config.padded_shape
         self.grids = ((height // 8, frame_width // 8), (height // 4, frame_width // 4))
         width, depth = config.encoder_width, config.encoder_depth
         self.bottom_encoder = nn.Sequential(*_quarter(3, width), *_blocks(width, depth))

@@ -1,0 +1,33 @@
+"""Frames as the networks take them: scaled, channels first, padded to whole patches; and back."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def scale_frames(frames: Tensor) -> Tensor:
+    """Frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
+    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def unscale_frames(pixels: Tensor) -> Tensor:
+    """Pixels (n, 3, height, width), clipped to [-1, 1], to frames uint8 (n, height, width, 3)."""
+    scaled = (pixels.float().clamp(-1.0, 1.0) + 1.0) * 127.5
+    return scaled.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def pad_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Repeats the last row and the last column of pixels (n, 3, height, width) up to a shape.
+
+    A mirrored edge would put rows of the patch above into the last patch: a token would change
+    although nothing under it did.
+    """
+    down, right = (size - now for size, now in zip(shape, pixels.shape[2:], strict=True))
+    if not down and not right:
+        return pixels
+    return functional.pad(pixels, (0, right, 0, down), mode="replicate")
+
+
+def crop_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Undoes `pad_pixels`: the first rows and columns, (n, 3, *shape)."""
+    return pixels[:, :, : shape[0], : shape[1]]
