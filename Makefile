@@ -1,6 +1,7 @@
 # make demo   from a fresh clone to a dream on video, at a small scale on the CPU
+# make dream  from a fresh clone to a dream of the weights in pretrained/, without any training
 # make test   from a fresh clone to the test results
-# Both make .venv first; they need python3 (3.11 or newer) and make, nothing else.
+# Each makes .venv first; it needs python3 (3.11 or newer) and make, nothing else.
 
 PYTHON ?= python3
 GAME ?= MontezumaRevenge
@@ -10,7 +11,7 @@ BIN := .venv/bin
 DEMO := env=$(GAME) data=demo/data/$(GAME)
 DEMO_RUNS := $(DEMO) root=demo/runs
 
-.PHONY: demo test check clean
+.PHONY: demo dream ship test check clean
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
@@ -32,6 +33,25 @@ demo: .venv/installed
 	@echo "tokenizer    demo/runs/$(GAME)/tokenizer"
 	@echo "world model  demo/runs/$(GAME)/world_model"
 	@echo "dreams       demo/runs/$(GAME)/dreams"
+
+# Real held-out frames to start from lie beside the weights; the first dreams follow the actions
+# that were really taken there, the others what would be if one direction were held.
+SHIPPED := pretrained/montezuma_revenge
+DREAM := env=MontezumaRevenge world_model=$(SHIPPED) tokenizer=$(SHIPPED) data=$(SHIPPED)/starts \
+	out=dreams
+
+dream: .venv/installed
+	$(BIN)/python world_model/imagine.py $(DREAM)
+	$(BIN)/python world_model/imagine.py $(DREAM) count=2 horizon=40 what_if=[LEFT,RIGHT,UP,DOWN]
+	@echo
+	@echo "dreams  dreams/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
+
+# Trained models to pretrained/; see world_model/ship.py. RUNS=demo/runs DATA=demo/data/... for the demo's.
+RUNS ?= runs
+DATA ?= data/$(GAME)
+
+ship: .venv/installed
+	$(BIN)/python world_model/ship.py env=$(GAME) root=$(RUNS) data=$(DATA)
 
 test: .venv/installed
 	@# One thread each: two test processes with two threads on two cores hinder each other.

@@ -65,8 +65,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 
     def __init__(self, config: TokenizerConfig):
         """Builds the network with fresh weights."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         first = build_quantizer(config)
         self.network = build_network(config, first.latent_dim, first.code_dim)
         others = (build_quantizer(config) for _ in self.network.grids[1:])

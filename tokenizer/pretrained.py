@@ -19,6 +19,7 @@ from tokenizer.model_files import (
     CARD,
     WEIGHTS,
     Kind,
+    config_tree,
     read_config,
     read_weights,
     write_config,
@@ -47,9 +48,10 @@ class PretrainedModel(
     config: Any
     facts: CardFacts
 
-    def __init__(self) -> None:
-        """Makes a model that nothing is known of yet."""
+    def __init__(self, config: Any) -> None:
+        """Makes a model that nothing is known of but its config."""
         super().__init__()
+        self.config = config
         self.facts = CardFacts()
 
     @classmethod
@@ -91,8 +93,8 @@ class PretrainedModel(
     @property
     def fingerprint(self) -> str:
         """16 hex digits of a hash over config and weights: another model, other digits."""
-        tree = dataclasses.asdict(self.config)
-        digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+        tree = json.dumps(config_tree(self.config), sort_keys=True)
+        digest = hashlib.sha256(tree.encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -3,10 +3,13 @@
     python world_model/evaluate.py env=MontezumaRevenge
     python world_model/evaluate.py env=MontezumaRevenge run=longer starts=512
     python world_model/evaluate.py env=MontezumaRevenge run=longer compare=[world_model]
+    python world_model/evaluate.py env=Pong samples=8 top_k=null
 
 Prints a table; writes fidelity.csv, fidelity.json and fidelity.png to
-runs/<env>/<run>/evaluation/. Dreams are judged beside copying the last known frame and beside the
-tokenizer's own reconstruction of the true frame.
+runs/<env>/<run>/evaluation/: every horizon up to 20 and those asked for, all rooms together and
+room by room. Dreams are judged beside copying the last known frame and beside the tokenizer's own
+reconstruction of the true frame. Where a game's future is not determined by what was seen, draw
+several dreams of each start: the table then shows their mean and, of each start, the best.
 """
 
 import dataclasses
@@ -22,24 +25,19 @@ from tokenizer import Tokenizer
 from tokenizer.frame_data import fit_backgrounds
 from training.atomic import write_text
 from training.command_line import launch
+from world_model.following import follow_figures, probe_figures
 from world_model.metrics import Fidelity, count_predictions
 from world_model.model import WorldModel
 from world_model.model_card import fidelity_summary
 from world_model.open_loop import measure, roll_out
 from world_model.pictures import save_fidelity_curves
-from world_model.probe import (
-    RUN,
-    PositionProbe,
-    find_runs,
-    fit_probe,
-    share_of_runs_followed,
-)
+from world_model.probe import fit_probe
 from world_model.sampling import Sampling, seeded_generators
-from world_model.segments import TokenDataset
 from world_model.tables import (
     CSV,
     JSON,
     comparison_table,
+    copying_beaten,
     overall_table,
     read_fidelity,
     room_table,
@@ -47,7 +45,7 @@ from world_model.tables import (
 )
 from world_model.token_cache import load_tokens
 
-MOST_RUNS = 128
+EVERY_HORIZON_TO = 20
 
 
 @dataclass
@@ -60,9 +58,11 @@ class EvaluateConfig:
         root: Folder of all runs.
         run: Name of the world model's run in root/env/.
         tokenizer: The tokenizer that the world model was trained on.
-        starts: Number of dreams.
+        starts: Held-out windows to dream on from.
+        samples: Dreams of each start; they differ unless top_k is 1.
         context: Known frames before a dream.
-        horizons: Steps after the last known frame at which to compare.
+        horizons: Steps after the last known frame that the table shows; the files have these and
+            every one from 1 to 20.
         temperature: Divides the logits.
         top_k: Draw among the k likeliest; 1 is greedy.
         top_p: Draw among the likeliest that hold this probability.
@@ -76,6 +76,7 @@ class EvaluateConfig:
     run: str
     tokenizer: str
     starts: int
+    samples: int
     context: int
     horizons: list[int]
     temperature: float
@@ -86,12 +87,16 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
-        for name in ("starts", "context"):
+        for name in ("starts", "samples", "context"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not self.horizons or min(self.horizons) < 1:
             raise ValueError(f"horizons: expected numbers of at least 1, got {self.horizons}")
-        Sampling(self.temperature, self.top_k, self.top_p)
+        if self.samples > 1 and Sampling(self.temperature, self.top_k, self.top_p).greedy:
+            raise ValueError(
+                f"samples={self.samples}: with top_k=1 all of them would be the same dream; give "
+                "top_k=null to draw different ones"
+            )
 
 
 def main(config: EvaluateConfig) -> None:
@@ -106,24 +111,26 @@ def main(config: EvaluateConfig) -> None:
     tokens = load_tokens(dataset, tokenizer)
     rng = np.random.default_rng(config.seed)
     starts = tokens.starts(config.starts, config.context, 1, rng)
+    horizons = sorted({*config.horizons, *range(1, EVERY_HORIZON_TO + 1)})
     found = roll_out(
-        model, starts, config.context, max(config.horizons), temperature=config.temperature,
-        top_k=config.top_k, top_p=config.top_p,
-        generators=seeded_generators(config.seed, len(starts)),
+        model, starts, config.context, horizons[-1], samples=config.samples,
+        temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
+        generators=seeded_generators(config.seed, len(starts) * config.samples),
     )  # fmt: skip
-    train = EpisodeDataset(config.data, "train")
-    probe = fit_probe(train, load_tokens(train, tokenizer), tokenizer.vocab_size)
     backgrounds = fit_backgrounds(EpisodeDataset(config.data))
-    rows = measure(found, tokenizer, dataset, backgrounds, sorted(set(config.horizons)), probe)
+    train = EpisodeDataset(config.data, "train")
+    probe = fit_probe(train, load_tokens(train, tokenizer), tokenizer, backgrounds)
+    rows = measure(found, tokenizer, dataset, backgrounds, horizons, probe)
     segments = [tokens.sample(8, model.config.context + 1, rng) for _ in range(16)]
-    one_step = count_predictions(model, segments).figures()
-    one_step |= follow_actions(model, probe, dataset, tokens, config.context)
+    figures = count_predictions(model, segments).figures()
+    figures |= probe_figures(probe, tokenizer, dataset, tokens.episodes)
+    figures |= follow_figures(model, tokenizer, probe, dataset, tokens.episodes, config.context)
     about = {
         "world_model": model.fingerprint,
         "tokenizer": tokenizer.fingerprint,
         "dataset": dataset.fingerprint,
         "settings": dataclasses.asdict(config),
-        "figures": one_step,
+        "figures": figures,
         "fidelity": [dataclasses.asdict(row) for row in rows],
     }
     runs = compare(config, about, rows)
@@ -132,36 +139,14 @@ def main(config: EvaluateConfig) -> None:
     write_csv(out / CSV, rows)
     write_text(out / JSON, json.dumps(about, indent=2) + "\n")
     shown = [row for row in rows if row.horizon in config.horizons]
-    model.record_metrics(folder, {**one_step, "fidelity": fidelity_summary(shown)})
+    model.record_metrics(folder, {**figures, "fidelity": fidelity_summary(shown)})
     title = f"{config.env}: {len(starts)} held-out starts, {config.context} known frames"
     save_fidelity_curves(out / "fidelity.png", runs, title)
-    print(overall_table(rows), room_table(rows), sep="\n\n")
+    print(overall_table(shown), copying_beaten(rows), room_table(rows), sep="\n\n")
     if len(runs) > 1:
         print(comparison_table(runs))
-    print("\n".join(f"{name.replace('_', ' '):<26}{value:.4f}" for name, value in one_step.items()))
+    print("\n".join(f"{name.replace('_', ' '):<26}{value:.4f}" for name, value in figures.items()))
     print(f"\n{out / 'fidelity.png'}\n{out / CSV}\n{out / JSON}")
-
-
-def follow_actions(
-    model: WorldModel,
-    probe: PositionProbe | None,
-    dataset: EpisodeDataset,
-    tokens: TokenDataset,
-    context: int,
-) -> dict[str, float]:
-    """How often the imagined player goes to the side that it was steered to, and really went to."""
-    runs = find_runs(dataset, tokens.episodes, context, MOST_RUNS)
-    if probe is None or not runs:
-        return {}
-    starts = [(run.episode, run.first) for run in runs]
-    found = roll_out(model, starts, context, RUN, top_k=1)
-    before = found.truth.tokens[:, context - 1].numpy()
-    after, real = found.rollout.tokens[:, -1].numpy(), found.truth.tokens[:, -1].numpy()
-    return {
-        "sideways_runs": float(len(runs)),
-        "followed": share_of_runs_followed(probe, runs, before, after),
-        "followed_by_true_frames": share_of_runs_followed(probe, runs, before, real),
-    }
 
 
 def compare(config: EvaluateConfig, about: dict, rows: list[Fidelity]) -> dict[str, list[Fidelity]]:

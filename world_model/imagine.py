@@ -41,6 +41,8 @@ class ImagineConfig:
         data: The dataset's folder; dreams start from its held-out episodes.
         root: Folder of all runs.
         run: Name of the world model's run in root/env/.
+        world_model: Where it lies: a run folder, an export folder, the name of weights that come
+            with the project or a Hub repo id.
         tokenizer: The tokenizer that the world model was trained on.
         out: Where the videos go.
         count: Number of starts, one video each.
@@ -61,6 +63,7 @@ class ImagineConfig:
     data: str
     root: str
     run: str
+    world_model: str
     tokenizer: str
     out: str
     count: int
@@ -94,7 +97,7 @@ class ImagineConfig:
 def main(config: ImagineConfig) -> None:
     """Dreams and writes the files."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = WorldModel.from_pretrained(Path(config.root) / config.env / config.run).to(device)
+    model = WorldModel.from_pretrained(config.world_model).to(device)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(device)
     model.check_tokenizer(tokenizer.fingerprint)
     dataset = EpisodeDataset(config.data, "heldout")

@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tokenizer.metrics import SceneBackgrounds, foreground_recall, pooled_psnr
+from tokenizer.metrics import SceneBackgrounds, is_close
 from world_model.losses import reward_classes
 from world_model.predictions import Prediction
 from world_model.segments import TokenSegments
 
-HORIZONS = (1, 2, 4, 8, 16, 32, 50)
+# Frames without any error count as if one value in a million were off by one grey level.
+LEAST_ERROR = 1e-6
 
 
 @dataclass
@@ -82,7 +83,7 @@ class FrameGuess:
         tokens: int64 (n, K).
         rewards: float32 (n,).
         ends: bool (n,).
-        player_x: float32 (n,), where the player is; NaN where nobody knows.
+        player_x: float32 (n,), where the player is; NaN where nobody knows or sees it.
     """
 
     frames: np.ndarray
@@ -91,9 +92,38 @@ class FrameGuess:
     ends: np.ndarray
     player_x: np.ndarray
 
-    def pick(self, rows: np.ndarray) -> "FrameGuess":
-        """Some of the rollouts."""
-        return FrameGuess(**{name: value[rows] for name, value in vars(self).items()})
+    def repeat(self, times: int) -> "FrameGuess":
+        """Each of the rollouts so many times, one after the other."""
+        return FrameGuess(**{name: value.repeat(times, 0) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """What guesses of n frames got right, each by itself.
+
+    Attributes:
+        squared_error: Mean over the frame's values, in units of one grey level: float64 (n,).
+        foreground: Foreground pixels of the true frame, int64 (n,).
+        found: Those of them that the guess has, int64 (n,).
+        tokens: Share of the tokens that are right, float64 (n,).
+        rewards: bool (n,), whether the reward is exact.
+        ends: bool (n,).
+        player_error: float32 (n,), distance of the player's x; NaN where it is not known or seen.
+        player_known: bool (n,), whether it is known where the player truly is.
+    """
+
+    squared_error: np.ndarray
+    foreground: np.ndarray
+    found: np.ndarray
+    tokens: np.ndarray
+    rewards: np.ndarray
+    ends: np.ndarray
+    player_error: np.ndarray
+    player_known: np.ndarray
+
+    def pick(self, rows: np.ndarray) -> "FrameScores":
+        """Some of the frames, by number or by mask."""
+        return FrameScores(**{name: value[rows] for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -102,7 +132,10 @@ class Fidelity:
 
     Attributes:
         horizon: Steps after the last known frame.
-        guess: dream, copy or tokenizer.
+        guess: dream, best, copy or tokenizer. Where several dreams were drawn of each start,
+            `dream` is the mean over all of them and `best` takes of each start the dream with the
+            least squared error over all horizons, as is usual for stochastic video prediction
+            (Denton and Fergus 2018, arXiv:1802.07687, section 4).
         room: Room of the last known frame; -1 for all of them.
         rollouts: Number of frames compared.
         psnr: Of the squared error pooled over them, dB.
@@ -110,8 +143,9 @@ class Fidelity:
         token_accuracy: Share of tokens that are the true frame's.
         reward_accuracy: Share of exact rewards; for `copy` and `tokenizer` of "no reward".
         end_accuracy: Share of right ends; for `copy` and `tokenizer` of "no end".
-        player_error: Mean absolute error of the player's x as a probe reads it, in units of its RAM
-            byte; NaN without a probe. For `tokenizer` it is the probe's own error.
+        player_seen: Share of frames in which a probe finds the player; NaN without a probe.
+        player_error: Mean absolute error of its x where it is seen, in units of its RAM byte; NaN
+            without a probe. For `tokenizer` it is the probe's own error.
     """
 
     horizon: int
@@ -123,41 +157,52 @@ class Fidelity:
     token_accuracy: float
     reward_accuracy: float
     end_accuracy: float
+    player_seen: float
     player_error: float
 
 
-def fidelity(
-    horizon: int,
-    name: str,
-    room: int,
-    true: FrameGuess,
-    made: FrameGuess,
-    scenes: np.ndarray,
-    backgrounds: SceneBackgrounds,
-) -> Fidelity:
-    """Compares guesses with the truth.
+def score_frames(
+    true: FrameGuess, made: FrameGuess, scenes: np.ndarray, backgrounds: SceneBackgrounds
+) -> FrameScores:
+    """Compares guesses with the truth, frame by frame.
 
     Args:
-        horizon: Steps after the last known frame.
-        name: Name of the guess.
-        room: What the rollouts have in common, for the table.
         true: What came.
         made: What was guessed.
         scenes: Scene of each true frame, int64 (n,).
         backgrounds: Says which pixels of a scene are foreground.
     """
     mask = backgrounds.foreground(true.frames, scenes)
+    difference = true.frames.astype(np.float32) - made.frames
+    return FrameScores(
+        squared_error=np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64),
+        foreground=mask.sum(axis=(1, 2)),
+        found=(mask & is_close(true.frames, made.frames)).sum(axis=(1, 2)),
+        tokens=(true.tokens == made.tokens).mean(axis=1),
+        rewards=true.rewards == made.rewards,
+        ends=true.ends == made.ends,
+        player_error=np.abs(true.player_x - made.player_x),
+        player_known=~np.isnan(true.player_x),
+    )
+
+
+def fidelity(horizon: int, guess: str, room: int, scores: FrameScores) -> Fidelity:
+    """The figures of some frames together."""
+    foreground = int(scores.foreground.sum())
+    seen = ~np.isnan(scores.player_error)
+    known = int(scores.player_known.sum())
     return Fidelity(
         horizon=horizon,
-        guess=name,
+        guess=guess,
         room=room,
-        rollouts=len(scenes),
-        psnr=pooled_psnr(true.frames, made.frames),
-        foreground_recall=foreground_recall(true.frames, made.frames, mask, scenes).overall,
-        token_accuracy=float((true.tokens == made.tokens).mean()),
-        reward_accuracy=float((true.rewards == made.rewards).mean()),
-        end_accuracy=float((true.ends == made.ends).mean()),
-        player_error=float(np.abs(true.player_x - made.player_x).mean()),
+        rollouts=len(scores.tokens),
+        psnr=float(10 * np.log10(255.0**2 / max(scores.squared_error.mean(), LEAST_ERROR))),
+        foreground_recall=float(scores.found.sum() / foreground) if foreground else float("nan"),
+        token_accuracy=float(scores.tokens.mean()),
+        reward_accuracy=float(scores.rewards.mean()),
+        end_accuracy=float(scores.ends.mean()),
+        player_seen=float(seen.sum() / known) if known else float("nan"),
+        player_error=float(scores.player_error[seen].mean()) if seen.any() else float("nan"),
     )
 
 

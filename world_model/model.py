@@ -30,8 +30,7 @@ class WorldModel(Dreamer, PretrainedModel):
 
     def __init__(self, config: WorldModelConfig):
         """Creates an untrained model."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         width, inner = config.width, config.width // config.merge
         self.token_embedding = nn.Embedding(config.vocab_size, inner)
         self.action_embedding = nn.Embedding(config.num_actions, width)

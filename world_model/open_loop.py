@@ -1,6 +1,6 @@
 """Open-loop rollouts from held-out episodes, and how far they stay true."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from torch import Tensor
 from collect import EpisodeSource
 from tokenizer import Tokenizer
 from tokenizer.metrics import SceneBackgrounds
-from world_model.metrics import Fidelity, FrameGuess, fidelity
+from world_model.dreaming import Policy
+from world_model.metrics import Fidelity, FrameGuess, FrameScores, fidelity, score_frames
 from world_model.model import WorldModel
 from world_model.predictions import Rollout
 from world_model.probe import PositionProbe, label_byte
@@ -30,6 +31,7 @@ class OpenLoop:
         frame_numbers: int64 (N, context + horizon), the frames' numbers in their dataset; where
             `truth.mask` is False they mean nothing.
         context: Known frames.
+        samples: Dreams of each start, which follow one another.
     """
 
     truth: TokenSegments
@@ -37,6 +39,7 @@ class OpenLoop:
     rollout: Rollout
     frame_numbers: np.ndarray
     context: int
+    samples: int = 1
 
 
 def roll_out(
@@ -45,7 +48,8 @@ def roll_out(
     context: int,
     horizon: int,
     *,
-    actions: Tensor | None = None,
+    actions: Tensor | Policy | None = None,
+    samples: int = 1,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -59,39 +63,63 @@ def roll_out(
             horizon, the dream goes on under action 0 and the mask says so.
         context: Known frames.
         horizon: Frames to imagine.
-        actions: int64 (N, horizon), taken from the last known frame on; None takes the real ones.
+        actions: int64 (N, horizon), taken from the last known frame on, N the number of dreams;
+            None takes the real ones; a policy is asked at each frame, see `WorldModel.imagine`.
+        samples: Dreams of each start.
         temperature: See `WorldModel.imagine`.
         top_k: See `WorldModel.imagine`.
         top_p: See `WorldModel.imagine`.
-        generators: One per start, or None.
+        generators: One per dream, or None.
 
     Raises:
         ValueError: There is no start.
     """
     if not starts:
         raise ValueError("starts: expected at least one start for the dreams, got none")
+    starts = [start for start in starts for _ in range(samples)]
     truth = stack_windows([e for e, _ in starts], [t for _, t in starts], context + horizon)
-    future = truth.actions[:, context - 1 :] if actions is None else actions
+    actions = truth.actions[:, context - 1 :] if actions is None else actions
+    given = actions if isinstance(actions, Tensor) else _Recorded(actions)
+    # A policy sees all of its dreams at once: it may keep something of each.
+    batch = BATCH if isinstance(given, Tensor) else len(starts)
     rollouts = []
-    for first in range(0, len(starts), BATCH):
-        rows = slice(first, first + BATCH)
+    for first in range(0, len(starts), batch):
+        rows = slice(first, first + batch)
         rollouts.append(
             model.imagine(
                 truth.tokens[rows, :context].to(model.device),
                 truth.actions[rows, : context - 1].to(model.device),
-                future[rows].to(model.device),
+                given[rows].to(model.device) if isinstance(given, Tensor) else given,
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,
                 generator=None if generators is None else generators[rows],
+                horizon=None if isinstance(given, Tensor) else horizon,
             )
         )
     joined = Rollout(
         *(torch.cat([getattr(r, name).cpu() for r in rollouts]) for name in vars(rollouts[0]))
     )
+    taken = given if isinstance(given, Tensor) else given.actions()
     first_frames = np.array([episode.first_frame + t for episode, t in starts])
-    numbers = first_frames[:, None] + np.arange(context + horizon)
-    return OpenLoop(truth, future, joined, np.where(truth.mask.numpy(), numbers, 0), context)
+    numbers = np.where(truth.mask, first_frames[:, None] + np.arange(context + horizon), 0)
+    return OpenLoop(truth, taken, joined, numbers, context, samples)
+
+
+class _Recorded:
+    """A policy whose actions are kept."""
+
+    def __init__(self, policy: Policy):
+        self._policy = policy
+        self._taken: list[Tensor] = []
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        self._taken.append(self._policy(tokens))
+        return self._taken[-1]
+
+    def actions(self) -> Tensor:
+        """All of them, int64 (N, horizon)."""
+        return torch.stack(self._taken, dim=1).cpu()
 
 
 def measure(
@@ -113,67 +141,109 @@ def measure(
         probe: Reads where the player is; None for games that do not say.
 
     Returns:
-        Per horizon and guess one row for all rooms (room -1) and one per room of the start.
+        Per horizon and guess one row for all rooms (room -1) and one per room of the start. The
+        guesses are `Fidelity.guess`'s; `best` where each start was dreamt several times.
     """
-    last_numbers = found.frame_numbers[:, found.context - 1]
-    last = dataset.gather_frames(last_numbers)
-    rooms = dataset.scene[last_numbers]
+    judge = _Judge(found, tokenizer, dataset, backgrounds, probe)
+    starts = slice(None, None, found.samples)
+    lived = [h for h in horizons if found.truth.mask[:, found.context + h - 1].any()]
+    scores = {horizon: judge.scores(horizon) for horizon in lived}
+    best = _best_samples(found, {horizon: of["dream"] for horizon, of in scores.items()})
+    rooms = dataset.scene[found.frame_numbers[starts, found.context - 1]]
     rows = []
-    for horizon in horizons:
-        (alive,) = np.nonzero(found.truth.mask[:, found.context + horizon - 1].numpy())
-        if not len(alive):
-            continue
-        numbers = found.frame_numbers[alive, found.context + horizon - 1]
-        scenes, here = dataset.scene[numbers], rooms[alive]
-        true, guesses = _guesses(found, tokenizer, dataset, numbers, last, horizon, probe)
+    for horizon, of in scores.items():
+        alive = found.truth.mask[starts, found.context + horizon - 1].numpy()
+        if found.samples > 1:
+            (number,) = np.nonzero(alive)
+            of["best"] = of["dream"].pick(np.arange(len(number)) * found.samples + best[number])
+        here = rooms[alive]
         groups = [-1] if len(np.unique(rooms)) < 2 else [-1, *np.unique(here).tolist()]
         for room in groups:
-            (chosen,) = np.nonzero((here == room) | (room == -1))
-            for name, made in guesses.items():
-                args = true.pick(chosen), made.pick(chosen), scenes[chosen], backgrounds
-                rows.append(fidelity(horizon, name, room, *args))
+            chosen = (here == room) | (room == -1)
+            for name, all_scores in of.items():
+                times = found.samples if name == "dream" else 1
+                rows.append(fidelity(horizon, name, room, all_scores.pick(chosen.repeat(times))))
     return rows
 
 
-def _guesses(
-    found: OpenLoop,
-    tokenizer: Tokenizer,
-    dataset: EpisodeSource,
-    numbers: np.ndarray,
-    last: np.ndarray,
-    horizon: int,
-    probe: PositionProbe | None,
-) -> tuple[FrameGuess, dict[str, FrameGuess]]:
-    """The truth and the guesses of one horizon, for the rollouts whose episode reaches it."""
-    step = found.context + horizon - 1
-    alive = found.truth.mask[:, step]
-    true_tokens = found.truth.tokens[alive, step]
-    true_rewards = found.truth.rewards[alive, step - 1].numpy()
-    true_ends = found.truth.ends[alive, step - 1].numpy()
-    unknown = np.full(len(numbers), np.nan, np.float32)
-    byte = label_byte(dataset.game, "player_x") if probe is not None else None
-    player_x = unknown
-    if byte is not None:
-        rows = [dataset.read("ram", n, n + 1)[0, byte] for n in numbers.tolist()]
-        player_x = np.array(rows, np.float32)
+def _best_samples(found: OpenLoop, dreams: Mapping[int, FrameScores]) -> np.ndarray:
+    """Of each start the dream with the least squared error over all horizons, int64 (starts,)."""
+    total = np.zeros(len(found.truth.tokens))
+    for horizon, scores in dreams.items():
+        total[found.truth.mask[:, found.context + horizon - 1].numpy()] += scores.squared_error
+    return total.reshape(-1, found.samples).argmin(axis=1)
 
-    def guess(
-        tokens: Tensor, frames: np.ndarray | None, rewards: np.ndarray, ends: np.ndarray
-    ) -> FrameGuess:
-        frames = tokenizer.decode(tokens).cpu().numpy() if frames is None else frames
-        seen = probe.read(tokens) if probe is not None else unknown
-        return FrameGuess(frames, tokens.numpy(), rewards, ends, seen)
 
-    nothing = np.zeros_like(true_rewards), np.zeros_like(true_ends)
-    outcome = (
-        found.rollout.rewards[alive, horizon - 1].numpy(),
-        found.rollout.ends[alive, horizon - 1].numpy(),
-    )
-    frames = dataset.gather_frames(numbers)
-    before = found.truth.tokens[alive, found.context - 1]
-    true = FrameGuess(frames, true_tokens.numpy(), true_rewards, true_ends, player_x)
-    return true, {
-        "dream": guess(found.rollout.tokens[alive, horizon - 1], None, *outcome),
-        "copy": guess(before, last[alive.numpy()], *nothing),
-        "tokenizer": guess(true_tokens, None, *nothing),
-    }
+class _Judge:
+    """Compares what was guessed at one horizon after the other; decodes each frame once."""
+
+    def __init__(
+        self,
+        found: OpenLoop,
+        tokenizer: Tokenizer,
+        dataset: EpisodeSource,
+        backgrounds: SceneBackgrounds,
+        probe: PositionProbe | None,
+    ):
+        self._found = found
+        self._tokenizer = tokenizer
+        self._dataset = dataset
+        self._backgrounds = backgrounds
+        self._probe = probe
+        starts = slice(None, None, found.samples)
+        self._numbers = found.frame_numbers[starts]
+        last = found.context - 1
+        self._last_frames = dataset.gather_frames(self._numbers[:, last])
+        self._last_decoded = self._decode(found.truth.tokens[starts, last])
+        self._player_byte = label_byte(dataset.game, "player_x") if probe is not None else None
+
+    def scores(self, horizon: int) -> dict[str, FrameScores]:
+        """Scores by guess: one per dream of `dream`, one per start of others; none after an end."""
+        found, times = self._found, self._found.samples
+        step = found.context + horizon - 1
+        starts = slice(None, None, times)
+        alive = found.truth.mask[starts, step]
+        dreams = alive.repeat_interleave(times)
+        numbers = self._numbers[alive.numpy(), step]
+        scenes = self._dataset.scene[numbers]
+        tokens = found.truth.tokens[starts, step][alive]
+        rewards = found.truth.rewards[starts, step - 1][alive].numpy()
+        ends = found.truth.ends[starts, step - 1][alive].numpy()
+        frames = self._dataset.gather_frames(numbers)
+        true = FrameGuess(frames, tokens.numpy(), rewards, ends, self._true_x(numbers))
+        nothing = np.zeros_like(rewards), np.zeros_like(ends)
+        made = self._decode(tokens)
+        ceiling = FrameGuess(made, true.tokens, *nothing, self._read(made, scenes))
+        before = found.truth.tokens[starts, found.context - 1][alive].numpy()
+        seen = self._read(self._last_decoded[alive.numpy()], scenes)
+        copy = FrameGuess(self._last_frames[alive.numpy()], before, *nothing, seen)
+        imagined = found.rollout.tokens[dreams, horizon - 1]
+        made = self._decode(imagined)
+        dream = FrameGuess(
+            made,
+            imagined.numpy(),
+            found.rollout.rewards[dreams, horizon - 1].numpy(),
+            found.rollout.ends[dreams, horizon - 1].numpy(),
+            self._read(made, scenes.repeat(times)),
+        )
+        return {
+            "dream": score_frames(
+                true.repeat(times), dream, scenes.repeat(times), self._backgrounds
+            ),
+            "copy": score_frames(true, copy, scenes, self._backgrounds),
+            "tokenizer": score_frames(true, ceiling, scenes, self._backgrounds),
+        }
+
+    def _decode(self, tokens: Tensor) -> np.ndarray:
+        return self._tokenizer.decode(tokens).cpu().numpy()
+
+    def _read(self, frames: np.ndarray, scenes: np.ndarray) -> np.ndarray:
+        if self._probe is None:
+            return np.full(len(frames), np.nan, np.float32)
+        return self._probe.read(frames, scenes)
+
+    def _true_x(self, numbers: np.ndarray) -> np.ndarray:
+        if self._player_byte is None:
+            return np.full(len(numbers), np.nan, np.float32)
+        rows = [self._dataset.read("ram", n, n + 1)[0, self._player_byte] for n in numbers.tolist()]
+        return np.array(rows, np.float32)

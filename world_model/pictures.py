@@ -12,7 +12,7 @@ from training.atomic import replacing
 from world_model.metrics import Fidelity
 
 ONLY_FORESEEN = ("token_accuracy", "reward_accuracy", "end_accuracy")
-STYLES = {"dream": "-o", "copy": "--s", "tokenizer": ":^"}
+STYLES = {"dream": "-o", "best": "-d", "copy": "--s", "tokenizer": ":^"}
 
 
 def save_strips(
@@ -60,12 +60,13 @@ def save_fidelity_curves(path: Path, runs: Mapping[str, Sequence[Fidelity]], tit
         ("token_accuracy", "token accuracy"),
         ("reward_accuracy", "reward accuracy"),
         ("end_accuracy", "end accuracy"),
+        ("player_seen", "player seen"),
         ("player_error", "error of the player's x"),
     )
     first = next(iter(runs.values()))
     curves = [(guess, style, first) for guess, style in STYLES.items()]
     curves += [(name, "-x", rows) for name, rows in list(runs.items())[1:]]
-    figure = Figure(figsize=(3.4 * len(figures), 3.2), layout="constrained")
+    figure = Figure(figsize=(3.1 * len(figures), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for index, (name, label) in enumerate(figures):
@@ -79,9 +80,10 @@ def save_fidelity_curves(path: Path, runs: Mapping[str, Sequence[Fidelity]], tit
             ]
             # The tokenizer foresees no reward and no end: it would only repeat `copy`.
             if points and not (guess == "tokenizer" and name in ONLY_FORESEEN):
-                axes.plot(*zip(*points, strict=True), style, label=label_of_curve, markersize=4)
+                axes.plot(*zip(*points, strict=True), style, label=label_of_curve, markersize=3)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(sorted({row.horizon for row in first}))
+        last = max(row.horizon for row in first)
+        axes.set_xticks([2**power for power in range(last.bit_length())])
         axes.get_xaxis().set_major_formatter(lambda value, _: f"{value:g}")
         axes.minorticks_off()
         axes.set_xlabel("steps after the last known frame", fontsize=8)

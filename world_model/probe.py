@@ -1,7 +1,4 @@
-"""Where the player is, read from tokens: does it move as the actions say?"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Where the player is, read from decoded frames."""
 
 import numpy as np
 import torch
@@ -10,59 +7,151 @@ from torch import Tensor, nn
 
 from collect import EpisodeSource
 from envs import ram_labels
-from world_model.segments import TokenDataset, TokenEpisode
+from tokenizer import Tokenizer
+from tokenizer.metrics import SceneBackgrounds
+from world_model.segments import TokenDataset
 
 BIN = 4  # RAM units; Atari's screen is 160 of them wide.
 BINS = 256 // BIN
+COLUMNS = 8
+FRAMES = 6000
 STEPS = 300
 BATCH = 256
-RUN = 8
-LEAST_MOVE = 4
+WIDTH = 96
+PEAK = 2
 
 
 class PositionProbe:
-    """A classifier of the player's x, linear in the one-hot tokens of a frame.
+    """Reads the player's x from what differs from the room's background.
 
-    Every token at every place votes for bins of the RAM byte; the estimate is the expectation
-    over the bins.
+    A frame is cut into cells, eight of them side by side. A small network looks at each cell that
+    holds foreground, with half a cell around it, and says how sure it is that the player is there
+    and at which x; a frame whose foreground does not show the player is read as "not seen". Since
+    everything still is left out, few frames are enough to tell the player from enemies and doors.
     """
 
-    def __init__(self, tokens_per_frame: int, vocab_size: int):
-        """Creates a probe that knows nothing."""
-        self._offsets = torch.arange(tokens_per_frame) * vocab_size
-        self._votes = nn.EmbeddingBag(tokens_per_frame * vocab_size, BINS, mode="sum", sparse=True)
-        nn.init.zeros_(self._votes.weight)
+    def __init__(self, frame_shape: tuple[int, int, int], backgrounds: SceneBackgrounds):
+        """Creates an untrained probe."""
+        self._backgrounds = backgrounds
+        self._cell = -(-frame_shape[1] // COLUMNS)
+        self._rows = -(-frame_shape[0] // self._cell)
+        self._locator = _Locator(self._rows * COLUMNS, (2 * self._cell) ** 2 * 4)
 
     @classmethod
-    def fit(cls, tokens: np.ndarray, player_x: np.ndarray, vocab_size: int) -> "PositionProbe":
-        """Trains a probe.
+    def fit(
+        cls,
+        frames: np.ndarray,
+        scenes: np.ndarray,
+        player_x: np.ndarray,
+        backgrounds: SceneBackgrounds,
+    ) -> "PositionProbe":
+        """Trains a probe; the same frames give the same probe.
 
         Args:
-            tokens: Integers (n, K).
+            frames: uint8 (n, height, width, 3).
+            scenes: int64 (n,).
             player_x: uint8 (n,), the RAM byte.
-            vocab_size: V.
+            backgrounds: Of the scenes.
         """
-        probe = cls(tokens.shape[1], vocab_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            probe = cls(frames.shape[1:], backgrounds)
+        cells = probe._cut(frames, scenes)
+        first = np.searchsorted(cells.frame, np.arange(len(frames) + 1)).tolist()
+        bins = torch.from_numpy(player_x.astype(np.int64) // BIN)
         rng = np.random.default_rng(0)
-        optimizer = torch.optim.SparseAdam(list(probe._votes.parameters()), lr=0.05)
+        weights = list(probe._locator.parameters())
+        optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, STEPS)
         for _ in range(STEPS):
-            rows = rng.integers(len(tokens), size=BATCH)
-            logits = probe._logits(torch.from_numpy(tokens[rows].astype(np.int64)))
-            loss = F.cross_entropy(logits, torch.from_numpy(player_x[rows].astype(np.int64)) // BIN)
+            drawn = rng.integers(len(frames), size=BATCH)
+            rows = np.concatenate([np.arange(first[n], first[n + 1]) for n in drawn.tolist()])
+            held = [first[n + 1] - first[n] for n in drawn.tolist()]
+            batch = cells.pick(rows, np.repeat(np.arange(BATCH), held))
+            _, shares = probe._locator(batch, BATCH)
+            loss = F.nll_loss((shares + 1e-9).log(), bins[drawn])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            schedule.step()
         return probe
 
     @torch.no_grad()
-    def read(self, tokens: np.ndarray | Tensor) -> np.ndarray:
-        """The player's x in RAM units, float32 (n,), from tokens (n, K)."""
-        centres = torch.arange(BINS) * BIN + (BIN - 1) / 2
-        logits = self._logits(torch.as_tensor(np.asarray(tokens).astype(np.int64)))
-        return (logits.softmax(-1) @ centres).numpy()
+    def read(self, frames: np.ndarray, scenes: np.ndarray) -> np.ndarray:
+        """The player's x in RAM units, float32 (n,); NaN where it is not seen.
 
-    def _logits(self, tokens_nk: Tensor) -> Tensor:
-        return self._votes(tokens_nk + self._offsets)
+        Args:
+            frames: uint8 (n, height, width, 3).
+            scenes: Which background each frame has, int64 (n,).
+        """
+        seen, shares = self._locator(self._cut(frames, scenes), len(frames))
+        bins = torch.arange(BINS)
+        # What other blobs vote for would pull a mean over all bins away from the peak.
+        near = (bins - shares.argmax(dim=1, keepdim=True)).abs() <= PEAK
+        peak = shares * near
+        x = (peak @ (bins * BIN + (BIN - 1) / 2)) / peak.sum(dim=1)
+        return torch.where(seen > 0.5, x, torch.nan).numpy()
+
+    def _cut(self, frames: np.ndarray, scenes: np.ndarray) -> "_Cells":
+        """The cells that hold foreground, in the order of the frames."""
+        cell, half = self._cell, self._cell // 2
+        mask = self._backgrounds.foreground(frames, scenes)
+        inputs = np.concatenate([frames * mask[..., None], mask[..., None] * np.uint8(255)], axis=3)
+        below = self._rows * cell - frames.shape[1]
+        right = COLUMNS * cell - frames.shape[2]
+        around = cell - half
+        inputs = np.pad(inputs, ((0, 0), (half, below + around), (half, right + around), (0, 0)))
+        mask = np.pad(mask, ((0, 0), (0, below), (0, right)))
+        held = mask.reshape(len(frames), self._rows, cell, COLUMNS, cell).any(axis=(2, 4))
+        frame, row, column = np.nonzero(held)
+        windows = np.lib.stride_tricks.sliding_window_view(inputs, (2 * cell, 2 * cell), (1, 2))
+        crops = windows[frame, row * cell, column * cell].reshape(len(frame), -1)
+        return _Cells(frame, row * COLUMNS + column, crops)
+
+
+class _Cells:
+    """Cells with foreground: their frame and place, int64 (m,), and pixels, uint8 (m, D)."""
+
+    def __init__(self, frame: np.ndarray, place: np.ndarray, pixels: np.ndarray):
+        self.frame = frame
+        self.place = place
+        self.pixels = pixels
+
+    def pick(self, rows: np.ndarray, frame: np.ndarray) -> "_Cells":
+        """Some cells, as cells of other frames."""
+        return _Cells(frame, self.place[rows], self.pixels[rows])
+
+
+class _Locator(nn.Module):
+    """A mixture over a frame's cells, and over "not seen", of distributions over bins of x."""
+
+    def __init__(self, places: int, inputs: int):
+        super().__init__()
+        self.first = nn.Linear(inputs, WIDTH)
+        self.place = nn.Embedding(places, WIDTH)
+        self.second = nn.Linear(WIDTH, WIDTH)
+        self.score = nn.Linear(WIDTH, 1)
+        self.bins = nn.Linear(WIDTH, BINS)
+        self.column = nn.Embedding(COLUMNS, BINS)
+        self.unseen = nn.Parameter(torch.zeros(BINS))
+        nn.init.normal_(self.place.weight, std=0.1)
+        nn.init.zeros_(self.column.weight)
+
+    def forward(self, cells: _Cells, frames: int) -> tuple[Tensor, Tensor]:
+        """Whether the player is seen, (frames,) in [0, 1], and the share of each bin."""
+        place, frame = torch.from_numpy(cells.place), torch.from_numpy(cells.frame)
+        hidden = F.relu(
+            self.first(torch.from_numpy(cells.pixels).float() / 255) + self.place(place)
+        )
+        hidden = F.relu(self.second(hidden))
+        # Bounded, so that no exponential overflows.
+        weight = (10 * torch.tanh(self.score(hidden) / 10)).exp()
+        bins = (self.bins(hidden) + self.column(place % COLUMNS)).softmax(dim=1)
+        total = 1 + torch.zeros(frames, 1).index_add(0, frame, weight)
+        votes = self.unseen.softmax(dim=0) + torch.zeros(frames, BINS).index_add(
+            0, frame, weight * bins
+        )
+        return (1 - 1 / total)[:, 0], votes / total
 
 
 def label_byte(game: str, label: str) -> int | None:
@@ -70,81 +159,28 @@ def label_byte(game: str, label: str) -> int | None:
     return ram_labels(game).get(label)
 
 
-def fit_probe(dataset: EpisodeSource, tokens: TokenDataset, vocab: int) -> PositionProbe | None:
-    """A probe of training episodes; None where the game does not say where its player is."""
+def fit_probe(
+    dataset: EpisodeSource,
+    tokens: TokenDataset,
+    tokenizer: Tokenizer,
+    backgrounds: SceneBackgrounds,
+) -> PositionProbe | None:
+    """A probe of training episodes; None where the game does not say where its player is.
+
+    It learns from frames as the tokenizer decodes them, since it will read decoded dreams.
+
+    Args:
+        dataset: The training episodes; has the RAM.
+        tokens: The same as tokens.
+        tokenizer: Decodes them.
+        backgrounds: Of the scenes.
+    """
     byte = label_byte(dataset.game, "player_x")
     if byte is None:
         return None
-    frames = np.concatenate([episode.tokens for episode in tokens.episodes])
     numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in tokens.episodes])
-    player_x = dataset.read("ram", 0, dataset.num_frames)[numbers, byte]
-    return PositionProbe.fit(frames, player_x, vocab)
-
-
-@dataclass(frozen=True)
-class SidewaysRun:
-    """Some steps of an episode in which the player was steered to one side and went there.
-
-    Attributes:
-        episode: Where.
-        first: First frame of the context; the run begins at its last.
-        direction: 1 to the right, -1 to the left.
-    """
-
-    episode: TokenEpisode
-    first: int
-    direction: int
-
-
-def find_runs(
-    dataset: EpisodeSource, episodes: Sequence[TokenEpisode], context: int, most: int
-) -> list[SidewaysRun]:
-    """Finds runs of 8 steps: every action holds one side and the player goes there, in one room.
-
-    Args:
-        dataset: Has the RAM and the actions' names.
-        episodes: Its episodes as tokens.
-        context: Frames wanted up to the start of a run.
-        most: Takes at most so many, evenly.
-    """
-    byte, room_byte = label_byte(dataset.game, "player_x"), label_byte(dataset.game, "room")
-    if byte is None:
-        return []
-    sides = np.array([("RIGHT" in m) - ("LEFT" in m) for m in dataset.action_meanings])
-    ram = dataset.read("ram", 0, dataset.num_frames)
-    runs = []
-    for episode in episodes:
-        rows = ram[episode.first_frame : episode.first_frame + len(episode.tokens)]
-        x, side = rows[:, byte].astype(int), sides[episode.actions]
-        room = rows[:, room_byte] if room_byte is not None else np.zeros(len(rows))
-        start = context - 1
-        while start + RUN < len(rows):
-            held, window = side[start], slice(start, start + RUN)
-            moved = (x[start + RUN] - x[start]) * held
-            same = (side[window] == held).all() and (
-                room[start : start + RUN + 1] == room[start]
-            ).all()
-            if held and same and moved >= LEAST_MOVE:
-                runs.append(SidewaysRun(episode, start + 1 - context, int(held)))
-                start += RUN
-            else:
-                start += 1
-    if len(runs) <= most:
-        return runs
-    return [runs[i * len(runs) // most] for i in range(most)]
-
-
-def share_of_runs_followed(
-    probe: PositionProbe, runs: Sequence[SidewaysRun], before: np.ndarray, after: np.ndarray
-) -> float:
-    """Share of runs in which the probe sees the player move the right way.
-
-    Args:
-        probe: Reads the player's x.
-        runs: What was steered.
-        before: Tokens (n, K) of the last known frames.
-        after: Tokens (n, K) of the frames imagined 8 steps on.
-    """
-    moved = probe.read(after) - probe.read(before)
-    directions = np.array([run.direction for run in runs])
-    return float((moved * directions >= LEAST_MOVE / 2).mean())
+    frames = np.concatenate([episode.tokens for episode in tokens.episodes])
+    chosen = np.random.default_rng(0).permutation(len(numbers))[:FRAMES]
+    player_x = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen], byte]
+    decoded = tokenizer.decode(frames[chosen].astype(np.int64)).cpu().numpy()
+    return PositionProbe.fit(decoded, dataset.scene[numbers[chosen]], player_x, backgrounds)
