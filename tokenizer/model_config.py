@@ -11,6 +11,9 @@ UPDATES = ("gradient", "ema")
 class TokenizerConfig:
     """The architecture of a tokenizer; the defaults are the `fast` preset.
 
+    It is stored with the weights. So that older files still load, a new field needs a default under
+    which nothing changes, and its name in `Tokenizer.kind.added`.
+
     Attributes:
         frame_height: Pixels, any number: see `padded_shape`.
         frame_width: Pixels.

@@ -34,7 +34,7 @@ class Kind:
         name: The package it lives in: tokenizer or world_model.
         config: Its config dataclass.
         added: Fields of it that exports of earlier versions lack; their defaults are what those
-            versions did.
+            versions did. A model whose fields have these defaults keeps its files and fingerprint.
     """
 
     name: str
@@ -54,9 +54,20 @@ class Kind:
 
 def write_config(folder: Path, kind: Kind, config: Any, facts: CardFacts) -> None:
     """Writes config.json: what the folder holds, the config, and what the card tells of it."""
-    tree = {_MODEL: kind.mark, _FORMAT: FORMAT, **dataclasses.asdict(config)}
+    tree = {_MODEL: kind.mark, _FORMAT: FORMAT, **config_tree(config, kind)}
     tree[_FACTS] = _without_nan(dataclasses.asdict(facts))
     (folder / CONFIG).write_text(json.dumps(tree, indent=2) + "\n")
+
+
+def config_tree(config: Any, kind: Kind) -> dict[str, Any]:
+    """The fields of a config that say which model it is: all but added ones at their default."""
+    tree = dataclasses.asdict(config)
+    for field in dataclasses.fields(config):
+        has_factory = field.default_factory is not dataclasses.MISSING
+        default = field.default_factory() if has_factory else field.default
+        if field.name in kind.added and tree[field.name] == default:
+            del tree[field.name]
+    return tree
 
 
 def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
@@ -79,8 +90,7 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
         )
     if (version := tree.pop(_FORMAT, None)) != FORMAT:
         raise ValueError(
-            f"{place}: expected format {FORMAT}, got {version!r}; "
-            "it was written by another version"
+            f"{place}: expected format {FORMAT}, got {version!r}; it was written by another version"
         )
     facts = CardFacts.from_tree(tree.pop(_FACTS, None))
     _check_fields(place, tree, kind)
@@ -128,8 +138,12 @@ def round_to_half(weights: Mapping[str, Tensor]) -> None:
 
 def _check_fields(place: str, fields: dict[str, Any], kind: Kind) -> None:
     hints = typing.get_type_hints(kind.config)
-    if wrong := sorted((fields.keys() ^ hints.keys()) - (kind.added - fields.keys())):
-        raise ValueError(f"{place}: {CONFIG} has other keys: {', '.join(wrong)}")
+    unknown, missing = fields.keys() - hints.keys(), hints.keys() - fields.keys() - kind.added
+    if wrong := sorted(unknown | missing):
+        raise ValueError(
+            f"{place}: {CONFIG} has other keys: {', '.join(wrong)} (unknown: {len(unknown)}, "
+            f"missing: {len(missing)}); another version wrote it, or it was edited"
+        )
     for name, value in fields.items():
         if not _fits(value, hints[name]):
             raise ValueError(f"{place}: {CONFIG} has {name}={value!r}, expected {hints[name]}")

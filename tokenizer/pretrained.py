@@ -93,7 +93,7 @@ class PretrainedModel(
     @property
     def fingerprint(self) -> str:
         """16 hex digits of a hash over config and weights: another model, other digits."""
-        tree = json.dumps(config_tree(self.config), sort_keys=True)
+        tree = json.dumps(config_tree(self.config, self.kind), sort_keys=True)
         digest = hashlib.sha256(tree.encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
