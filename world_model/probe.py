@@ -16,6 +16,7 @@ BINS = 256 // BIN
 COLUMNS = 8
 FRAMES = 6000
 STEPS = 300
+PASSES = 40
 BATCH = 256
 WIDTH = 96
 PEAK = 2
@@ -26,8 +27,8 @@ class PositionProbe:
 
     A frame is cut into cells, eight of them side by side. A small network looks at each cell that
     holds foreground, with half a cell around it, and says how sure it is that the player is there
-    and at which x; a frame whose foreground does not show the player is read as "not seen". Since
-    everything still is left out, few frames are enough to tell the player from enemies and doors.
+    and at which x; where no x has half of what all cells say, the player is not seen. Since all
+    that stands still is left out, few frames are enough to tell the player from enemies and doors.
     """
 
     def __init__(self, frame_shape: tuple[int, int, int], backgrounds: SceneBackgrounds):
@@ -62,13 +63,15 @@ class PositionProbe:
         rng = np.random.default_rng(0)
         weights = list(probe._locator.parameters())
         optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, STEPS)
-        for _ in range(STEPS):
+        # A few frames are soon learned by heart.
+        steps = min(STEPS, -(-PASSES * len(frames) // BATCH))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
+        for _ in range(steps):
             drawn = rng.integers(len(frames), size=BATCH)
             rows = np.concatenate([np.arange(first[n], first[n + 1]) for n in drawn.tolist()])
             held = [first[n + 1] - first[n] for n in drawn.tolist()]
             batch = cells.pick(rows, np.repeat(np.arange(BATCH), held))
-            _, shares = probe._locator(batch, BATCH)
+            shares = probe._locator(batch, BATCH)
             loss = F.nll_loss((shares + 1e-9).log(), bins[drawn])
             optimizer.zero_grad()
             loss.backward()
@@ -84,13 +87,15 @@ class PositionProbe:
             frames: uint8 (n, height, width, 3).
             scenes: Which background each frame has, int64 (n,).
         """
-        seen, shares = self._locator(self._cut(frames, scenes), len(frames))
+        shares = self._locator(self._cut(frames, scenes), len(frames))
         bins = torch.arange(BINS)
         # What other blobs vote for would pull a mean over all bins away from the peak.
         near = (bins - shares.argmax(dim=1, keepdim=True)).abs() <= PEAK
         peak = shares * near
-        x = (peak @ (bins * BIN + (BIN - 1) / 2)) / peak.sum(dim=1)
-        return torch.where(seen > 0.5, x, torch.nan).numpy()
+        sure = peak.sum(dim=1)
+        x = (peak @ (bins * BIN + (BIN - 1) / 2)) / sure
+        # Where the player is not in the picture, nothing says where it is: no peak stands out.
+        return torch.where(sure > 0.5, x, torch.nan).numpy()
 
     def _cut(self, frames: np.ndarray, scenes: np.ndarray) -> "_Cells":
         """The cells that hold foreground, in the order of the frames."""
@@ -105,7 +110,7 @@ class PositionProbe:
         held = mask.reshape(len(frames), self._rows, cell, COLUMNS, cell).any(axis=(2, 4))
         frame, row, column = np.nonzero(held)
         windows = np.lib.stride_tricks.sliding_window_view(inputs, (2 * cell, 2 * cell), (1, 2))
-        crops = windows[frame, row * cell, column * cell].reshape(len(frame), -1)
+        crops = windows[frame, row * cell, column * cell].reshape(len(frame), (2 * cell) ** 2 * 4)
         return _Cells(frame, row * COLUMNS + column, crops)
 
 
@@ -123,7 +128,7 @@ class _Cells:
 
 
 class _Locator(nn.Module):
-    """A mixture over a frame's cells, and over "not seen", of distributions over bins of x."""
+    """A mixture of distributions over bins of x: one of each cell, one of nothing to be seen."""
 
     def __init__(self, places: int, inputs: int):
         super().__init__()
@@ -137,8 +142,8 @@ class _Locator(nn.Module):
         nn.init.normal_(self.place.weight, std=0.1)
         nn.init.zeros_(self.column.weight)
 
-    def forward(self, cells: _Cells, frames: int) -> tuple[Tensor, Tensor]:
-        """Whether the player is seen, (frames,) in [0, 1], and the share of each bin."""
+    def forward(self, cells: _Cells, frames: int) -> Tensor:
+        """The share of each bin, float32 (frames, BINS)."""
         place, frame = torch.from_numpy(cells.place), torch.from_numpy(cells.frame)
         hidden = F.relu(
             self.first(torch.from_numpy(cells.pixels).float() / 255) + self.place(place)
@@ -151,7 +156,7 @@ class _Locator(nn.Module):
         votes = self.unseen.softmax(dim=0) + torch.zeros(frames, BINS).index_add(
             0, frame, weight * bins
         )
-        return (1 - 1 / total)[:, 0], votes / total
+        return votes / total
 
 
 def label_byte(game: str, label: str) -> int | None:

@@ -122,8 +122,8 @@ def test_evaluate_writes_table_curves_and_figures(trained, dataset, capsys):
     folder = trained / "FakeGame" / "world_model" / "evaluation"
     with open(folder / "fidelity.csv") as file:
         rows = list(csv.DictReader(file))
-    # No episode reaches 50 steps, so no row says so.
-    assert {row["horizon"] for row in rows} == {"1", "4"}
+    # All horizons, not only those of the table; but of these starts none has more than 9 steps.
+    assert {row["horizon"] for row in rows} == {str(n) for n in range(1, 10)}
     assert {row["guess"] for row in rows} == {"dream", "copy", "tokenizer"}
     about = json.loads((folder / "fidelity.json").read_text())
     assert set(about["figures"]) >= {"nats_per_frame", "token_accuracy", "copy_accuracy"}
@@ -180,6 +180,34 @@ def test_wrong_settings_of_imagine_are_named(trained, dataset, option, message):
     with pytest.raises(ValueError, match=message):
         options = overrides(trained, dataset, "horizon=4", option)
         imagine.main(compose(ImagineConfig, "imagine", options))
+
+
+def test_several_dreams_of_a_start_are_judged_by_their_mean_and_by_the_best(
+    trained, dataset, tokenizer_folder
+):
+    held = EpisodeDataset(dataset, "heldout")
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    model = WorldModel.from_pretrained(trained / "FakeGame" / "world_model")
+    episodes = load_tokens(held, tokenizer).episodes
+    found = roll_out(model, [(episodes[0], 3), (episodes[1], 9)], 2, 4, samples=3, top_k=1)
+    assert len(found.rollout.tokens) == 6 and found.frame_numbers[2, 0] == 3
+    found.rollout.tokens.copy_((found.truth.tokens[:, 2:] + 1) % 64)
+    # The second of the first start's dreams and the third of the second's are the truth itself.
+    for dream, steps in ((1, 4), (5, 2)):
+        found.rollout.tokens[dream, :steps] = found.truth.tokens[dream, 2 : 2 + steps]
+    backgrounds = SceneBackgrounds.fit(held.read_frames(0, held.num_frames), held.scene, 0)
+    rows = measure(found, tokenizer, held, backgrounds, [1, 2, 4])
+    of = {(row.horizon, row.guess): row for row in rows}
+    for horizon, starts in ((1, 2), (2, 2), (4, 1)):
+        best, ceiling, mean = (of[horizon, name] for name in ("best", "tokenizer", "dream"))
+        assert best.psnr == ceiling.psnr and best.token_accuracy == 1.0
+        assert best.rollouts == starts and mean.rollouts == 3 * starts
+        assert mean.token_accuracy == pytest.approx(1 / 3)
+
+
+def test_several_dreams_need_chance():
+    with pytest.raises(ValueError, match="samples=4: with top_k=1 all of them would be the same"):
+        compose(EvaluateConfig, "world_model_evaluate", ["env=FakeGame", "samples=4"])
 
 
 def test_no_starts_is_an_error(trained):

@@ -1,58 +1,142 @@
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from collect import EpisodeDataset
 from tokenizer import Tokenizer
+from tokenizer.frame_data import fit_backgrounds
+from tokenizer.metrics import SceneBackgrounds
 from training.command_line import compose
 from world_model import evaluate
 from world_model.evaluate import EvaluateConfig
+from world_model.following import SidewaysRun, find_runs, probe_figures, share_followed
 from world_model.metrics import Fidelity
-from world_model.probe import PositionProbe, find_runs, fit_probe, share_of_runs_followed
+from world_model.probe import PositionProbe, fit_probe
 from world_model.segments import TokenEpisode
-from world_model.tables import comparison_table, overall_table, room_table
+from world_model.tables import comparison_table, copying_beaten, overall_table, room_table
 from world_model.token_cache import load_tokens
 
-
-def test_a_probe_reads_where_a_token_stands():
-    rng = np.random.default_rng(0)
-    place = rng.integers(4, size=2000)
-    tokens = rng.integers(1, 6, size=(2000, 4))
-    tokens[np.arange(2000), place] = 0  # The player.
-    probe = PositionProbe.fit(tokens[:1500], (place * 40 + 10).astype(np.uint8), 6)
-    read = probe.read(tokens[1500:])
-    # Bins are 4 units wide.
-    assert np.abs(read - (place[1500:] * 40 + 10)).max() < 4
+GREY = (60, 60, 60)
 
 
-def test_games_without_labels_have_no_probe(dataset, tokenizer_folder, monkeypatch):
+def blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames with a red player, 2 wide, and a blue enemy; the player's column."""
+    rng = np.random.default_rng(seed)
+    frames = np.full((count, 24, 32, 3), GREY, np.uint8)
+    columns, enemies = rng.integers(30, size=(2, count))
+    for frame, column, enemy in zip(frames, columns, enemies, strict=True):
+        frame[4:8, enemy : enemy + 2] = (0, 0, 250)
+        frame[12:16, column : column + 2] = (250, 0, 0)
+    return frames, columns
+
+
+def backgrounds(rows: int = 24, columns: int = 32) -> SceneBackgrounds:
+    return SceneBackgrounds(np.array([3]), np.full((1, rows, columns, 3), GREY, np.uint8), 0)
+
+
+def test_a_probe_reads_where_the_player_stands_and_sees_that_there_is_none():
+    frames, columns = blobs(1500, 0)
+    hidden = np.arange(1500) % 10 == 9
+    frames[hidden, 12:16] = GREY
+    scenes = np.full(1500, 3)
+    state = torch.random.get_rng_state()
+    # 5 RAM units a pixel, as on a screen of 160.
+    probe = PositionProbe.fit(frames, scenes, (columns * 5).astype(np.uint8), backgrounds())
+    assert torch.equal(torch.random.get_rng_state(), state)
+    frames, columns = blobs(200, 1)
+    read = probe.read(frames, scenes[:200])
+    # Half a pixel; the enemy may hide nothing, it stands elsewhere.
+    assert np.abs(read - columns * 5).mean() < 2.5
+    frames[:, 12:16] = GREY
+    # What vanished and what shows no foreground at all is not seen.
+    assert np.isnan(probe.read(frames, scenes[:200])).mean() > 0.95
+    assert np.isnan(probe.read(np.full((2, 24, 32, 3), GREY, np.uint8), scenes[:2])).all()
+
+
+def test_a_probe_is_the_same_for_the_same_frames():
+    frames, columns = blobs(300, 0)
+    scenes = np.full(300, 3)
+    first, again = (
+        PositionProbe.fit(frames, scenes, columns.astype(np.uint8), backgrounds()) for _ in "ab"
+    )
+    assert np.array_equal(first.read(frames, scenes), again.read(frames, scenes), equal_nan=True)
+
+
+def test_cells_are_cut_with_what_is_around_them():
+    probe = PositionProbe((24, 32, 3), backgrounds())
+    frames = np.full((2, 24, 32, 3), GREY, np.uint8)
+    frames[1, 9, 31] = (250, 10, 20)
+    cells = probe._cut(frames, np.array([3, 3]))
+    # Cells are 32 / 8 = 4 wide; row 9 is in the third row of cells, column 31 in the last.
+    assert cells.frame.tolist() == [1] and cells.place.tolist() == [2 * 8 + 7]
+    pixels = cells.pixels.reshape(4, 8, 8)
+    # The crop begins half a cell before: at row 6 and column 26.
+    assert pixels[:, 3, 5].tolist() == [250, 10, 20, 255]
+    assert pixels.astype(int).sum() == 535  # All else is background.
+
+
+def test_a_probe_is_fitted_to_decoded_training_frames(dataset, tokenizer_folder, monkeypatch):
     data = EpisodeDataset(dataset)
     tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
-    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: {})
     tokens = load_tokens(data, tokenizer)
-    assert fit_probe(data, tokens, 64) is None
+    probe = fit_probe(data, tokens, tokenizer, fit_backgrounds(data))
+    figures = probe_figures(probe, tokenizer, data, tokens.episodes, most=50)
+    assert set(figures) == {"probe_seen", "probe_error", "probe_error_pixels", "probe_within_4"}
+    # The fake game's player walks over columns 0 to 3: nothing can be 4 off.
+    assert figures["probe_error"] < 4 and figures["probe_within_4"] == figures["probe_seen"]
+    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: {})
+    assert fit_probe(data, tokens, tokenizer, fit_backgrounds(data)) is None
     assert find_runs(data, tokens.episodes, 2, 10) == []
+    assert probe_figures(None, tokenizer, data, tokens.episodes) == {}
 
 
 def row(**changes):
     values = dict(
         horizon=8, guess="dream", room=-1, rollouts=5, psnr=20.0, foreground_recall=0.5,
-        token_accuracy=0.9, reward_accuracy=1.0, end_accuracy=1.0, player_error=3.0,
+        token_accuracy=0.9, reward_accuracy=1.0, end_accuracy=1.0, player_seen=0.5,
+        player_error=3.0,
     )  # fmt: skip
     return Fidelity(**{**values, **changes})
 
 
+def guesses(horizon=8, room=-1, **psnr):
+    return [row(guess=name, psnr=value, room=room, horizon=horizon) for name, value in psnr.items()]
+
+
 def test_tables():
     rows = [
-        row(guess=guess, psnr=psnr, room=room)
+        line
         for room in (-1, 4)
-        for guess, psnr in (("dream", 21.5), ("copy", 19.25), ("tokenizer", 40.0))
+        for line in guesses(room=room, dream=21.5, copy=19.25, tokenizer=40.0)
     ]
     assert "  21.50  19.25  40.00" in overall_table(rows)
-    assert "       4        5    21.50  19.25" in room_table(rows)
+    assert "best" not in overall_table(rows)
+    assert "       4     (5)  21.50  19.25    0.500  0.500" in room_table(rows)
     assert room_table(rows[:3]) == ""
     assert "21.50 0.500" in comparison_table({"mine": rows, "other": rows})
+
+
+def test_the_best_of_several_dreams_stands_beside_their_mean():
+    rows = guesses(dream=21.5, best=23.5, copy=22.25, tokenizer=40.0)
+    assert "  21.50  23.50  22.25  40.00" in overall_table(rows)
+    assert "dream   best   copy token." in overall_table(rows)
+
+
+def test_copying_is_beaten_horizon_by_horizon():
+    rows = [
+        *guesses(1, dream=30.0, best=31.0, copy=29.0),
+        *guesses(2, dream=25.0, best=27.0, copy=26.0),
+        *guesses(50, dream=1.0, best=1.0, copy=26.0),
+    ]
+    assert copying_beaten(rows).splitlines() == [
+        "dreams beat copying at horizons 1 to 2: "
+        "1 of 2 in pooled PSNR, 0 of 2 in foreground recall",
+        "the best of each start's beat copying at horizons 1 to 2: "
+        "2 of 2 in pooled PSNR, 0 of 2 in foreground recall",
+    ]
 
 
 class Runs:
@@ -66,37 +150,48 @@ class Runs:
         self.ram = np.zeros((len(actions) + 1, 128), np.uint8)
         self.ram[:, 1] = 50 + np.concatenate(([0], np.cumsum(moves)))
         self.num_frames = len(self.ram)
+        self.scene = np.full(self.num_frames, 7)
 
     def read(self, name, start, stop):
         return self.ram[start:stop]
 
 
+def find(data, actions):
+    nothing = np.zeros(len(actions), bool)
+    tokens = np.zeros((len(actions) + 1, 1), np.int16)
+    episode = TokenEpisode("e", tokens, actions, nothing * 0.0, nothing, nothing)
+    return find_runs(data, [episode], context=2, most=9)
+
+
 def test_runs_are_steps_held_to_one_side_that_moved_there_within_one_room():
     actions = np.array([0, 0] + [1] * 9 + [2] * 8 + [0] * 10)
     data = Runs(actions)
-    nothing = np.zeros(len(actions), bool)
-    episode = TokenEpisode(
-        "e", np.zeros((len(actions) + 1, 1), np.int16), actions, nothing * 0.0, nothing, nothing
-    )
-    runs = find_runs(data, [episode], context=2, most=9)  # pyright: ignore[reportArgumentType]
+    runs = find(data, actions)
     assert [(run.first, run.direction) for run in runs] == [(1, 1), (10, -1)]
+    assert [(run.begin, run.way, run.scene) for run in runs] == [(50, 8, 7), (59, 8, 7)]
     data.ram[5, 0] = 1  # The player is in another room for a frame.
-    runs = find_runs(data, [episode], context=2, most=9)  # pyright: ignore[reportArgumentType]
-    assert [(run.first, run.direction) for run in runs] == [(10, -1)]
-    data.ram[:, 1] = 50  # A wall.
-    assert find_runs(data, [episode], 2, 9) == []  # pyright: ignore[reportArgumentType]
+    assert [(run.first, run.direction) for run in find(data, actions)] == [(10, -1)]
+    data.ram[14:, 1] = 54  # A wall that it meets in the middle of the run.
+    assert find(data, actions) == []
 
 
-def test_a_run_is_followed_if_the_probe_sees_the_player_go_there():
-    class Eye:
-        def read(self, tokens):
-            return tokens[:, 0].astype(float)
+def test_runs_leave_out_jumps(monkeypatch):
+    actions = np.array([0, 0] + [1] * 9 + [2] * 8 + [0] * 10)
+    data = Runs(actions)
+    labels = {"player_x": 1, "player_y": 2, "lives": 3}
+    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: labels)
+    data.ram[6, 2] = 9  # A jump.
+    assert [(run.first, run.direction) for run in find(data, actions)] == [(10, -1)]
+    data.ram[15:, 3] = 2  # A life lost.
+    assert find(data, actions) == []
 
-    runs = [type("Run", (), {"direction": d})() for d in (1, 1, -1, -1)]
-    before = np.array([[10], [10], [10], [10]])
-    after = np.array([[18], [10], [2], [18]])
-    share = share_of_runs_followed(Eye(), runs, before, after)  # pyright: ignore
-    assert share == 0.5
+
+def test_a_run_is_followed_if_the_player_is_seen_about_where_it_truly_went():
+    nothing = SimpleNamespace()
+    runs = [SidewaysRun(nothing, 0, d, 10, 8, 0) for d in (1, 1, 1, 1, -1, -1, -1)]  # pyright: ignore
+    # Half the way, hardly any, far too much, vanished; all, to the other side, half as far again.
+    read = np.array([14.0, 13.0, 23.0, np.nan, 2.0, 18.0, -2.0])
+    assert share_followed(runs, read) == pytest.approx(3 / 7)
 
 
 def test_runs_stand_side_by_side_if_they_were_judged_alike(trained, dataset, capsys):
