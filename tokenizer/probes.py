@@ -69,20 +69,22 @@ def score_probes(tokenizer: Tokenizer, train: ProbeFrames, test: ProbeFrames) ->
         return ProbeScores({}, {}, {})
     cnn = random_cnn().to(tokenizer.device)
 
-    def code_vectors(frames: np.ndarray) -> Tensor:
-        return tokenizer.embed(tokenizer.encode(frames)).flatten(1)
+    def code_vectors(tokens: np.ndarray) -> Tensor:
+        return tokenizer.embed(tokens).flatten(1)
 
     @torch.no_grad()
     def cnn_features(frames: np.ndarray) -> Tensor:
         return cnn(scale_frames(torch.from_numpy(frames).to(tokenizer.device)))
 
+    # Frames are encoded once; a slow encoder would take longer than all the rest.
+    tokens = [tokenizer.encode(some.frames).cpu().numpy() for some in (train, test)]
     return ProbeScores(
-        codes=_score(code_vectors, train, test, names),
+        codes=_score(code_vectors, tokens, train, test, names),
         majority={
             name: macro_f1(test.labels[name], np.full(len(test.frames), _mode(train.labels[name])))
             for name in names
         },
-        random_cnn=_score(cnn_features, train, test, names),
+        random_cnn=_score(cnn_features, [train.frames, test.frames], train, test, names),
     )
 
 
@@ -119,20 +121,27 @@ def random_cnn() -> nn.Module:
 
 def _score(
     features: Callable[[np.ndarray], Tensor],
+    inputs: list[np.ndarray],
     train: ProbeFrames,
     test: ProbeFrames,
     names: list[str],
 ) -> dict[str, float]:
-    """Macro F1 of linear classifiers, one per label."""
+    """Macro F1 of linear classifiers, one per label.
+
+    Args:
+        features: Of some rows of the inputs.
+        inputs: What the features are made of, of each training and of each test frame.
+        train: Labels to fit.
+        test: Labels to be read.
+        names: Of the labels.
+    """
     values = [np.unique(train.labels[name]) for name in names]
     targets = [
         np.searchsorted(known, train.labels[name])
         for name, known in zip(names, values, strict=True)
     ]
-    read = _fit(features, train.frames, targets, [len(known) for known in values])
-    chunks = [
-        read(test.frames[start : start + CHUNK]) for start in range(0, len(test.frames), CHUNK)
-    ]
+    read = _fit(features, inputs[0], targets, [len(known) for known in values])
+    chunks = [read(inputs[1][start : start + CHUNK]) for start in range(0, len(inputs[1]), CHUNK)]
     return {
         name: macro_f1(test.labels[name], known[np.concatenate([chunk[index] for chunk in chunks])])
         for index, (name, known) in enumerate(zip(names, values, strict=True))
@@ -141,12 +150,12 @@ def _score(
 
 def _fit(
     features: Callable[[np.ndarray], Tensor],
-    frames: np.ndarray,
+    inputs: np.ndarray,
     targets: list[np.ndarray],
     sizes: list[int],
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Trains the classifiers together; returns what reads a class of each label off frames."""
-    first = features(frames[:CHUNK])
+    """Trains the classifiers together; returns what reads a class of each label off inputs."""
+    first = features(inputs[:CHUNK])
     mean, spread = first.mean(0), first.std(0).clamp_min(1e-2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -162,10 +171,10 @@ def _fit(
 
     rng = np.random.default_rng(0)
     for _ in range(STEPS):
-        rows = rng.integers(len(frames), size=BATCH)
+        rows = rng.integers(len(inputs), size=BATCH)
         losses = [
             functional.cross_entropy(part, torch.from_numpy(target[rows]).to(part.device))
-            for part, target in zip(logits(frames[rows]), targets, strict=True)
+            for part, target in zip(logits(inputs[rows]), targets, strict=True)
         ]
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()

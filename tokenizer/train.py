@@ -7,6 +7,7 @@
 The run lies in runs/<env>/<run>/. The same command continues an interrupted run.
 """
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -86,10 +87,14 @@ def main(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)
+    judge = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
+    judge = judge.to(accelerator.device) if judge else None
     session = Session(accelerator, config)
-    if session.saved is None:
+    began, is_new = time.perf_counter(), session.saved is None
+    if is_new:
         first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
         tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
+    spent = time.perf_counter() - began
     optimizer = torch.optim.AdamW(
         tokenizer.parameters(),
         config.learning_rate,
@@ -99,14 +104,15 @@ def main(config: TrainConfig) -> None:
     )
     model, optimizer = accelerator.prepare(tokenizer, optimizer)
     adversary = make_adversary(accelerator, config.adversary)
-    judge = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
-    judge = judge.to(accelerator.device) if judge else None
     average = WeightAverage(tokenizer, config.ema_decay)
     session.begin(
         {"model": tokenizer, "optimizer": optimizer, "average": average, **adversary.parts},
         unit="frames",
         data=f"{training.num_frames:,} frames of {config.data}",
     )
+    if is_new:
+        # The start is a part of the training, and takes some designs much longer than others.
+        session.clock.seconds = spent
     for progress, rng in session.steps():
         batch = training.draw(config.batch_size, rng).to(accelerator.device)
         metrics = train_step(

@@ -5,7 +5,7 @@ import torch
 
 from tokenizer import Tokenizer, TokenizerConfig
 from tokenizer.pixels import unscale_frames
-from tokenizer.quantizers import LFQ, VQ, Dictionary, Residual
+from tokenizer.quantizers import LFQ, VQ, Dictionary, Residual, clustering, vq
 from tokenizer.quantizers.clustering import count_distinct, k_means, nearest_center
 
 
@@ -106,6 +106,23 @@ def test_start_puts_codes_where_the_latents_are():
     quantizer.start([latents[:70].view(7, 10, 2), latents[70:].view(8, 10, 2)], generator(3))
     distances = torch.cdist(centers, quantizer.codes).min(1).values
     assert distances.max() < 0.1
+
+
+def test_start_asks_for_no_more_latents_than_it_clusters(monkeypatch):
+    monkeypatch.setattr(clustering, "LARGEST_SAMPLE", 50)
+    monkeypatch.setattr(vq, "LARGEST_SAMPLE", 50)
+    given = []
+
+    def chunks():
+        for number in range(10):
+            given.append(number)
+            yield torch.full((2, 10, 1), float(number))
+
+    VQ(2, 1, "ema").start(chunks(), generator())
+    assert given == [0, 1, 2]
+    given.clear()
+    Residual(lambda: VQ(2, 1, "ema"), depth=2).start(chunks(), generator())
+    assert given == [0, 1, 2]
 
 
 def test_k_means_weighs_and_redraws():

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 ITERATIONS = 10
+LARGEST_SAMPLE = 65536
 _ROWS = 2048
 
 
@@ -39,6 +40,19 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
         empty = mass == 0
         centers[empty] = draw(int(empty.sum())) if empty.any() else centers[empty]
     return centers
+
+
+def first_rows(chunks: Iterable[Tensor]) -> list[Tensor]:
+    """The first chunks (n, K, C) that hold LARGEST_SAMPLE vectors, or all; no more are asked for.
+
+    Frames come in random order, and a slow encoder need not see more of them than are clustered.
+    """
+    taken: list[Tensor] = []
+    for chunk in chunks:
+        taken.append(chunk)
+        if sum(some.shape[:-1].numel() for some in taken) >= LARGEST_SAMPLE:
+            break
+    return taken
 
 
 def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:

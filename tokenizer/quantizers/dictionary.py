@@ -7,14 +7,12 @@ from torch import Tensor
 
 from tokenizer.quantizers.base import Quantized, Quantizer
 from tokenizer.quantizers.clustering import (
+    LARGEST_SAMPLE,
     count_distinct,
     first_of_each,
     k_means,
     nearest_center,
 )
-
-# Distinct patches beyond this number are sampled before clustering.
-LARGEST_SAMPLE = 65536
 
 
 class Dictionary(Quantizer):
@@ -69,6 +67,7 @@ class Dictionary(Quantizer):
         """Clusters the distinct patches among `latents`, each weighted by the root of its count."""
         patches = (_whole_levels(chunk.flatten(0, -2)).to(torch.int8) for chunk in latents)
         distinct, counts = count_distinct(patches)
+        # Distinct patches beyond this number are sampled before clustering.
         if len(distinct) > LARGEST_SAMPLE:
             chosen = torch.multinomial(counts.sqrt(), LARGEST_SAMPLE, generator=generator)
             distinct, counts = distinct[chosen], counts[chosen]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenizer.quantizers.base import Quantized, Quantizer
+from tokenizer.quantizers.clustering import first_rows
 
 
 class Residual(Quantizer):
@@ -48,7 +49,7 @@ class Residual(Quantizer):
 
     def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
         """Starts each stage from what those before it left over."""
-        left = list(latents)
+        left = first_rows(latents)
         was_training = self.training
         self.eval()
         for stage in self._stages():

@@ -8,12 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tokenizer.quantizers.base import Quantized, Quantizer
-from tokenizer.quantizers.clustering import k_means, nearest_center
+from tokenizer.quantizers.clustering import (
+    LARGEST_SAMPLE,
+    first_rows,
+    k_means,
+    nearest_center,
+)
 
 UPDATES = ("gradient", "ema")
 # A code that is used less often than this share of an even use takes the place of a latent.
 DEAD_SHARE = 0.03
-LARGEST_SAMPLE = 65536
 
 
 class VQ(Quantizer):
@@ -83,10 +87,10 @@ class VQ(Quantizer):
 
     @torch.no_grad()
     def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
-        """Starts the codes at the centers of a sample of the latents (k-means)."""
-        vectors = torch.cat([self._normalize(chunk.flatten(0, -2)).cpu() for chunk in latents])
-        if len(vectors) > LARGEST_SAMPLE:
-            vectors = vectors[torch.randperm(len(vectors), generator=generator)[:LARGEST_SAMPLE]]
+        """Starts the codes at the centers of the first latents (k-means)."""
+        chunks = first_rows(latents)
+        vectors = torch.cat([self._normalize(chunk.flatten(0, -2)).cpu() for chunk in chunks])
+        vectors = vectors[:LARGEST_SAMPLE]
         centers = k_means(vectors, torch.ones(len(vectors)), self.vocab_size, generator)
         self._put(slice(None), self._normalize(centers).to(self.codes))
 
