@@ -24,6 +24,9 @@ class ImageSource:
         frame_shape: (height, width, 3).
         scene: Zeros, int64 (num_frames,).
         frame_starts: int64 (num_frames + 1,).
+        numbers: The number of each image among those of both splits, int64 (num_frames,).
+        folders: The folder of each image below `place`, which may name its class; "" for images
+            of `place` itself and of arrays.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class ImageSource:
             index % min(HELDOUT_ONE_IN, len(images)) == min(HELDOUT_ONE_IN, len(images)) - 1
         )
         self._images = images
-        self._index = index[is_heldout == (split == "heldout")]
+        self.numbers = index[is_heldout == (split == "heldout")]
+        self.folders = [_folder(images[number], place) for number in self.numbers.tolist()]
         self._kept: dict[int, np.ndarray] | None = None
         self.scene = np.zeros(self.num_frames, np.int64)
         self.frame_starts = np.arange(self.num_frames + 1)
@@ -67,7 +71,7 @@ class ImageSource:
     @property
     def num_frames(self) -> int:
         """Images of the split."""
-        return len(self._index)
+        return len(self.numbers)
 
     def in_memory(self) -> "ImageSource":
         """This source, which from now on keeps the images that it has resized."""
@@ -80,7 +84,7 @@ class ImageSource:
         Raises:
             ValueError: A file is not an image.
         """
-        frames = [self._frame(int(self._index[index])) for index in indices]
+        frames = [self._frame(int(self.numbers[index])) for index in indices]
         return np.stack(frames) if frames else np.zeros((0, *self.frame_shape), np.uint8)
 
     def _frame(self, number: int) -> np.ndarray:
@@ -117,6 +121,13 @@ def is_image_data(place: str | Path) -> bool:
     if place.is_file():
         return place.suffix == ".npy"
     return place.is_dir() and not (place / "dataset.json").exists() and bool(_list_files(place))
+
+
+def _folder(image: Path | np.ndarray, place: Path) -> str:
+    if isinstance(image, np.ndarray):
+        return ""
+    folder = image.parent.relative_to(place).as_posix()
+    return "" if folder == "." else folder
 
 
 def _open(image: Path | np.ndarray) -> Image.Image:

@@ -74,7 +74,7 @@ def locate(
         raise ValueError(_why_no_export(kind, folder))
     if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", str(place)):
         raise ValueError(
-            f"{kind.words} {place}: no such folder; train one with python {kind.name}/train.py, "
+            f"{kind.words} {place}: no such folder; train one with {kind.command}, "
             f"or give a Hub repo id (owner/name) or a name: {_shipped_words()}"
         )
     return _download(kind, str(place), revision, token, local_files_only)

@@ -31,20 +31,27 @@ class Kind:
     """What tells the files of one kind of model from those of another.
 
     Attributes:
-        name: The package it lives in: tokenizer or world_model.
+        name: Of the kind: tokenizer, world_model or frame_prior.
         config: Its config dataclass.
         added: Fields of it that exports of earlier versions lack; their defaults are what those
             versions did. A model whose fields have these defaults keeps its files and fingerprint.
+        script: What trains it; "" for train.py in the package of the name.
     """
 
     name: str
     config: type
     added: frozenset[str] = frozenset()
+    script: str = ""
 
     @property
     def words(self) -> str:
         """The name in prose."""
         return self.name.replace("_", " ")
+
+    @property
+    def command(self) -> str:
+        """What trains one."""
+        return f"python {self.script or f'{self.name}/train.py'}"
 
     @property
     def mark(self) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from world_model.model import WorldModel
+from world_model.prior import FramePrior
 
 
 class MuonAdamW(Optimizer):
@@ -18,7 +19,7 @@ class MuonAdamW(Optimizer):
     reached a held-out loss in less than half of AdamW's CPU time.
     """
 
-    def __init__(self, model: WorldModel, learning_rate: float, weight_decay: float):
+    def __init__(self, model: WorldModel | FramePrior, learning_rate: float, weight_decay: float):
         """Deals out the parameters.
 
         Args:
@@ -61,9 +62,11 @@ class MuonAdamW(Optimizer):
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 
 
-def _matrices(model: WorldModel) -> list[torch.Tensor]:
+def _matrices(model: WorldModel | FramePrior) -> list[torch.Tensor]:
     """Weights of linear layers that map features to features, not tokens or classes."""
     layers = [m for m in model.transformer.blocks.modules() if isinstance(m, nn.Linear)]
+    if isinstance(model, FramePrior):
+        return [layer.weight for layer in layers]
     if model.config.prediction == "parallel":
         layers += [model.merge, model.unmerge]
     if model.config.refine_layers:
