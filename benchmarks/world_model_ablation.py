@@ -1,7 +1,6 @@
 """Trains variants of the world model for the same time each and compares how far they dream true.
 
-    python benchmarks/world_model_ablation.py --data data/MontezumaRevenge \\
-        --tokenizer runs/MontezumaRevenge/tokenizer --minutes 5
+    python benchmarks/world_model_ablation.py --minutes 5 --data data/MontezumaRevenge
     python benchmarks/world_model_ablation.py --list
     python benchmarks/world_model_ablation.py ... --variants default own_25 refine --seeds 0 1
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,20 +11,57 @@ from torch import Tensor, nn
 
 from world_model.checks import check_integers
 from world_model.configuration import WorldModelConfig
+from world_model.precision import Prepared, compiled_pass, dream_network
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
 from world_model.refinement import Draft, redrawn_counts
-from world_model.sampling import Generators, Sampling, draw
+from world_model.sampling import (
+    Generators,
+    Sampling,
+    draw,
+    draw_at,
+    entropy,
+    levels,
+    log_probability,
+)
 from world_model.transformer import Transformer
 
 Policy = Callable[[Tensor], Tensor]
 
+# Logits at a time that stay in the cache of a CPU's core, or take 1 GiB of a GPU's memory.
+MOST_LOGITS = 2**18
+MOST_LOGITS_GPU = 2**28
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Tokens of a frame, int64 (B, n), their entropy and log-probability, float32 (B, n).
+
+    NaN where a figure is not needed.
+    """
+
+    tokens: Tensor
+    entropy: Tensor
+    log_probability: Tensor
+
 
 class Dreamer(nn.Module):
-    """The half of a world model that imagines; `WorldModel` is the other."""
+    """The half of a world model that imagines; `WorldModel` is the other.
+
+    Attributes:
+        uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware; on
+            CPUs small batches stay in float32. False makes a dream the same in any batch, up to
+            the rounding of float32.
+        compiles_dreams: Whether passes of a dream are compiled by `torch.compile`; None compiles
+            them on CUDA devices.
+        prepared: What dreams keep between them.
+    """
 
     config: WorldModelConfig
     transformer: Transformer
     reward_values: Tensor
+    uses_autocast: bool
+    compiles_dreams: bool | None
+    prepared: Prepared
 
     @abstractmethod
     def tables(self) -> Tables:
@@ -53,6 +91,12 @@ class Dreamer(nn.Module):
     ) -> Prediction: ...
 
     @abstractmethod
+    def _token_features(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor: ...
+
+    @abstractmethod
+    def _outcome_logits(self, at_action: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    @abstractmethod
     def _refined(
         self, features: Tensor, draft: Draft, recent: Tensor, tables: Tables
     ) -> Tensor: ...
@@ -62,8 +106,13 @@ class Dreamer(nn.Module):
 
     def new_memory(self, batch: int) -> DreamMemory:
         """An empty memory for a batch of dreams."""
-        with torch.no_grad():
-            return DreamMemory(**vars(self.transformer.new_memory(batch)), tables=self.tables())
+        return self._new_memory(batch, dream_network(self, batch))
+
+    @torch.no_grad()
+    def _new_memory(self, batch: int, network: "Dreamer") -> DreamMemory:
+        memory = network.transformer.new_memory(batch)
+        memory.compiled = compiled_pass(network, self.compiles_dreams)
+        return DreamMemory(**vars(memory), tables=network.tables(), network=network)
 
     @torch.no_grad()
     def read(self, tokens_bk: Tensor, actions: Tensor, memory: DreamMemory) -> Prediction:
@@ -73,15 +122,27 @@ class Dreamer(nn.Module):
             Prediction of the next frame; autoregressive models predict its first token only, with
             axes (B, 1, V).
         """
+        seen, at_action, recent = self._advance(tokens_bk, actions, memory)
+        return memory.network._predict(seen, at_action, recent, memory.tables)
+
+    def _advance(
+        self, tokens_bk: Tensor, actions: Tensor, memory: DreamMemory
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Reads one frame and its action, without predicting anything yet.
+
+        Returns:
+            What `_predict` takes: what the transformer made of the places that foretell tokens,
+            what it made of the action, and the last tokens of those places.
+        """
         self._make_room(memory)
         memory.tokens = [*memory.tokens, tokens_bk][-self.back :]
-        recent = self._remembered(memory)
-        block = self._embed_blocks(recent[:, None], actions[:, None], memory.tables)[:, 0]
+        recent, network = self._remembered(memory), memory.network
+        block = network._embed_blocks(recent[:, None], actions[:, None], memory.tables)[:, 0]
         # What an autoregressive dream fed as it drew it is in memory already.
-        x = self.transformer.step(block[:, memory.place :], memory)
+        x = network.transformer.step(block[:, memory.place :], memory)
         if self.config.prediction == "parallel":
-            return self._predict(x[:, :-1], x[:, -1], recent, memory.tables)
-        return self._predict(x[:, -1:], x[:, -1], recent[:, :1], memory.tables)
+            return x[:, :-1], x[:, -1], recent
+        return x[:, -1:], x[:, -1], recent[:, :1]
 
     @torch.no_grad()
     def next_frame(
@@ -92,6 +153,7 @@ class Dreamer(nn.Module):
         sampling: Sampling,
         generator: Generators = None,
         outcomes: Sampling | None = None,
+        measure: bool = True,
     ) -> ImaginedFrame:
         """Reads the last frame and the action taken at it, and draws the frame that follows.
 
@@ -102,23 +164,61 @@ class Dreamer(nn.Module):
             sampling: How tokens are drawn.
             generator: One, or one per row.
             outcomes: How rewards and ends are drawn; as tokens, if None.
+            measure: Whether to measure the entropy, which costs about as much as drawing.
         """
-        prediction = self.read(tokens_bk, actions, memory)
+        seen, at_action, _ = self._advance(tokens_bk, actions, memory)
+        network, recent = memory.network, self._remembered(memory)
         outcomes = outcomes or sampling
-        rewards = draw(prediction.rewards, outcomes, generator)
-        ends = draw(prediction.ends, outcomes, generator) == 1
-        tokens = draw(prediction.tokens, sampling, generator)
-        entropy = _entropy(prediction.tokens)
-        recent = self._remembered(memory)
-        if prediction.features is not None:
-            tokens = self._refine(tokens, prediction, recent, memory.tables, sampling, generator)
-        for place in range(tokens.shape[1], self.config.tokens_per_frame):
-            x = F.embedding(tokens[:, -1:], memory.tables.inputs)
-            x = self.transformer.step(x, memory)
-            logits = self._token_logits(x, recent[:, place : place + 1], memory.tables)
-            tokens = torch.cat((tokens, draw(logits, sampling, generator)), dim=1)
-            entropy = entropy + _entropy(logits)
-        return ImaginedFrame(tokens, self.reward_values[rewards], ends, entropy)
+        rewards, ends = (
+            draw(made, outcomes, generator) for made in network._outcome_logits(at_action)
+        )
+        first = network._token_features(seen, recent, memory.tables)
+        drawn = [
+            self._draw(first, recent[:, : first.shape[1]], memory, sampling, generator, measure)
+        ]
+        if self.config.refine_layers:
+            tokens = self._refine(drawn[0], seen, recent, memory, sampling, generator)
+            drawn = [replace(drawn[0], tokens=tokens)]
+        for place in range(first.shape[1], self.config.tokens_per_frame):
+            x = F.embedding(drawn[-1].tokens, memory.tables.inputs)
+            x = network.transformer.step(x, memory)
+            here = recent[:, place : place + 1]
+            drawn.append(self._draw(x, here, memory, sampling, generator, measure))
+        return ImaginedFrame(
+            torch.cat([part.tokens for part in drawn], dim=1),
+            self.reward_values[rewards],
+            ends == 1,
+            torch.cat([part.entropy for part in drawn], dim=1).sum(dim=1),
+        )
+
+    def _draw(
+        self,
+        x: Tensor,
+        recent: Tensor,
+        memory: DreamMemory,
+        sampling: Sampling,
+        generator: Generators,
+        measure: bool,
+    ) -> Drawn:
+        """Draws tokens (B, n) from features (B, n, inner), some rows at a time.
+
+        The logits of all rows would be written to memory and read back several times.
+        """
+        level = levels(x.shape[:2], sampling, generator, x.device)
+        most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
+        rows = max(1, most // (x.shape[1] * self.config.vocab_size))
+        parts = []
+        for first in range(0, len(x), rows):
+            of = slice(first, first + rows)
+            logits = memory.network._token_logits(x[of], recent[of], memory.tables)
+            tokens = draw_at(logits, sampling, None if level is None else level[of])
+            nothing = logits.new_full((1, 1), torch.nan).expand(tokens.shape)
+            nats = entropy(logits) if measure else nothing
+            sure = log_probability(logits, tokens) if self.config.refine_layers else nothing
+            parts.append(Drawn(tokens, nats, sure))
+        if len(parts) == 1:
+            return parts[0]
+        return Drawn(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
 
     @torch.no_grad()
     def imagine(
@@ -158,7 +258,7 @@ class Dreamer(nn.Module):
         assert steps is not None
         memory = self.new_memory(batch)
         for t in range(context_tokens.shape[1] - 1):
-            self.read(context_tokens[:, t], context_actions[:, t], memory)
+            self._advance(context_tokens[:, t], context_actions[:, t], memory)
         tokens, frames = context_tokens[:, -1], []
         for h in range(steps):
             if isinstance(actions, Tensor):
@@ -167,7 +267,9 @@ class Dreamer(nn.Module):
                 action = actions(tokens)
                 limit = self.config.num_actions
                 check_integers("policy's actions", action, (batch,), limit, self.device)
-            frames.append(self.next_frame(tokens, action, memory, sampling, generator))
+            frames.append(
+                self.next_frame(tokens, action, memory, sampling, generator, measure=False)
+            )
             tokens = frames[-1].tokens
         return Rollout(
             torch.stack([frame.tokens for frame in frames], dim=1),
@@ -193,14 +295,15 @@ class Dreamer(nn.Module):
         # After a flush an absolute memory holds fewer frames than a context may have.
         known = min(context_tokens.shape[1] - 1, memory.frames)
         first = context_tokens.shape[1] - 1 - known
-        fresh = self.new_memory(len(rows))
+        fresh = self._new_memory(len(rows), memory.network)
         fresh.frames = memory.frames - known
         fresh.since = torch.full((len(rows),), fresh.frames, device=self.device)
         for t in range(first, first + known):
-            self.read(context_tokens[:, t], context_actions[:, t], fresh)
+            self._advance(context_tokens[:, t], context_actions[:, t], fresh)
         last = context_tokens[:, -1]
         if memory.place:
-            self.transformer.step(F.embedding(last[:, : memory.place], memory.tables.inputs), fresh)
+            known_tokens = F.embedding(last[:, : memory.place], memory.tables.inputs)
+            memory.network.transformer.step(known_tokens, fresh)
         oldest = fresh.tokens[:1] or [last]
         missing = len(memory.tokens) - len(fresh.tokens)
         fresh.tokens = (oldest * missing + fresh.tokens)[-len(memory.tokens) :]
@@ -229,25 +332,24 @@ class Dreamer(nn.Module):
 
     def _refine(
         self,
-        tokens: Tensor,
-        prediction: Prediction,
+        drawn: Drawn,
+        seen: Tensor,
         recent: Tensor,
-        tables: Tables,
+        memory: DreamMemory,
         sampling: Sampling,
         generator: Generators,
     ) -> Tensor:
         """Draws the tokens again of which the model is least sure, with all others in view."""
-        confidence = _log_probability(prediction.tokens, tokens)
+        tokens, sure = drawn.tokens, drawn.log_probability
         for count in redrawn_counts(tokens.shape[1], self.config.refine_passes):
-            least = confidence.argsort(dim=1, stable=True)[:, :count].sort(dim=1).values
+            least = sure.argsort(dim=1, stable=True)[:, :count].sort(dim=1).values
             hidden = torch.zeros_like(tokens, dtype=torch.bool).scatter(1, least, True)
-            assert prediction.features is not None
             draft = Draft(tokens, ~hidden, hidden)
-            logits = self._refined(prediction.features, draft, recent, tables)
+            logits = memory.network._refined(seen, draft, recent, memory.tables)
             logits = logits.view(*least.shape, -1)
-            drawn = draw(logits, sampling, generator)
-            tokens = tokens.scatter(1, least, drawn)
-            confidence = confidence.scatter(1, least, _log_probability(logits, drawn))
+            again = draw(logits, sampling, generator)
+            tokens = tokens.scatter(1, least, again)
+            sure = sure.scatter(1, least, log_probability(logits, again))
         return tokens
 
     def _remembered(self, memory: DreamMemory) -> Tensor:
@@ -268,15 +370,3 @@ class Dreamer(nn.Module):
         if memory.frames + ahead >= self.config.context:
             memory.frames = memory.place = 0
             memory.since = None
-
-
-def _log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
-    """Of the drawn classes, (B, n), under logits (B, n, V)."""
-    chosen = logits.gather(-1, drawn[..., None])[..., 0]
-    return chosen - logits.logsumexp(dim=-1)
-
-
-def _entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of (B, K, V), summed over K."""
-    log_probability = logits.log_softmax(dim=-1)
-    return -(log_probability.exp() * log_probability).sum(dim=(-1, -2))

@@ -1,8 +1,10 @@
 """What a dreaming transformer remembers: keys and values of the last frames, in a ring."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -19,15 +21,56 @@ class Ring:
         self.keys = like.new_zeros(rows, heads, slots, channels)
         self.values = like.new_zeros(rows, heads, slots, channels)
 
-    def write(self, first: int, keys: Tensor, values: Tensor) -> None:
-        """Stores keys and values (rows, heads, n, channels) from slot `first` on."""
-        last = first + keys.shape[2]
-        self.keys[:, :, first:last] = keys
-        self.values[:, :, first:last] = values
+    @property
+    def size(self) -> int:
+        """Number of slots."""
+        return self.keys.shape[2]
+
+    def write(self, where: "int | Tensor", keys: Tensor, values: Tensor) -> None:
+        """Stores keys and values (rows, heads, n, channels).
+
+        Args:
+            where: The first slot; or, for compiled passes, which must not depend on a number that
+                changes, all of them, int64 (n,).
+            keys: What to store, of any float dtype.
+            values: As keys.
+        """
+        if isinstance(where, Tensor):
+            self.keys.index_copy_(2, where, keys.to(self.keys.dtype))
+            self.values.index_copy_(2, where, values.to(self.values.dtype))
+            return
+        last = where + keys.shape[2]
+        self.keys[:, :, where:last] = keys
+        self.values[:, :, where:last] = values
 
     def read(self, used: int) -> tuple[Tensor, Tensor]:
         """The first `used` slots of keys and of values, as views."""
         return self.keys[:, :, :used], self.values[:, :, :used]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Which slots of a ring a pass uses.
+
+    Attributes:
+        written: First slot that it writes; or all of them, int64 (n,).
+        read: It reads the slots before this one.
+    """
+
+    written: int | Tensor
+    read: int
+
+    def static(self, positions: int, size: int, device: torch.device) -> "Slots":
+        """The same for compiled passes, which read every slot; the mask leaves out the unwritten.
+
+        Args:
+            positions: Slots that are written.
+            size: Slots of the ring.
+            device: Of the ring.
+        """
+        assert isinstance(self.written, int)
+        written = torch.arange(positions, device=device) + self.written
+        return Slots(written, size)
 
 
 @dataclass(kw_only=True)
@@ -42,6 +85,7 @@ class Memory:
         place: Positions of the current block read so far.
         tokens: The last frames read, newest last, int64 (B, K) each.
         since: Per dream the first frame that belongs to it, int64 (B,); None if all began at 0.
+        compiled: The compiled pass through all blocks, where passes are compiled.
     """
 
     rings: list[Ring]
@@ -51,6 +95,7 @@ class Memory:
     place: int = 0
     tokens: list[Tensor] = field(default_factory=list)
     since: Tensor | None = None
+    compiled: Callable[..., Tensor] | None = None
 
     @property
     def slot(self) -> int:
@@ -128,30 +173,69 @@ def _window(frames: int, places: int, context: int, device: torch.device) -> Ten
     return (distance >= 0) & (distance < context)
 
 
-def ring_mask(memory: Memory, positions: int, causal: bool, device: torch.device) -> Tensor | None:
+def block_slots(memory: Memory, positions: int) -> Slots:
+    """The slots of a full-attention ring for the next `positions` of the current block."""
+    first = memory.slot * memory.places + memory.place
+    if memory.frames < memory.context:
+        # Nothing was written behind these yet.
+        return Slots(first, first + positions)
+    return Slots(first, memory.context * memory.places)
+
+
+def ring_mask(
+    memory: Memory,
+    positions: int,
+    causal: bool,
+    read: int,
+    device: torch.device,
+    static: bool = False,
+) -> Tensor | None:
     """Which slots of a full-attention ring the next `positions` of the current block see.
 
+    Args:
+        memory: Before these positions are read.
+        positions: How many.
+        causal: Whether they see those before them only.
+        read: Slots that are read.
+        device: Of the mask.
+        static: Whether to return a mask of all slots, whatever it holds.
+
     Returns:
-        Bool (positions, used * places) or (B, 1, positions, used * places), True = sees; None
-        where all of them see all.
+        Bool (positions, slots) or (B, 1, positions, slots), True = sees; None where all of them
+        see all.
     """
-    visible = torch.ones(positions, memory.used * memory.places, dtype=torch.bool, device=device)
-    first = memory.slot * memory.places
-    own = visible[:, first : first + memory.places]
-    # Slots of this block that were not written yet still hold the frame that left the window.
-    own[:, memory.place + positions :] = False
-    if causal:
-        own[:, memory.place : memory.place + positions].tril_()
     strangers = memory.strangers()
+    first = memory.slot * memory.places + memory.place
+    fresh = read == first + positions
+    if not static and strangers is None and fresh and (positions == 1 or not causal):
+        return None
+    slots = memory.context * memory.places if static else read
+    visible = torch.ones(positions, slots, dtype=torch.bool, device=device)
+    visible[:, read:] = False
+    # Slots of this block that were not written yet still hold the frame that left the window.
+    block = memory.slot * memory.places
+    visible[:, first + positions : block + memory.places] = False
+    if causal:
+        visible[:, first : first + positions].tril_()
     if strangers is not None:
         known = ~strangers.repeat_interleave(memory.places, dim=1)
+        known = F.pad(known[:, :slots], (0, max(0, slots - known.shape[1])))
         return visible[None, None] & known[:, None, None]
-    return None if bool(visible.all()) else visible
+    return None if not static and bool(visible.all()) else visible
 
 
-def ring_mask_of_places(memory: Memory) -> Tensor | None:
-    """As `ring_mask`, for places that look back at themselves: (B * places, 1, 1, used)."""
+def ring_mask_of_places(memory: Memory, static: bool = False) -> Tensor | None:
+    """As `ring_mask`, for places that look back at themselves: (B * places, 1, 1, slots)."""
     strangers = memory.strangers()
+    if not static:
+        if strangers is None:
+            return None
+        return ~strangers.repeat_interleave(memory.places, dim=0)[:, None, None]
+    keys = memory.rings[0].keys
+    visible = torch.arange(memory.context, device=keys.device) < memory.used
+    visible = visible.expand(keys.shape[0], 1, 1, -1)
     if strangers is None:
-        return None
-    return ~strangers.repeat_interleave(memory.places, dim=0)[:, None, None]
+        # Of the shape that it has beside strangers, so that nothing is compiled again.
+        return visible.contiguous()
+    known = F.pad(~strangers, (0, memory.context - memory.used))
+    return visible & known.repeat_interleave(memory.places, dim=0)[:, None, None]

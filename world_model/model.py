@@ -15,6 +15,7 @@ from tokenizer.pretrained import PretrainedModel
 from world_model.configuration import WorldModelConfig
 from world_model.dreaming import Dreamer
 from world_model.model_card import world_model_card
+from world_model.precision import Prepared
 from world_model.predictions import Prediction, Tables
 from world_model.refinement import Draft, Refiner
 from world_model.transformer import Transformer, residual_outputs
@@ -31,6 +32,9 @@ class WorldModel(Dreamer, PretrainedModel):
     def __init__(self, config: WorldModelConfig):
         """Creates an untrained model."""
         super().__init__(config)
+        self.uses_autocast = True
+        self.compiles_dreams = None
+        self.prepared = Prepared()
         width, inner = config.width, config.width // config.merge
         self.token_embedding = nn.Embedding(config.vocab_size, inner)
         self.action_embedding = nn.Embedding(config.num_actions, width)
@@ -187,17 +191,25 @@ class WorldModel(Dreamer, PretrainedModel):
         tables: Tables,
         asked: Tensor | None = None,
     ) -> Prediction:
-        features = None
-        if self.config.prediction == "parallel":
-            features = x if self.config.refine_layers else None
-            m, rows = self.config.merge, self.config.grid[0] // self.config.merge
-            pattern = "... (r c) (i j d) -> ... (r i c j) d"
-            x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
-            x = x + self._at_places(recent, tables)
+        features = x if self.config.refine_layers else None
+        x = self._token_features(x, recent, tables)
         if asked is not None:
             x, recent = x[asked], recent[asked]
-        rewards, ends = self.reward_head(at_action).float(), self.end_head(at_action).float()
-        return Prediction(self._token_logits(x, recent, tables), rewards, ends, features)
+        tokens = self._token_logits(x, recent, tables)
+        return Prediction(tokens, *self._outcome_logits(at_action), features)
+
+    def _token_features(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor:
+        """What the head reads logits of tokens from, (..., K, inner), from (..., P - 1, D)."""
+        if self.config.prediction == "autoregressive":
+            return x
+        m, rows = self.config.merge, self.config.grid[0] // self.config.merge
+        pattern = "... (r c) (i j d) -> ... (r i c j) d"
+        x = rearrange(self.unmerge(x), pattern, r=rows, i=m, j=m)
+        return x + self._at_places(recent, tables)
+
+    def _outcome_logits(self, at_action: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of rewards and of ends, from what the transformer made of the action."""
+        return self.reward_head(at_action).float(), self.end_head(at_action).float()
 
     def _refined(self, features: Tensor, draft: Draft, recent: Tensor, tables: Tables) -> Tensor:
         """Logits (n, V) of the tokens that the draft asks for."""
@@ -217,7 +229,8 @@ class WorldModel(Dreamer, PretrainedModel):
         if not self.config.copies:
             return logits
         copied = recent[..., : self.config.copies]
-        return logits.scatter_add(-1, copied, self.copy_gate(x).float())
+        # In place: a copy of all logits would cost as much as making them.
+        return logits.scatter_add_(-1, copied, self.copy_gate(x).float())
 
     @property
     def back(self) -> int:

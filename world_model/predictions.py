@@ -1,6 +1,7 @@
 """What a world model gives back, and what it keeps between two frames."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -33,7 +34,7 @@ class ImaginedFrame:
     """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends bool (B,).
 
     `entropy`, float32 (B,), is the entropy of the token distributions, summed over the frame, in
-    nats: how unsure the model was.
+    nats: how unsure the model was, before it refined anything. NaN where it was not asked for.
     """
 
     tokens: Tensor
@@ -64,6 +65,12 @@ class Tables:
 
 @dataclass(kw_only=True)
 class DreamMemory(Memory):
-    """The state of a dream between two frames, and the tokens' vectors that all frames share."""
+    """The state of a dream between two frames, and what all its frames share.
+
+    Attributes:
+        tables: The tokens' vectors.
+        network: The model that dreams, in the precision that it dreams in.
+    """
 
     tables: Tables
+    network: Any

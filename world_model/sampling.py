@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+CHUNK = 64
+
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
@@ -54,15 +56,74 @@ def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Te
     Returns:
         int64 (B, ...).
     """
-    if sampling.greedy:
+    return draw_at(logits, sampling, levels(logits.shape[:-1], sampling, generator, logits.device))
+
+
+def levels(
+    shape: Sequence[int], sampling: Sampling, generator: Generators, device: torch.device
+) -> Tensor | None:
+    """The random numbers that `draw_at` needs for classes (B, ...); None where it is greedy."""
+    return None if sampling.greedy else uniform(shape, generator, device)
+
+
+def draw_at(logits: Tensor, sampling: Sampling, level: Tensor | None) -> Tensor:
+    """As `draw`, with random numbers in [0, 1) that were drawn before, float32 (B, ...)."""
+    if level is None:
         return logits.argmax(dim=-1)
-    logits = truncate(logits.float() / sampling.temperature, sampling)
-    cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
-    total = cumulative[..., -1:]
-    level = uniform(logits.shape[:-1], generator, logits.device)[..., None] * total
+    logits = logits.float()
+    if sampling.temperature != 1.0:
+        logits = logits / sampling.temperature
+    logits = truncate(logits, sampling)
+    weights = (logits - logits.amax(dim=-1, keepdim=True)).exp_()
+    return _draw_weighted(weights, level)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy in nats of logits (..., classes), float32 (...)."""
+    shifted = logits.float() - logits.amax(dim=-1, keepdim=True)
+    weights = shifted.exp()
+    total = weights.sum(dim=-1)
+    return total.log() - weights.mul_(shifted).sum(dim=-1) / total
+
+
+def log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
+    """Of the drawn classes, (..., ) each, under logits (..., classes)."""
+    return logits.gather(-1, drawn[..., None])[..., 0] - logits.logsumexp(dim=-1)
+
+
+def _draw_weighted(weights: Tensor, level: Tensor) -> Tensor:
+    """The class in which a level in [0, 1) of the total weight lies, int64 (...).
+
+    Many classes are summed up in chunks, of which only the chunk that was hit is looked into.
+
+    Args:
+        weights: float32 (..., classes), at least 0, one of them above.
+        level: float32 (...).
+    """
+    classes = weights.shape[-1]
+    if classes % CHUNK or classes < 4 * CHUNK:
+        return _first_above(weights.cumsum(dim=-1), level, scale=True)[0]
+    chunks = weights.unflatten(-1, (-1, CHUNK))
+    sums = chunks.sum(dim=-1)
+    cumulative = sums.cumsum(dim=-1)
+    chunk, level = _first_above(cumulative, level, scale=True)
+    hit = chunk[..., None]
+    before = (cumulative - sums).gather(-1, hit)[..., 0]
+    inside = chunks.gather(-2, hit[..., None].expand(*hit.shape, CHUNK))[..., 0, :]
+    place, _ = _first_above(inside.cumsum(dim=-1), (level - before).clamp(min=0.0), scale=False)
+    return chunk * CHUNK + place
+
+
+def _first_above(cumulative: Tensor, level: Tensor, scale: bool) -> tuple[Tensor, Tensor]:
+    """The first class (...) whose cumulative weight (..., classes) is above the level, and that.
+
+    With `scale` the level is a share of the total.
+    """
+    total = cumulative[..., -1]
+    level = level * total if scale else level
     # Rounding may lift the level to the total, beyond which there is no class.
     level = torch.minimum(level, torch.nextafter(total, torch.zeros_like(total)))
-    return (cumulative <= level).sum(dim=-1)
+    return (cumulative <= level[..., None]).sum(dim=-1), level
 
 
 def truncate(logits: Tensor, sampling: Sampling) -> Tensor:

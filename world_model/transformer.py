@@ -12,7 +12,9 @@ from world_model.configuration import WorldModelConfig
 from world_model.memory import (
     Memory,
     Ring,
+    Slots,
     block_mask,
+    block_slots,
     causal_mask,
     ring_mask,
     ring_mask_of_places,
@@ -37,29 +39,29 @@ class Attention(nn.Module):
         turn: Rotation | None,
         mask: Tensor | None = None,
         ring: Ring | None = None,
-        first: int = 0,
-        used: int = 0,
+        slots: Slots | None = None,
     ) -> Tensor:
-        """Attends among the positions of `x_bsd`, and to a ring's where one is given.
+        """Attends among the positions of `x_bsd`, or to a ring's where one is given.
 
         Args:
             x_bsd: Float (B, S, D).
             turn: Rotation of the S positions; None leaves them unturned.
             mask: Bool (S, keys), True = sees; None sees all.
             ring: Where keys and values are stored and read; None attends to `x_bsd` alone.
-            first: Slot that the first position is stored in.
-            used: Slots of the ring that are read.
+            slots: Which of its slots are written and read.
         """
-        qk, v = self.qkv(x_bsd).split((2 * x_bsd.shape[-1], x_bsd.shape[-1]), dim=-1)
-        qk = rearrange(qk, "b s (n h c) -> n b h s c", n=2, h=self.heads)
-        v = rearrange(v, "b s (h c) -> b h s c", h=self.heads)
-        q, k = turn(qk) if turn is not None else qk
+        b, s, d = x_bsd.shape
+        # Plain views: a dream of single tokens spends its time in calls like these.
+        qkv = self.qkv(x_bsd).view(b, s, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        qk, v = qkv[:2], qkv[2]
+        q, k = (turn(qk) if turn is not None else qk).unbind()
         if ring is not None:
-            ring.write(first, k, v)
-            k, v = (stored.to(q.dtype) for stored in ring.read(used))
+            assert slots is not None
+            ring.write(slots.written, k, v)
+            k, v = ring.read(slots.read)
         y = attend(q, k, v, mask, self.dropout if self.training else 0.0)
-        y = self.out(rearrange(y, "b h s c -> b s (h c)"))
-        return F.dropout(y, self.dropout, self.training)
+        y = self.out(y.transpose(1, 2).reshape(b, s, d))
+        return F.dropout(y, self.dropout) if self.training and self.dropout else y
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
@@ -85,7 +87,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps float (..., D) to the same shape."""
-        return F.dropout(self.last(F.gelu(self.first(x))), self.dropout, self.training)
+        y = self.last(F.gelu(self.first(x)))
+        return F.dropout(y, self.dropout) if self.training and self.dropout else y
 
 
 class FullBlock(nn.Module):
@@ -107,11 +110,9 @@ class FullBlock(nn.Module):
         x = x + self.mlp(self.norm_mlp(x))
         return rearrange(x, "b (t p) d -> b t p d", t=t)
 
-    def step(self, x_bnd: Tensor, view: "View", memory: Memory, ring: Ring) -> Tensor:
+    def step(self, x_bnd: Tensor, view: "View", ring: Ring, slots: Slots) -> Tensor:
         """Passes the next n positions of the current block, float (B, n, D)."""
-        first = memory.slot * memory.places + memory.place
-        used = memory.used * memory.places
-        y = self.attention(self.norm_attention(x_bnd), view.turn, view.mask, ring, first, used)
+        y = self.attention(self.norm_attention(x_bnd), view.turn, view.mask, ring, slots)
         x_bnd = x_bnd + y
         return x_bnd + self.mlp(self.norm_mlp(x_bnd))
 
@@ -139,13 +140,13 @@ class FactorisedBlock(nn.Module):
         x = x + self.mlp(self.norm_mlp(x))
         return rearrange(x, "(b p) t d -> b t p d", b=b, p=p)
 
-    def step(self, x_bnd: Tensor, view: "View", memory: Memory, ring: Ring) -> Tensor:
+    def step(self, x_bnd: Tensor, view: "View", ring: Ring, slots: Slots) -> Tensor:
         """Passes the current block, float (B, P, D)."""
-        b = x_bnd.shape[0]
+        b, p, d = x_bnd.shape
         x = x_bnd + self.space(self.norm_space(x_bnd), view.turn_space)
-        x = rearrange(x, "b p d -> (b p) 1 d")
-        y = self.time(self.norm_time(x), view.turn, view.mask, ring, memory.slot, memory.used)
-        x = rearrange(x + y, "(b p) 1 d -> b p d", b=b)
+        x = x.view(b * p, 1, d)
+        y = self.time(self.norm_time(x), view.turn, view.mask, ring, slots)
+        x = (x + y).view(b, p, d)
         return x + self.mlp(self.norm_mlp(x))
 
 
@@ -179,6 +180,7 @@ class Transformer(nn.Module):
         rows, columns = (side // config.merge for side in config.grid)
         self.coordinates = place_coordinates(rows, columns)
         self.head_channels = config.width // config.heads
+        self._space: Rotation | None = None
 
     def forward(self, x_btpd: Tensor) -> Tensor:
         """Passes whole blocks.
@@ -208,13 +210,11 @@ class Transformer(nn.Module):
         return self.norm(x_btpd)
 
     def new_memory(self, batch: int) -> Memory:
-        """An empty memory for `batch` dreams, in the precision that the pass computes in."""
+        """An empty memory for `batch` dreams, in the precision of the weights."""
         config = self.config
-        like = self.norm.weight
-        if torch.is_autocast_enabled(like.device.type):
-            like = like.to(torch.get_autocast_dtype(like.device.type))
         rows = batch * config.places if self.factorised else batch
         slots = config.context if self.factorised else config.context * config.places
+        like = self.norm.weight
         rings = [
             Ring(rows, config.heads, slots, self.head_channels, like) for _ in range(config.layers)
         ]
@@ -229,26 +229,40 @@ class Transformer(nn.Module):
         assert self.causal or n == self.config.places
         here = slice(memory.place, memory.place + n)
         frame = torch.tensor([memory.frames])
+        static = memory.compiled is not None
         if self.factorised:
-            mask = ring_mask_of_places(memory)
+            slots = Slots(memory.slot, memory.used)
+            mask = ring_mask_of_places(memory, static)
             view = View(self._turn_time(frame, device), self._turn_space(device), mask)
         else:
+            slots = block_slots(memory, n)
             turn = self._turn_full(frame, device)
-            mask = ring_mask(memory, n, self.causal, device)
+            mask = ring_mask(memory, n, self.causal, slots.read, device, static)
             view = View(None if turn is None else turn[here], None, mask)
         if self.absolute is not None:
             first = memory.slot * self.config.places
             x_bnd = x_bnd + self.absolute.weight[first + here.start : first + here.stop]
-        blocks = cast(Iterable[FullBlock | FactorisedBlock], self.blocks)
-        for block, ring in zip(blocks, memory.rings, strict=True):
-            x_bnd = block.step(x_bnd, view, memory, ring)
+        if memory.compiled is not None:
+            slots = slots.static(n if not self.factorised else 1, memory.rings[0].size, device)
+            x_bnd = memory.compiled(x_bnd, view, memory.rings, slots)
+        else:
+            x_bnd = self.run_blocks(x_bnd, view, memory.rings, slots)
         memory.advance(n)
+        return x_bnd
+
+    def run_blocks(self, x_bnd: Tensor, view: View, rings: list[Ring], slots: Slots) -> Tensor:
+        """All blocks and the last norm; what `torch.compile` compiles."""
+        blocks = cast(Iterable[FullBlock | FactorisedBlock], self.blocks)
+        for block, ring in zip(blocks, rings, strict=True):
+            x_bnd = block.step(x_bnd, view, ring, slots)
         return self.norm(x_bnd)
 
     def _turn_space(self, device: torch.device) -> Rotation | None:
         if self.absolute is not None:
             return None
-        return rotation(self.coordinates, self.head_channels, device)
+        if self._space is None or self._space.cos.device != device:
+            self._space = rotation(self.coordinates, self.head_channels, device)
+        return self._space
 
     def _turn_time(self, frames: Tensor, device: torch.device) -> Rotation | None:
         if self.absolute is not None:

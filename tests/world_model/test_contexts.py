@@ -13,6 +13,7 @@ def tiny():
         copies=2, history=2, dropout=0.5,
     )  # fmt: skip
     model = WorldModel(config)
+    model.uses_autocast = False
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return model

@@ -23,6 +23,7 @@ def tiny(shape="factorised", **changes):
         }
     )
     model = WorldModel(config).eval()
+    model.uses_autocast = False
     for parameter in model.parameters():
         # Untrained weights are too small for a wrong mask to show.
         torch.nn.init.normal_(parameter, std=0.4)

@@ -13,6 +13,7 @@ def tiny(**changes):
         width=16, copies=2, history=2, merge=2, code_dim=3, refine_layers=1, refine_passes=2,
     )  # fmt: skip
     model = WorldModel(WorldModelConfig(**{**settings, **changes})).eval()
+    model.uses_autocast = False
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return model

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from world_model.sampling import Sampling, draw, seeded_generators, truncate, uniform
+from world_model.sampling import Sampling, draw, draw_at, seeded_generators, truncate, uniform
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
@@ -49,3 +49,21 @@ def test_a_row_s_numbers_come_from_its_own_generator():
     second = uniform((1, 3), seeded_generators(7, 2)[1:], device)
     assert torch.equal(both[1:], second)
     assert not torch.equal(both[0], both[1])
+
+
+def test_many_classes_are_drawn_by_chunks_as_by_one_sum():
+    torch.manual_seed(0)
+    logits = torch.randn(500, 512) * 3
+    level = torch.rand(500)
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    expected = (cumulative <= level[:, None].double()).sum(-1)
+    got = draw_at(logits, Sampling(), level)
+    # Rounding may move a level across a class's edge, rarely.
+    assert (got == expected).float().mean() > 0.99
+
+
+def test_chunks_of_impossible_classes_are_never_drawn():
+    logits = torch.full((3, 512), -torch.inf)
+    logits[:, [70, 300]] = 0.0
+    level = torch.tensor([0.0, 0.5, 1.0 - 2**-24])
+    assert draw_at(logits, Sampling(), level).tolist() == [70, 300, 300]

@@ -1,0 +1,156 @@
+import copy
+import pickle
+
+import pytest
+import torch
+
+from world_model import WorldModel, WorldModelConfig, precision
+from world_model.sampling import Sampling
+
+CPU_BF16 = "world_model.precision.native_autocast_dtype"
+
+
+def tiny(**changes):
+    torch.manual_seed(0)
+    settings = dict(
+        vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16
+    )
+    model = WorldModel(WorldModelConfig(**{**settings, **changes})).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+AUTOREGRESSIVE = dict(prediction="autoregressive", attention="full", merge=1, history=1)
+
+
+def frames(count, batch):
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randint(7, (batch, count, 8), generator=generator)
+    return tokens, torch.randint(3, (batch, count - 1), generator=generator)
+
+
+@pytest.mark.parametrize(
+    ("changes", "batch", "dtype"),
+    [
+        # Three positions a frame: 32 rows are reached from a batch of 11 on.
+        ({}, 10, torch.float32),
+        ({}, 11, torch.bfloat16),
+        (AUTOREGRESSIVE, 31, torch.float32),
+        (AUTOREGRESSIVE, 32, torch.bfloat16),
+    ],
+)
+def test_large_batches_dream_in_bfloat16_where_the_device_is_fast_at_it(
+    monkeypatch, changes, batch, dtype
+):
+    monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
+    model = tiny(**changes)
+    memory = model.new_memory(batch)
+    assert memory.rings[0].keys.dtype == memory.tables.inputs.dtype == dtype
+    assert model.token_embedding.weight.dtype == torch.float32
+    model.uses_autocast = False
+    assert model.new_memory(batch).rings[0].keys.dtype == torch.float32
+    monkeypatch.setattr(CPU_BF16, lambda device: None)
+    model.uses_autocast = True
+    assert model.new_memory(batch).rings[0].keys.dtype == torch.float32
+
+
+@pytest.mark.parametrize("changes", [{}, dict(refine_layers=1), AUTOREGRESSIVE])
+def test_logits_in_bfloat16_are_those_of_float32_up_to_rounding(monkeypatch, changes):
+    monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
+    model = tiny(**changes)
+    tokens, actions = frames(5, 40)
+    logits = {}
+    for low in (True, False):
+        model.uses_autocast = low
+        memory = model.new_memory(40)
+        for t in range(4):
+            prediction = model.read(tokens[:, t], actions[:, t], memory)
+        logits[low] = prediction.tokens
+    assert logits[True].dtype == torch.float32
+    error = (logits[True] - logits[False]).norm() / logits[False].norm()
+    assert 0 < float(error) < 0.03
+
+
+def test_the_copy_in_low_precision_is_kept_until_a_weight_changes(monkeypatch):
+    monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
+    model = tiny()
+    first = model.new_memory(16).network
+    assert model.new_memory(99).network is first and first is not model
+    with torch.no_grad():
+        model.token_head[-1].bias += 1.0
+    second = model.new_memory(16).network
+    assert second is not first
+    torch.testing.assert_close(second.token_head[-1].bias, first.token_head[-1].bias + 1)
+    assert "prepared" not in "".join(model.state_dict())
+
+
+def test_a_copy_or_pickle_of_a_model_has_nothing_prepared(monkeypatch):
+    monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
+    model = tiny()
+    model.new_memory(16)
+    assert model.prepared.network is not None
+    assert copy.deepcopy(model).prepared.network is None
+    assert pickle.loads(pickle.dumps(model.prepared)).network is None
+
+
+def test_a_restarted_row_of_a_large_batch_joins_in_its_precision(monkeypatch):
+    monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
+    model = tiny()
+    tokens, actions = frames(3, 16)
+    memory = model.new_memory(16)
+    for t in range(2):
+        model.read(tokens[:, t], actions[:, t], memory)
+    model.restart(memory, torch.tensor([3]), tokens[:1], actions[:1])
+    assert memory.rings[0].keys.dtype == torch.bfloat16
+    per_dream = memory.rings[0].keys.unflatten(0, (16, -1))
+    # Memory of rows 0 and 3 now holds the same frames.
+    torch.testing.assert_close(per_dream[3], per_dream[0], atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("changes", [{}, dict(attention="full"), AUTOREGRESSIVE])
+def test_compiled_passes_dream_as_others(monkeypatch, changes):
+    # "eager" traces and guards as a compiler does, but needs none.
+    monkeypatch.setattr(precision, "BACKEND", "eager")
+    torch.compiler.reset()
+    model = tiny(**changes)
+    model.uses_autocast = False
+    tokens, actions = frames(3, 2)
+    future = torch.tensor([[0, 1, 2, 0, 1, 2, 0], [2, 2, 1, 0, 0, 1, 1]])
+    plain = model.imagine(tokens, actions, future, top_k=1)
+    model.compiles_dreams = True
+    assert model.new_memory(2).compiled is not None
+    compiled = model.imagine(tokens, actions, future, top_k=1)
+    assert torch.equal(compiled.tokens, plain.tokens)
+    assert torch.equal(compiled.rewards, plain.rewards)
+
+
+def test_compiled_passes_have_static_shapes(monkeypatch):
+    monkeypatch.setattr(precision, "BACKEND", "eager")
+    torch.compiler.reset()
+    model = tiny(**AUTOREGRESSIVE)
+    model.uses_autocast = False
+    model.compiles_dreams = True
+    tokens, actions = frames(2, 2)
+    model.imagine(tokens, actions, torch.zeros(2, 5, dtype=torch.int64), top_k=1)
+    # Whole blocks, single tokens, and a frame's last token with its action: nothing else comes.
+    with torch.compiler.set_stance("fail_on_recompile"):
+        model.imagine(tokens, actions, torch.zeros(2, 12, dtype=torch.int64), top_k=1)
+
+
+def test_dreams_are_compiled_on_cuda_only_unless_asked_for():
+    model = tiny()
+    assert model.compiles_dreams is None
+    assert model.new_memory(1).compiled is None
+
+
+def test_entropy_is_measured_where_it_is_asked_for():
+    model = tiny()
+    tokens, actions = frames(2, 2)
+    greedy = Sampling(top_k=1)
+    made = model.next_frame(tokens[:, 0], actions[:, 0], model.new_memory(2), greedy)
+    logits = model.read(tokens[:, 0], actions[:, 0], model.new_memory(2)).tokens
+    expected = torch.distributions.Categorical(logits=logits).entropy().sum(-1)
+    torch.testing.assert_close(made.entropy, expected)
+    bare = model.next_frame(tokens[:, 0], actions[:, 0], model.new_memory(2), greedy, measure=False)
+    assert bare.entropy.isnan().all()
