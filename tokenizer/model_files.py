@@ -70,10 +70,11 @@ def config_tree(config: Any, kind: Kind) -> dict[str, Any]:
     """The fields of a config that say which model it is: all but added ones at their default."""
     tree = dataclasses.asdict(config)
     for field in dataclasses.fields(config):
-        has_factory = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if has_factory else field.default
-        if field.name in kind.added and tree[field.name] == default:
-            del tree[field.name]
+        if field.name in kind.added:
+            factory = field.default_factory
+            default = field.default if factory is dataclasses.MISSING else factory()
+            if tree[field.name] == default:
+                del tree[field.name]
     return tree
 
 

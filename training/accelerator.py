@@ -27,6 +27,8 @@ def make_accelerator(
     if mixed_precision not in PRECISIONS:
         raise ValueError(f"mixed_precision: expected one of {PRECISIONS}, got {mixed_precision!r}")
     if mixed_precision == "auto":
-        is_native = native_dtype(PartialState(cpu=cpu).device) is torch.bfloat16
+        device = PartialState(cpu=cpu).device
+        assert isinstance(device, torch.device)
+        is_native = native_dtype(device) is torch.bfloat16
         mixed_precision = "bf16" if is_native else "no"
     return Accelerator(mixed_precision=mixed_precision, cpu=cpu)

@@ -1,0 +1,151 @@
+"""A row of figures per tokenizer design, and how rows are written; see tokenizer_table.py."""
+
+import csv
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tokenizer.judging import MISSING
+from tokenizer.train import TrainConfig
+from training.atomic import replacing, write_text
+from training.checkpoint import load_checkpoint
+
+
+def column(title: str, digits: int = 0) -> float:
+    """A figure of a Row: its heading, and the decimals that are shown; NaN where there is none."""
+    return field(metadata={"title": title, "digits": digits}, default=math.nan)
+
+
+@dataclass
+class Row:
+    """One design; figures as in tokenizer/metrics.py, and None where weights are missing."""
+
+    design: str
+    loss: str
+    tokens: float = column("tokens")
+    vocabulary: float = column("codes")
+    bits: float = column("bits")
+    psnr: float = column("PSNR, dB", 2)
+    ssim: float = column("SSIM", 4)
+    lpips: float | None = column("LPIPS", 4)
+    rfid: float | None = column("rFID", 1)
+    recall: float = column("foreground recall", 3)
+    worst_recall: float = column("worst room", 3)
+    flicker: float = column("flicker", 4)
+    perplexity: float = column("perplexity")
+    probe_f1: float = column("probe F1", 3)
+    parameters: float = column("weights")
+    steps: float = column("steps")
+    train_rate: float = column("train frames/s")
+    encode_rate: float = column("encode frames/s")
+
+    def cells(self) -> list[str]:
+        """The row as text."""
+        shown = []
+        for column in fields(self):
+            value = getattr(self, column.name)
+            if isinstance(value, str):
+                shown.append(value)
+            elif value is None:
+                shown.append(MISSING)
+            else:
+                shown.append("" if math.isnan(value) else f"{value:,.{column.metadata['digits']}f}")
+        return shown
+
+    @staticmethod
+    def headings() -> list[str]:
+        """What stands above the cells."""
+        return [column.metadata.get("title", column.name) for column in fields(Row)]
+
+
+def read_row(folder: Path, config: TrainConfig) -> Row:
+    """The row of a design that was trained and judged."""
+    found = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    saved = load_checkpoint(folder / "checkpoint.pt")
+    assert saved is not None
+    scenes = found["foreground_recall_per_scene"]
+    scores = found.get("probe_f1", {}).get("codes", {})
+    nan = math.nan
+    return Row(
+        design=folder.name,
+        loss=loss_words(config),
+        tokens=found["tokens_per_frame"],
+        vocabulary=found["vocab_size"],
+        bits=found["bits_per_frame"],
+        psnr=found["psnr"],
+        ssim=found["ssim"],
+        lpips=found.get("lpips"),
+        rfid=found.get("rfid"),
+        recall=found.get("foreground_recall", nan),
+        worst_recall=min(scenes.values()) if len(scenes) > 1 else nan,
+        flicker=found.get("flicker", nan),
+        perplexity=found["perplexity"],
+        probe_f1=float(np.mean(list(scores.values()))) if scores else nan,
+        parameters=found["parameters"],
+        steps=saved["step"],
+        train_rate=saved["step"] * config.batch_size / saved["seconds"],
+        encode_rate=found["encode_frames_per_second"],
+    )
+
+
+def loss_words(config: TrainConfig) -> str:
+    """The terms that compare frames, with their weights."""
+    words = {"absolute": "L1", "squared": "L2", "hard": "hard", "foreground": "foreground"}
+    terms = {word: getattr(config.loss, name) for name, word in words.items()}
+    terms |= {"LPIPS": config.loss.perceptual, "GAN": config.adversary.weight}
+    return " + ".join(f"{weight:g} {word}" for word, weight in terms.items() if weight)
+
+
+def write_rows(path: Path, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    """Writes path.csv and path.md, a row per design, and prints the latter.
+
+    Args:
+        path: Without ending; its folder is made.
+        rows: The designs.
+        notes: Sentences below the Markdown table.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path.with_suffix(".csv")) as partial, open(partial, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(column.name for column in fields(Row))
+        for row in rows:
+            values = asdict(row).values()
+            writer.writerow(
+                MISSING if value is None else "" if value != value else value for value in values
+            )
+    lines = [
+        "| " + " | ".join(Row.headings()) + " |",
+        "|---|---|" + "---:|" * (len(fields(Row)) - 2),
+        *("| " + " | ".join(row.cells()) + " |" for row in rows),
+        "",
+        *notes,
+    ]
+    if any(row.lpips is None or row.rfid is None for row in rows):
+        lines.append("LPIPS needs VGG16's weights and rFID Inception's, which are downloads.")
+    if not any("LPIPS" in row.loss for row in rows):
+        lines.append("No design was trained with LPIPS; IRIS and VQGAN have it in their papers.")
+    write_text(path.with_suffix(".md"), "\n".join(lines) + "\n")
+    print("\n".join(lines), flush=True)
+
+
+def probe_baselines(folder: Path) -> str:
+    """The probes' scores without a tokenizer, which are the same for every run, in words."""
+    found = json.loads((folder / "evaluation" / "metrics.json").read_text())["probe_f1"]
+    means = {name: float(np.mean(list(found[name].values()))) for name in found if found[name]}
+    if not means:
+        return "no label varies enough to be probed"
+    return f"majority {means['majority']:.3f}, random CNN {means['random_cnn']:.3f}"
+
+
+def machine() -> str:
+    """What it ran on."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
