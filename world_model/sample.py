@@ -1,0 +1,209 @@
+"""Draws frames from a trained prior and writes them as grids.
+
+    python world_model/sample.py env=MontezumaRevenge
+    python world_model/sample.py env=MontezumaRevenge 'classes=[room 1,room 13]' count=12
+    python world_model/sample.py env=MontezumaRevenge run=next_frame top_p=0.95
+    python world_model/sample.py env=MontezumaRevenge larger=[16,16]
+
+Writes to runs/<env>/samples/<run>/, as the prior was trained: samples.png, a row of frames for
+each class; or conditioned.png, a row for each held-out frame with what was given of it. Then
+completion.png, the lower half of held-out frames drawn anew, and larger.png, frames of more tokens
+than the prior was trained on, where asked for; samples.json says how all were made.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenizer import Tokenizer
+from training.atomic import write_text
+from training.command_line import launch
+from training.run_folder import read_config
+from world_model.larger_frames import check_decodes_larger, decode_larger, show_known, split_known
+from world_model.pictures import save_strips
+from world_model.prior import FramePrior
+from world_model.prior_data import PriorBatch, PriorDataConfig, load_prior_frames
+from world_model.sampling import Sampling, seeded_generators
+
+
+@dataclass
+class SampleConfig:
+    """The keys of configs/sample.yaml.
+
+    Attributes:
+        env: The game's usual name, or the name of the images.
+        data: Of the held-out frames; null for what the prior was trained on.
+        root: Folder of all runs.
+        run: Name of the prior's run in root/env/.
+        tokenizer: The tokenizer that the prior was trained on.
+        out: Where the pictures go.
+        count: Frames in a row.
+        rows: Held-out frames to complete, or to give other images of.
+        classes: Names of classes, a row each; [] for all, after a row of any class.
+        keep: Share of a frame's rows that completion knows, from the top; 0 completes nothing.
+        larger: Rows and columns of tokens of larger frames; [] for none.
+        temperature: Divides the logits.
+        top_k: Draw among the k likeliest; 1 is greedy.
+        top_p: Draw among the likeliest that hold this probability.
+        seed: Of what is drawn.
+        scale: Screen pixels per pixel.
+    """
+
+    env: str
+    data: str | None
+    root: str
+    run: str
+    tokenizer: str
+    out: str
+    count: int
+    rows: int
+    classes: list[str]
+    keep: float
+    larger: list[int]
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    seed: int
+    scale: int
+
+    def __post_init__(self) -> None:
+        """Checks the numbers that nobody else checks."""
+        for name in ("count", "rows", "scale"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.keep < 1:
+            raise ValueError(f"keep: expected a share in [0, 1), got {self.keep}")
+        if len(self.larger) not in (0, 2):
+            raise ValueError(f"larger: expected [rows, columns] or [], got {self.larger}")
+        Sampling(self.temperature, self.top_k, self.top_p)
+
+
+def main(config: SampleConfig) -> None:
+    """Draws and writes the pictures."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    run = Path(config.root) / config.env / config.run
+    prior = FramePrior.from_pretrained(run).to(device)
+    tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(device)
+    prior.check_tokenizer(tokenizer.fingerprint)
+    painter = Painter(prior, tokenizer, config)
+    written = []
+    if prior.config.conditioned or config.keep:
+        trained_on: PriorDataConfig = read_config(run, PriorDataConfig)
+        source = dataclasses.replace(trained_on, data=config.data or trained_on.data)
+        heldout = load_prior_frames(source, tokenizer, "heldout")
+        truth = heldout.pick(heldout.spread(config.rows)).to(prior.device)
+        if prior.config.conditioned:
+            written.append(painter.conditioned(truth))
+        if config.keep:
+            written.append(painter.completions(truth))
+    if not prior.config.conditioned:
+        written.insert(0, painter.classes())
+    if config.larger:
+        written.append(painter.larger())
+    about = {
+        "prior": prior.fingerprint,
+        "tokenizer": tokenizer.fingerprint,
+        "classes": prior.config.classes,
+        "condition": prior.config.condition,
+        "settings": dataclasses.asdict(config),
+    }
+    write_text(Path(config.out) / "samples.json", json.dumps(about, indent=2) + "\n")
+    print("\n".join(map(str, written)))
+
+
+class Painter:
+    """Draws frames as the config asks and writes them as grids."""
+
+    def __init__(self, prior: FramePrior, tokenizer: Tokenizer, config: SampleConfig):
+        """Keeps what is needed."""
+        self._prior = prior
+        self._tokenizer = tokenizer
+        self._config = config
+
+    def classes(self) -> Path:
+        """A row of frames for each class."""
+        asked: list[str | None] = list(self._config.classes)
+        asked = asked or [None, *self._prior.config.classes]
+        rows = []
+        for number, name in enumerate(asked):
+            classes = self._prior.class_numbers([name] * self._config.count)
+            rows.append(self._decode(self._draw(number, classes)))
+        return self._save("samples", rows, [name or "any" for name in asked])
+
+    def conditioned(self, truth: PriorBatch) -> Path:
+        """A row for each held-out frame: the other image, the frame, and frames drawn for it."""
+        assert truth.condition is not None
+        return self._rows_of("conditioned", truth, self._decode(truth.condition), None, "given")
+
+    def completions(self, truth: PriorBatch) -> Path:
+        """A row for each held-out frame: its known part, the frame, and frames that begin so."""
+        grid, keep = self._prior.config.grid, self._config.keep
+        known = split_known(truth.tokens, grid, keep)
+        shown = show_known(self._decode(truth.tokens), keep, grid[0])
+        return self._rows_of("completion", truth, shown, known, "known")
+
+    def larger(self) -> Path:
+        """A row of frames of more tokens than the prior was trained on."""
+        if self._prior.config.conditioned:
+            raise ValueError(
+                f"larger: run={self._config.run} needs another image of that size; give it to "
+                "FramePrior.sample_larger in Python, or train with condition=none"
+            )
+        check_decodes_larger(self._tokenizer)
+        rows, columns = self._config.larger
+        names = [*self._config.classes, None] * self._config.count
+        classes = self._prior.class_numbers(names[: self._config.count])
+        generators = seeded_generators(self._config.seed, self._config.count)
+        tokens = self._prior.sample_larger(
+            rows, columns, classes, temperature=self._config.temperature,
+            top_k=self._config.top_k, top_p=self._config.top_p, generator=generators,
+        )  # fmt: skip
+        return self._save("larger", [decode_larger(self._tokenizer, tokens)], [""])
+
+    def _rows_of(
+        self, name: str, truth: PriorBatch, shown: np.ndarray, known: Tensor | None, label: str
+    ) -> Path:
+        count, frames, rows = self._config.count, self._decode(truth.tokens), []
+        for row in range(len(truth.tokens)):
+
+            def repeat(tokens: Tensor | None, row: int = row) -> Tensor | None:
+                return None if tokens is None else tokens[row : row + 1].expand(count, -1)
+
+            classes = truth.classes[row].expand(count)
+            drawn = self._draw(row, classes, repeat(truth.condition), repeat(known))
+            rows.append(np.stack([shown[row], frames[row], *self._decode(drawn)]))
+        names = ["any", *self._prior.config.classes]
+        labels = [label, "held out", *["drawn"] * count]
+        return self._save(name, rows, [names[number] for number in truth.classes], labels)
+
+    def _draw(
+        self,
+        row: int,
+        classes: Tensor,
+        condition: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        generators = seeded_generators(self._config.seed + row, len(classes))
+        return self._prior.sample(
+            classes, condition, known, self._config.temperature, self._config.top_k,
+            self._config.top_p, generators,
+        )  # fmt: skip
+
+    def _decode(self, tokens: Tensor) -> np.ndarray:
+        return self._tokenizer.decode(tokens).cpu().numpy()
+
+    def _save(
+        self, name: str, rows: list[np.ndarray], names: list[str], labels: list[str] | None = None
+    ) -> Path:
+        path = Path(self._config.out) / f"{name}.png"
+        save_strips(path, rows, names, labels or [""] * len(rows[0]), self._config.scale)
+        return path
+
+
+if __name__ == "__main__":
+    launch(main, SampleConfig, "sample")
