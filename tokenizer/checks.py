@@ -50,18 +50,27 @@ def as_tokens(
 
 def _as_tensor(name: str, value: Tensor | np.ndarray, device: torch.device) -> Tensor:
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "iufb":
-            raise ValueError(f"{name}: expected a numeric array, got dtype {value.dtype}")
-        if value.dtype in (np.uint16, np.uint32, np.uint64) or value.dtype.itemsize > 8:
-            raise ValueError(f"{name}: expected uint8 or a signed integer type, got {value.dtype}")
-        # Torch warns of arrays that it may not write to, and cannot hold negative strides.
-        copies = not value.flags.writeable or any(stride < 0 for stride in value.strides)
-        value = value.copy() if copies else value
-        return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
+        return _from_array(name, value)
     if not isinstance(value, Tensor):
         raise ValueError(f"{name}: expected a tensor or a numpy array, got {type(value).__name__}")
-    if value.layout != torch.strided or value.is_quantized:
-        raise ValueError(f"{name}: expected a dense tensor, got layout {value.layout}")
+    if value.layout != torch.strided or value.is_quantized or value.is_nested:
+        what = "a nested tensor" if value.is_nested else f"layout {value.layout}"
+        raise ValueError(f"{name}: expected a dense tensor, got {what}")
     if value.device.type != "cpu" and value.device != device:
         raise ValueError(f"{name}: expected a tensor on the CPU or on {device}, got {value.device}")
     return value
+
+
+def _from_array(name: str, value: np.ndarray) -> Tensor:
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{name}: expected a plain array, got a masked one; fill it first")
+    if value.dtype.kind not in "iufb":
+        raise ValueError(f"{name}: expected a numeric array, got dtype {value.dtype}")
+    if value.dtype in (np.uint16, np.uint32, np.uint64) or value.dtype.itemsize > 8:
+        raise ValueError(f"{name}: expected uint8 or a signed integer type, got {value.dtype}")
+    # Torch warns of arrays that it may not write to, and cannot hold negative strides, nor such as
+    # a column of a table of records has.
+    is_odd = any(stride < 0 or stride % value.itemsize for stride in value.strides)
+    copies = is_odd or not value.flags.writeable or not value.flags.aligned
+    value = value.copy() if copies else value
+    return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))

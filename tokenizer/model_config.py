@@ -1,10 +1,18 @@
 """What a tokenizer is made of, as one flat dataclass that is stored beside its weights."""
 
+import math
 from dataclasses import dataclass, field
 
 NETWORKS = ("dictionary", "patch", "vqgan", "vqvae", "vqvae2")
 QUANTIZERS = ("dictionary", "fsq", "lfq", "vq")
 UPDATES = ("gradient", "ema")
+# No design comes near them; beyond them a damaged file would ask for more than a machine has.
+MOST = {
+    "frame_height": 8192, "frame_width": 8192, "patch_size": 256, "encoder_width": 16384,
+    "decoder_width": 16384, "code_dim": 16384, "latent_channels": 16384, "residual_depth": 64,
+    "encoder_depth": 256, "decoder_depth": 256, "decoder_fine_depth": 256,
+}  # fmt: skip
+LARGEST_VOCABULARY = 2**24
 
 
 @dataclass
@@ -73,14 +81,10 @@ class TokenizerConfig:
         _check_choice("network", self.network, NETWORKS)
         _check_choice("quantizer", self.quantizer, QUANTIZERS)
         _check_choice("codebook_update", self.codebook_update, UPDATES)
-        for name in (
-            "frame_height", "frame_width", "patch_size", "encoder_width", "decoder_width",
-            "code_dim", "residual_depth", "latent_channels",
-        ):  # fmt: skip
-            _check_at_least(name, getattr(self, name), 1)
-        _check_at_least("codebook_size", self.codebook_size, 2)
-        for name in ("encoder_depth", "decoder_depth", "decoder_fine_depth"):
-            _check_at_least(name, getattr(self, name), 0)
+        depths = ("encoder_depth", "decoder_depth", "decoder_fine_depth")
+        for name, most in MOST.items():
+            _check_between(name, getattr(self, name), 0 if name in depths else 1, most)
+        _check_between("codebook_size", self.codebook_size, 2, LARGEST_VOCABULARY)
         self._check_sizes()
         self._check_quantizer()
 
@@ -107,10 +111,11 @@ class TokenizerConfig:
             raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
         if self.network != "vqgan":
             return
-        if not self.channel_multipliers or min(self.channel_multipliers) < 1:
+        multipliers = self.channel_multipliers
+        if not 1 <= len(multipliers) <= 10 or not all(1 <= m <= 256 for m in multipliers):
             raise ValueError(
-                "channel_multipliers: expected whole numbers of at least 1, "
-                f"got {self.channel_multipliers}"
+                "channel_multipliers: expected 1 to 10 whole numbers from 1 to 256, "
+                f"got {multipliers}"
             )
         if self.encoder_width % 32:
             raise ValueError(
@@ -138,6 +143,11 @@ class TokenizerConfig:
             raise ValueError(
                 f"fsq_levels: expected whole numbers of at least 2, got {self.fsq_levels}"
             )
+        if math.prod(self.fsq_levels) > LARGEST_VOCABULARY:
+            raise ValueError(
+                f"fsq_levels: expected a product of at most {LARGEST_VOCABULARY}, "
+                f"got {self.fsq_levels}"
+            )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -145,6 +155,8 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: expected one of {choices}, got {value!r}")
 
 
-def _check_at_least(name: str, value: int, least: int) -> None:
+def _check_between(name: str, value: int, least: int, most: int) -> None:
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")

@@ -87,7 +87,7 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
     place = f"{kind.words} {folder}"
     try:
         tree = json.loads((folder / CONFIG).read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: {CONFIG} is not JSON ({error})") from error
     except OSError as error:
         raise ValueError(f"{place}: {CONFIG} cannot be read ({error.strerror})") from error
@@ -118,6 +118,33 @@ def read_weights(folder: Path, kind: Kind) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{kind.words} {folder}: {WEIGHTS} is damaged ({error})") from error
+
+
+def check_weights(
+    place: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Compares the tensors of a file with those of the model that its config describes.
+
+    Args:
+        place: Named in the errors.
+        weights: Of the file. A float16 or bfloat16 weight may stand for a float32 one.
+        expected: Of the model; only shapes and types matter.
+
+    Raises:
+        ValueError: A tensor is missing, unknown, of another shape or type, or not finite.
+    """
+    wrong = f"{place}: the weights do not fit its {CONFIG}"
+    if names := sorted(weights.keys() ^ expected.keys()):
+        raise ValueError(f"{wrong}: {names[0]} is {'not ' * (names[0] in expected)}in {WEIGHTS}")
+    for name, value in weights.items():
+        like = expected[name]
+        if value.shape != like.shape:
+            raise ValueError(f"{wrong}: {name} is {tuple(value.shape)}, not {tuple(like.shape)}")
+        is_half = value.dtype in (torch.float16, torch.bfloat16) and like.is_floating_point()
+        if value.dtype != like.dtype and not is_half:
+            raise ValueError(f"{wrong}: {name} is {value.dtype}, not {like.dtype}")
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{place}: {WEIGHTS} holds NaN or infinity in {name}")
 
 
 def write_half_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:

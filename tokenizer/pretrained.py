@@ -17,8 +17,10 @@ from tokenizer.locations import locate
 from tokenizer.model_card import CardFacts, CardModel, make_card
 from tokenizer.model_files import (
     CARD,
+    CONFIG,
     WEIGHTS,
     Kind,
+    check_weights,
     config_tree,
     read_config,
     read_weights,
@@ -80,13 +82,16 @@ class PretrainedModel(
         )
         config, facts = read_config(folder, cls.kind)
         weights = read_weights(folder, cls.kind)
+        place = f"{cls.kind.words} {folder}"
+        # Without memory, since a damaged config may ask for more than there is.
+        with torch.device("meta"):
+            try:
+                expected = cls(config).state_dict()
+            except RuntimeError as error:
+                raise ValueError(f"{place}: {CONFIG} describes no model ({error})") from error
+        check_weights(place, weights, expected)
         model = cls(config)
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{cls.kind.words} {folder}: the weights do not fit its config.json"
-            ) from error
+        model.load_state_dict(weights)
         model.facts = facts
         return model.eval()
 

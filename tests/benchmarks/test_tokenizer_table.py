@@ -42,11 +42,16 @@ def data(tmp_path):
             seen.append((frame, info))
         writer.append(
             Episode(
-                EpisodeInfo(f"e{seed}", seed, "reset", 30, 0.0), np.stack([frame for frame, _ in seen]),
-                actions.astype(np.int64), np.zeros(30, np.float32), np.zeros(30, bool),
-                np.arange(30) == 29, np.stack([info["ram"] for _, info in seen]), np.zeros(31, np.uint8),
+                EpisodeInfo(f"e{seed}", seed, "reset", 30, 0.0),
+                np.stack([frame for frame, _ in seen]),
+                actions.astype(np.int64),
+                np.zeros(30, np.float32),
+                np.zeros(30, bool),
+                np.arange(30) == 29,
+                np.stack([info["ram"] for _, info in seen]),
+                np.zeros(31, np.uint8),
             )
-        )  # fmt: skip
+        )
     writer.flush()
     env.close()
     return tmp_path / "data"

@@ -7,6 +7,7 @@ the decoder makes good from its neighbours and its place in the frame.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -157,4 +158,4 @@ class ConvBlock(nn.Module):
 
 
 def _normal(*shape: int) -> Tensor:
-    return nn.init.normal_(Tensor(*shape))
+    return nn.init.normal_(torch.empty(shape))
