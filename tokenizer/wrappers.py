@@ -51,7 +51,7 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         gymnasium.ObservationWrapper.__init__(self, env)
         _check_frames(env.observation_space, tokenizer)
         self._view = _View(tokenizer, observation)
-        self.observation_space = self._view.space()
+        self.observation_space = space_of(tokenizer, observation)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
         """What the agent sees of one frame, uint8 (height, width, 3)."""
@@ -74,7 +74,7 @@ class VectorTokenObservation(VectorWrapper):
         super().__init__(env)
         _check_frames(env.single_observation_space, tokenizer)
         self._view = _View(tokenizer, observation)
-        self.single_observation_space = self._view.space()
+        self.single_observation_space = space_of(tokenizer, observation)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     def reset(
@@ -115,17 +115,6 @@ class _View:
         self._tokenizer = tokenizer
         self._observation = observation
 
-    def space(self) -> spaces.Space:
-        """The observation space of one environment."""
-        tokenizer = self._tokenizer
-        if self._observation == "tokens":
-            return spaces.MultiDiscrete(
-                np.full(tokenizer.tokens_per_frame, tokenizer.vocab_size), dtype=np.int64
-            )
-        if self._observation == "reconstruction":
-            return spaces.Box(0, 255, tokenizer.frame_shape, np.uint8)
-        return spaces.Box(*_bounds(tokenizer), dtype=np.float32)
-
     def of(self, frames: np.ndarray) -> np.ndarray:
         """The view of frames, uint8 (..., height, width, 3), in main memory."""
         tokens = self._tokenizer.encode(frames)
@@ -134,6 +123,17 @@ class _View:
         if self._observation == "reconstruction":
             return self._tokenizer.decode(tokens).cpu().numpy()
         return tokens.cpu().numpy()
+
+
+def space_of(tokenizer: Tokenizer, observation: Observation) -> spaces.Space:
+    """The space of one environment's observations; see `TokenObservation`."""
+    if observation == "tokens":
+        return spaces.MultiDiscrete(
+            np.full(tokenizer.tokens_per_frame, tokenizer.vocab_size), dtype=np.int64
+        )
+    if observation == "reconstruction":
+        return spaces.Box(0, 255, tokenizer.frame_shape, np.uint8)
+    return spaces.Box(*_bounds(tokenizer), dtype=np.float32)
 
 
 def _check_frames(space: spaces.Space | None, tokenizer: Tokenizer) -> None:

@@ -1,22 +1,28 @@
 """A vector of environments inside of a world model, for agents that learn in dreams."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from tokenizer import Tokenizer
+from tokenizer.wrappers import space_of
 from world_model.model import WorldModel
+from world_model.predictions import DreamMemory
 from world_model.sampling import Sampling
 from world_model.segments import TokenDataset, stack_windows
 
 Observation = Literal["frames", "tokens", "embeddings"]
 OBSERVATIONS = ("frames", "tokens", "embeddings")
+# Draws of a start before one with less than the whole context is taken.
+TRIES = 16
+Place = TypeVar("Place")
 
 
 class StepArrays(Protocol):
@@ -88,9 +94,10 @@ class ImaginedVectorEnv(VectorEnv):
                 (N, height, width, 3) to start from.
             num_envs: Number of environments.
             horizon: Steps after which a dream is truncated.
-            context: Real frames before a dream, as far as the episode has them.
+            context: Real frames before a dream, its first included. Starts with so many before
+                them are preferred; where episodes are shorter, a dream begins from fewer.
             observation: frames, uint8 (height, width, 3); tokens, int64 (K,); or embeddings, the
-                code vectors, float32 (K, D).
+                code vectors, float32 (K, D). Only frames cost decoding.
             sampling: How tokens are drawn; by default as the model predicts them.
             outcomes: How rewards and ends are drawn; Sampling(top_k=1) takes the likeliest, None
                 draws them as tokens are drawn.
@@ -118,10 +125,13 @@ class ImaginedVectorEnv(VectorEnv):
         self._sampling = sampling or Sampling()
         self._outcomes = outcomes
         self._starts = _Starts(start, tokenizer)
-        self.single_observation_space = _observation_space(tokenizer, observation)
+        self.single_observation_space = space_of(
+            tokenizer, "reconstruction" if observation == "frames" else observation
+        )
         self.single_action_space = gymnasium.spaces.Discrete(world_model.config.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._memory: DreamMemory | None = None
         self._seed(None)
 
     def reset(
@@ -135,8 +145,13 @@ class ImaginedVectorEnv(VectorEnv):
         Args:
             seed: Of the first environment, the others count up from it; or one per environment;
                 None goes on with the streams as they are.
-            options: Not used.
+            options: None or empty; there are none.
+
+        Raises:
+            ValueError: Options, or another number of seeds.
         """
+        if options:
+            raise ValueError(f"options: this environment has none, got {sorted(options)}")
         if seed is not None:
             self._seed(seed)
         everyone = np.arange(self.num_envs)
@@ -162,7 +177,10 @@ class ImaginedVectorEnv(VectorEnv):
 
         Raises:
             ValueError: Actions of another shape or out of range.
+            ResetNeeded: There was no reset yet.
         """
+        if self._memory is None:
+            raise ResetNeeded("call reset before step")
         actions = np.asarray(actions)
         limit = self._model.config.num_actions
         fits = actions.shape == (self.num_envs,) and actions.dtype.kind in "iu"
@@ -204,8 +222,8 @@ class ImaginedVectorEnv(VectorEnv):
         self._elapsed[rows] = 0
 
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
-        if isinstance(seed, int):
-            seed = [seed + index for index in range(self.num_envs)]
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + index for index in range(self.num_envs)]
         seeds = list(seed) if seed is not None else [None] * self.num_envs
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed: expected {self.num_envs} of them, got {len(seeds)}")
@@ -257,22 +275,27 @@ class _Starts:
             return source[rng.integers(len(source))][None], np.zeros(0, np.int64)
         assert not isinstance(source, Tensor)
         if isinstance(source, TokenDataset):
-            episode, last = source.draw_step(rng)
+            episode, last = _prefer(lambda: source.draw_step(rng), lambda at: at[1] + 1 >= context)
             first = max(0, last + 1 - context)
             window = stack_windows([episode], [first], last + 1 - first)
             return window.tokens[0].numpy(), window.actions[0].numpy()
-        last = int(source.sample_starts(1, rng)[0])
-        begin = source.frame_starts[np.searchsorted(source.frame_starts, last, side="right") - 1]
-        first = max(int(begin), last + 1 - context)
+
+        def draw() -> tuple[int, int]:
+            last = int(source.sample_starts(1, rng)[0])
+            episode = np.searchsorted(source.frame_starts, last, side="right") - 1
+            return int(source.frame_starts[episode]), last
+
+        begin, last = _prefer(draw, lambda at: at[1] + 1 - at[0] >= context)
+        first = max(begin, last + 1 - context)
         tokens = self._tokenizer.encode(source.read_frames(first, last + 1))
         return tokens.cpu().numpy(), source.steps.actions[first:last]
 
 
-def _observation_space(tokenizer: Tokenizer, observation: Observation) -> gymnasium.Space:
-    k = tokenizer.tokens_per_frame
-    if observation == "tokens":
-        return gymnasium.spaces.Box(0, tokenizer.vocab_size - 1, (k,), np.int64)
-    if observation == "embeddings":
-        depth = tokenizer.embed(np.zeros(k, np.int64)).shape[-1]
-        return gymnasium.spaces.Box(-np.inf, np.inf, (k, depth), np.float32)
-    return gymnasium.spaces.Box(0, 255, tokenizer.frame_shape, np.uint8)
+def _prefer(draw: Callable[[], Place], fits: Callable[[Place], bool]) -> Place:
+    """Draws until the result fits, a few times at most."""
+    found = draw()
+    for _ in range(TRIES):
+        if fits(found):
+            break
+        found = draw()
+    return found

@@ -1,11 +1,14 @@
+import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from collect import EpisodeDataset
 from tokenizer import Tokenizer
+from tokenizer.wrappers import VectorTokenObservation
 from world_model import ImaginedVectorEnv, Sampling, WorldModel, WorldModelConfig
 from world_model.token_cache import load_tokens
 
@@ -92,6 +95,45 @@ def test_an_end_of_one_dream_leaves_the_others_alone(models, dataset):
             assert np.array_equal(both[0][index], one[0][0])
             if both[1] is not None:
                 assert [part[index] for part in both[1:]] == [part[0] for part in one[1:]]
+
+
+def test_dreams_begin_with_the_whole_context_where_episodes_have_it(models, dataset, monkeypatch):
+    model, tokenizer = models
+    data = EpisodeDataset(dataset)
+    read = []
+    monkeypatch.setattr(model, "read", lambda tokens, actions, memory: read.append(tokens))
+    for start in (data, load_tokens(data, tokenizer)):
+        env = ImaginedVectorEnv(model, tokenizer, start, num_envs=32, horizon=3, context=4)
+        for seed in range(3):
+            env.reset(seed=seed)
+    # Of 12 steps three have less than 4 frames behind them; none of 192 dreams began there.
+    assert len(read) == 2 * 3 * 3
+
+
+def test_numpy_seeds_and_no_options(models, dataset):
+    env = ImaginedVectorEnv(*models, start=EpisodeDataset(dataset), num_envs=2, horizon=5)
+    with pytest.raises(ResetNeeded, match="call reset before step"):
+        env.step(np.zeros(2, np.int64))
+    first, _ = env.reset(seed=np.int64(3))
+    assert np.array_equal(first, env.reset(seed=[3, 4], options={})[0])
+    with pytest.raises(ValueError, match=r"options: this environment has none, got \['start'\]"):
+        env.reset(options={"start": 3})
+
+
+def test_spaces_are_those_of_the_real_game_behind_the_wrapper(models, dataset):
+    model, tokenizer = models
+    for observation in ("tokens", "embeddings"):
+        env = ImaginedVectorEnv(
+            model, tokenizer, EpisodeDataset(dataset), 2, 3, observation=observation
+        )
+        real = gymnasium.make_vec(
+            "worldtokens/FakeGame", num_envs=2, vectorization_mode="sync", frame_height=16,
+            frame_width=32,
+        )  # fmt: skip
+        wrapped = VectorTokenObservation(real, tokenizer, observation)
+        assert env.single_observation_space == wrapped.single_observation_space
+        assert env.observation_space == wrapped.observation_space
+        real.close()
 
 
 def test_the_same_seed_dreams_the_same_and_another_does_not(models, dataset):
