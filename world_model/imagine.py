@@ -1,10 +1,13 @@
-"""Dreams on from held-out frames and writes what was seen as video.
+r"""Dreams on from held-out frames and writes what was seen as video.
 
     python world_model/imagine.py env=MontezumaRevenge
     python world_model/imagine.py env=MontezumaRevenge count=8 horizon=100 temperature=0.8
     python world_model/imagine.py env=MontezumaRevenge actions=RIGHT*20,UP*10,NOOP
     python world_model/imagine.py env=MontezumaRevenge actions=random samples=8 top_k=null
     python world_model/imagine.py env=MontezumaRevenge what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
+    python world_model/imagine.py env=MontezumaRevenge policy=held_random samples=4
+    python world_model/imagine.py env=MontezumaRevenge policy=stable_baselines3 \
+        policy.checkpoint=agent.zip
 
 Writes an MP4, a GIF and a JSON per start to runs/<env>/dreams/. Under the actions that were really
 taken a video shows real | reconstruction | imagined; under others, only what was imagined.
@@ -13,21 +16,25 @@ taken a video shows real | reconstruction | imagined; under others, only what wa
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from collect import EpisodeDataset
+from collect.policies import PolicyStopped, make_policy
 from tokenizer import Tokenizer
 from training.atomic import write_text
 from training.command_line import launch
 from world_model.action_scripts import action_index, parse_actions
+from world_model.dream_films import make_header, make_panels
+from world_model.dream_policies import SEES, AgentsInDream
 from world_model.model import WorldModel
 from world_model.open_loop import OpenLoop, roll_out
 from world_model.sampling import Sampling, seeded_generators
-from world_model.segments import TokenEpisode
+from world_model.segments import TokenEpisode, stack_windows
 from world_model.token_cache import load_tokens
-from world_model.video import Panel, compose_film, step_caption, write_gif, write_mp4
+from world_model.video import compose_film, write_gif, write_mp4
 
 FROM_DATA = "data"
 
@@ -50,6 +57,8 @@ class ImagineConfig:
         horizon: Frames of a dream.
         actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
         what_if: Actions by name: each start is dreamt under each of them, held, side by side.
+        policy: An agent that plays in the dreams, as in collect/run.py; null for none.
+        policy_sees: What it is shown: frames, tokens or embeddings.
         samples: Dreams of each start, side by side; they differ unless top_k is 1.
         temperature: Divides the logits.
         top_k: Draw among the k likeliest; 1 is greedy.
@@ -71,6 +80,8 @@ class ImagineConfig:
     horizon: int
     actions: str
     what_if: list[str]
+    policy: dict[str, Any] | None
+    policy_sees: str
     samples: int
     temperature: float
     top_k: int | None
@@ -86,12 +97,30 @@ class ImagineConfig:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.what_if and self.actions != FROM_DATA:
             raise ValueError("what_if: its actions take the place of actions=; give one of both")
+        if self.policy is not None:
+            if self.what_if or self.actions != FROM_DATA:
+                raise ValueError("policy: it chooses the actions; leave out actions= and what_if=")
+            if "_target_" not in self.policy:
+                raise ValueError(
+                    f"policy={self.policy.get('name')}: needs an emulator; dreams are played by "
+                    "random, held_random, human, stable_baselines3 or a policy._target_ of your own"
+                )
+        if self.policy_sees not in SEES:
+            raise ValueError(f"policy_sees: expected one of {SEES}, got {self.policy_sees!r}")
         Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
     def replays(self) -> bool:
         """Whether dreams follow the actions that were really taken."""
-        return self.actions == FROM_DATA and not self.what_if
+        return self.actions == FROM_DATA and not self.what_if and self.policy is None
+
+    @property
+    def titles(self) -> list[str]:
+        """What stands above each dream of a start."""
+        if self.what_if:
+            return [f"what if {name}" for name in self.what_if for _ in range(self.samples)]
+        who = "" if self.policy is None else f" by {self.policy.get('name', 'policy')}"
+        return [f"imagined{who}"] * self.samples
 
 
 def main(config: ImagineConfig) -> None:
@@ -107,22 +136,43 @@ def main(config: ImagineConfig) -> None:
     starts = load_tokens(dataset, tokenizer).starts(config.count, config.context, needed, rng)
     scripts = make_scripts(config, dataset, rng)
     for number, start in enumerate(starts):
-        copies = len(scripts) if scripts is not None else config.samples
-        found = roll_out(
-            model, [start] * copies, config.context, config.horizon,
-            actions=None if scripts is None else torch.from_numpy(scripts),
-            temperature=config.temperature, top_k=config.top_k, top_p=config.top_p,
-            generators=seeded_generators(config.seed + number, copies),
-        )  # fmt: skip
+        seed, actions = config.seed + number, None if scripts is None else torch.from_numpy(scripts)
+        if config.policy is not None:
+            actions = make_agents(config, dataset, tokenizer, *start, seed)
+        try:
+            found = roll_out(
+                model, [start], config.context, config.horizon, samples=len(config.titles),
+                actions=actions, temperature=config.temperature, top_k=config.top_k,
+                top_p=config.top_p, generators=seeded_generators(seed, len(config.titles)),
+            )  # fmt: skip
+        except PolicyStopped as error:
+            raise ValueError("policy: the player left; this dream was not written") from error
         name = "what_if" if config.what_if else "dream"
         path = Path(config.out) / f"{name}_{number:02d}"
-        panels = make_panels(found, dataset, tokenizer, config)
-        film = compose_film(panels, make_header(found, dataset, config), config.scale)
+        panels = make_panels(found, dataset, tokenizer, config.titles, config.replays)
+        film = compose_film(panels, make_header(found, dataset.action_meanings), config.scale)
         write_mp4(path.with_suffix(".mp4"), film, config.fps)
         write_gif(path.with_suffix(".gif"), film, config.fps)
         about = describe(found, dataset, model, config, *start)
         write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
         print(path.with_suffix(".mp4"))
+
+
+def make_agents(
+    config: ImagineConfig,
+    dataset: EpisodeDataset,
+    tokenizer: Tokenizer,
+    episode: TokenEpisode,
+    first: int,
+    seed: int,
+) -> AgentsInDream:
+    """An agent for each dream of a start, which has seen the known frames."""
+    assert config.policy is not None
+    agents = [make_policy(config.policy, dataset.action_meanings) for _ in range(config.samples)]
+    playing = AgentsInDream(agents, tokenizer, seed, config.policy_sees)
+    known = stack_windows([episode], [first], config.context).tokens[:, :-1].to(tokenizer.device)
+    playing.watch(known.expand(config.samples, -1, -1))
+    return playing
 
 
 def make_scripts(
@@ -137,40 +187,6 @@ def make_scripts(
         return None
     script = parse_actions(config.actions, meanings, config.horizon, rng)
     return np.repeat(script[None], config.samples, axis=0)
-
-
-def make_panels(
-    found: OpenLoop, dataset: EpisodeDataset, tokenizer: Tokenizer, config: ImagineConfig
-) -> list[Panel]:
-    """The films of one start, context included."""
-    context, frames = found.context, found.context + config.horizon
-    known = tokenizer.decode(found.truth.tokens[0, :context]).cpu().numpy()
-    titles = ["imagined"] * len(found.rollout.tokens)
-    if config.what_if:
-        titles = [f"what if {name}" for name in config.what_if for _ in range(config.samples)]
-    panels = []
-    for row, title in enumerate(titles):
-        dream = tokenizer.decode(found.rollout.tokens[row]).cpu().numpy()
-        rewards, ends = found.rollout.rewards[row].tolist(), found.rollout.ends[row].tolist()
-        captions = ["known frame"] * context + list(map(step_caption, rewards, ends))
-        panels.append(Panel(title, np.concatenate([known, dream]), captions))
-    if not config.replays:
-        return panels
-    rewards, ends = found.truth.rewards[0].tolist(), found.truth.ends[0].tolist()
-    captions = ["", *map(step_caption, rewards, ends)]
-    real = Panel("real", dataset.gather_frames(found.frame_numbers[0]), captions)
-    made = tokenizer.decode(found.truth.tokens[0]).cpu().numpy()
-    return [real, Panel("reconstruction", made, [""] * frames), *panels]
-
-
-def make_header(found: OpenLoop, dataset: EpisodeDataset, config: ImagineConfig) -> list[str]:
-    """The line above all panels: the step, and the action that led there if all share it."""
-    before = found.truth.actions[0, : found.context - 1].tolist()
-    names = [dataset.action_meanings[action] for action in before + found.actions[0].tolist()]
-    if config.what_if:
-        names[found.context - 1 :] = [""] * config.horizon
-    steps = range(1 - found.context, config.horizon + 1)
-    return [f"step {step:+d}   {name}" for step, name in zip(steps, ["", *names], strict=True)]
 
 
 def describe(
@@ -191,6 +207,7 @@ def describe(
         "first_frame": first,
         "context": config.context,
         "horizon": config.horizon,
+        "policy": config.policy,
         "temperature": config.temperature,
         "top_k": config.top_k,
         "top_p": config.top_p,

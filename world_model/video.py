@@ -36,11 +36,12 @@ class Panel:
     captions: Sequence[str]
 
 
-def step_caption(reward: float, end: bool) -> str:
-    """The caption of a step: its reward, and whether the game ended with it."""
+def step_caption(reward: float, end: bool, action: str = "") -> str:
+    """The caption of a step: its action, its reward, and whether the game ended with it."""
+    words = f"{action}  reward {reward:g}".strip()
     if end:
-        return f"!reward {reward:g}  END"
-    return f"{'$' if reward else ''}reward {reward:g}"
+        return f"!{words}  END"
+    return f"{'$' if reward else ''}{words}"
 
 
 def compose_film(panels: Sequence[Panel], header: Sequence[str], scale: int) -> list[np.ndarray]:
