@@ -263,7 +263,8 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
     def _chunks(self, flat: Tensor) -> Iterator[tuple[int, Tensor]]:
         size = self._chunk_size()
         for start in range(0, len(flat), size):
-            yield start, flat[start : start + size].to(self.device)
+            # Kernels round otherwise for other strides.
+            yield start, flat[start : start + size].to(self.device).contiguous()
 
 
 def _join(found: list[Quantized]) -> Tensor:

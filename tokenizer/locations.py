@@ -63,10 +63,15 @@ def locate(
     Raises:
         ValueError: There is no such thing, or it holds no exported model.
     """
+    if not isinstance(place, str | Path):
+        raise ValueError(f"{kind.words}: expected a path or a name, got {type(place).__name__}")
     folder = Path(place)
-    for candidate in (folder, folder / "export", folder / kind.name):
-        if (candidate / CONFIG).is_file():
-            return candidate
+    try:
+        for candidate in (folder, folder / "export", folder / kind.name):
+            if (candidate / CONFIG).is_file():
+                return candidate
+    except OSError as error:
+        raise ValueError(f"{kind.words} {place}: {error.strerror}") from error
     shipped = SHIPPED / snake_case(str(place)) / kind.name
     if snake_case(str(place)) in shipped_names() and (shipped / CONFIG).is_file():
         return shipped
