@@ -26,7 +26,15 @@ from torch import Tensor, nn
 VOCAB_SIZE = 512
 TOKENS_PER_FRAME = 16
 CONTEXT = 20
-WORKS = ("encode", "decode", "train_tokenizer", "train_world_model", "imagine", "parameters")
+WORKS = (
+    "encode",
+    "decode",
+    "train_tokenizer",
+    "train_world_model",
+    "imagine",
+    "imagine_tokens",
+    "parameters",
+)
 
 
 def import_iris(path: Path) -> Any:
@@ -141,6 +149,9 @@ def build_work(options: argparse.Namespace) -> tuple[Callable[[], Any], int]:
     env = world_model_env(options.iris).WorldModelEnv(tokenizer, world_model, device)
     env.reset_from_initial_observations(frames)
     actions = torch.randint(18, (batch,))
+    if options.work == "imagine_tokens":
+        # Its step decodes each frame; for this row it does not.
+        env.decode_obs_tokens = lambda: None
     return lambda: env.step(actions), batch
 
 

@@ -12,7 +12,7 @@ from tokenizer.precision import native_autocast_dtype
 if TYPE_CHECKING:
     from world_model.dreaming import Dreamer
 
-# On a CPU a product with fewer rows than this spends its time on reading and reordering its weights,
+# On a CPU a product with fewer rows than this spends its time reading and reordering its weights,
 # which takes longer in bfloat16: 6.9 against 4.7 ms for a frame of the default model (torch 2.15).
 FEW_ROWS = 32
 BACKEND = "inductor"

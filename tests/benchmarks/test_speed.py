@@ -6,7 +6,7 @@ from speed import IrisPeer, Row, print_table
 from timing import matmul_flops, rate
 from tokenizer_speed import game_frames, tokenizer_works
 from work import Work
-from world_model_speed import world_model_works
+from world_model_speed import DESIGNS, game_tokens, world_model_works
 
 
 def test_rate_is_the_units_over_the_median_duration(monkeypatch):
@@ -39,7 +39,7 @@ def test_a_folder_that_is_not_iris_is_named(tmp_path):
 
 
 def test_every_work_runs_and_its_operations_are_counted():
-    works = [*tokenizer_works("cpu"), *world_model_works("cpu")[:2]]
+    works = [*tokenizer_works("cpu"), *world_model_works("cpu", DESIGNS[:1])[:2]]
     assert [work.name for work in works] == [
         "encode",
         "decode",
@@ -56,3 +56,24 @@ def test_frames_to_encode_are_of_the_game():
     frames = game_frames(3)
     assert frames.shape == (3, 64, 64, 3) and frames.dtype == torch.uint8
     assert not torch.equal(frames[0], frames[2])
+
+
+def test_tokens_change_as_often_as_those_of_the_game():
+    torch.manual_seed(0)
+    tokens = game_tokens(20, 12, 64, 4096)
+    changing = (tokens[:, 1:] != tokens[:, :-1]).float().mean()
+    assert 0.06 < float(changing) < 0.08
+
+
+def test_iris_has_rows_at_its_own_architecture_with_and_without_decoding():
+    works = world_model_works("cpu", DESIGNS[1:])
+    assert [work.name for work in works] == [
+        "train the world model, IRIS's architecture",
+        "imagine and decode, IRIS's architecture, batch 1",
+        "imagine and decode, IRIS's architecture, batch 64",
+        "imagine tokens, IRIS's architecture, batch 1",
+        "imagine tokens, IRIS's architecture, batch 64",
+    ]
+    assert works[3].peer is not None and works[3].peer.work == "imagine_tokens"
+    tokens = works[3].call()
+    assert tokens.shape == (1, 16) and int(tokens.max()) < 512

@@ -5,6 +5,7 @@ import torch
 
 from world_model.losses import (
     TokenSample,
+    WeightedCrossEntropy,
     choose_reward_values,
     foreground_tokens,
     reward_classes,
@@ -209,3 +210,15 @@ def test_the_refined_term_is_the_mean_over_hidden_tokens():
     assert loss.refined is not None and math.isclose(float(loss.refined), expected, rel_tol=1e-6)
     plain = world_model_loss(asked, batch, VALUES, sample)
     assert math.isclose(float(loss.total), float(plain.total) + expected, rel_tol=1e-6)
+
+
+def test_the_weighted_cross_entropy_and_its_gradient_are_torch_s():
+    torch.manual_seed(0)
+    logits = (torch.randn(7, 5) * 4).requires_grad_()
+    classes, weights = torch.randint(5, (7,)), torch.rand(7)
+    got = WeightedCrossEntropy.apply(logits, classes, weights)
+    each = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
+    expected = (each * weights).sum()
+    torch.testing.assert_close(got, expected)
+    (found,) = torch.autograd.grad(3 * got, logits)
+    torch.testing.assert_close(found, torch.autograd.grad(3 * expected, logits)[0])
