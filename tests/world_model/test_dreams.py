@@ -215,6 +215,47 @@ def test_several_dreams_need_chance():
         compose(EvaluateConfig, "world_model_evaluate", ["env=FakeGame", "samples=4"])
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("context=5", "context_tokens: expected at most 4 frames, the context .* got 5"),
+        ("context=13", "no episode has the 14 frames of context . horizon .the longest has 13"),
+        ("starts=0", "starts: expected at least 1, got 0"),
+        ("samples=0", "samples: expected at least 1, got 0"),
+        ("horizons=[]", "horizons: expected numbers of at least 1"),
+        ("horizons=[0,4]", "horizons: expected numbers of at least 1, got .0, 4."),
+        ("run=nothing", "world model .*nothing: no such folder"),
+        ("data=nowhere", "nowhere"),
+    ],
+)
+def test_wrong_settings_of_evaluate_are_named(trained, dataset, option, message):
+    with pytest.raises(ValueError, match=message):
+        options = overrides(trained, dataset, "starts=2", option)
+        evaluate.main(compose(EvaluateConfig, "world_model_evaluate", options))
+
+
+def test_a_dataset_of_another_game_is_refused(trained, dataset, tmp_path):
+    text = (dataset / "dataset.json").read_text()
+    assert '"LEFT"' in text
+    (dataset / "dataset.json").write_text(text.replace('"LEFT"', '"LEFT", "UP"'))
+    for main, kind, name in (
+        (imagine.main, ImagineConfig, "imagine"),
+        (evaluate.main, EvaluateConfig, "world_model_evaluate"),
+    ):
+        with pytest.raises(ValueError, match="trained on 3 actions of FakeGame, the dataset has 4"):
+            main(compose(kind, name, overrides(trained, dataset)))
+
+
+def test_actions_and_starts_that_do_not_fit_are_named(trained, dataset, tokenizer_folder):
+    model = WorldModel.from_pretrained(trained / "FakeGame" / "world_model")
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    episode = load_tokens(EpisodeDataset(dataset, "heldout"), tokenizer).episodes[0]
+    with pytest.raises(ValueError, match=r"actions: expected values in \[0, 3\), got 0 to 3"):
+        roll_out(model, [(episode, 0)], 2, 2, actions=torch.tensor([[0, 3]]))
+    with pytest.raises(ValueError, match=r"actions: expected int64 \(2, H\), got shape \(1, 2\)"):
+        roll_out(model, [(episode, 0)], 2, 2, actions=torch.tensor([[0, 1]]), samples=2)
+
+
 def test_no_starts_is_an_error(trained):
     model = WorldModel.from_pretrained(trained / "FakeGame" / "world_model")
     with pytest.raises(ValueError, match="starts: expected at least one"):
