@@ -1,4 +1,8 @@
-"""The precision that dreams run in, and the compilation of their passes."""
+"""The precision that dreams run in, and what is compiled of dreams and of training.
+
+Compilation is tested on CPUs, without a compiler and so without its gain; on CUDA devices, where it
+is the default, it has not run yet. `compile=false` and `compiles_dreams = False` turn it off.
+"""
 
 import copy
 from collections.abc import Callable
@@ -78,3 +82,16 @@ def compiled_pass(network: "Dreamer", wanted: bool | None) -> Callable[..., Tens
             network.transformer.run_blocks, fullgraph=True, dynamic=False, backend=BACKEND
         )
     return network.prepared.compiled
+
+
+def compile_training(model: "Dreamer", wanted: bool | None) -> None:
+    """Compiles what training passes through the transformer, in place.
+
+    The heads stay as they are: how many tokens they look at changes from step to step.
+
+    Args:
+        model: On its device or not yet.
+        wanted: True compiles, on any device; None compiles where there is a CUDA device.
+    """
+    if torch.cuda.is_available() if wanted is None else wanted:
+        model.transformer.compile(dynamic=False, backend=BACKEND)

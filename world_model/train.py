@@ -29,6 +29,7 @@ from world_model.heldout import Heldout
 from world_model.losses import choose_reward_values, sample_tokens, world_model_loss
 from world_model.model import WorldModel
 from world_model.optimizers import MuonAdamW
+from world_model.precision import compile_training
 from world_model.refinement import random_draft
 from world_model.segments import TokenDataset, TokenSegments
 from world_model.token_cache import load_tokens
@@ -52,6 +53,7 @@ class TrainConfig(SessionConfig):
         weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
         mixed_precision: auto, no, bf16 or fp16.
+        compile: Whether to compile the transformer with torch.compile; null does on CUDA devices.
         heldout_segments: Held-out segments that an evaluation looks at.
         model: Architecture.
     """
@@ -69,6 +71,7 @@ class TrainConfig(SessionConfig):
     weight_decay: float
     max_gradient_norm: float
     mixed_precision: str
+    compile: bool | None
     heldout_segments: int
     model: Architecture
 
@@ -112,6 +115,7 @@ def main(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
     saved_config = session.saved["config"] if session.saved is not None else None
     world_model = build_model(config, tokenizer, data, heldout.dataset, saved_config)
+    compile_training(world_model, config.compile)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
     frames_seen = sum(len(episode.tokens) for episode in data.episodes)

@@ -149,6 +149,21 @@ def test_spoilt_contexts_and_weights_train(overrides, tmp_path, options):
     assert all(row["train/nats_per_frame"] > 0 for row in rows if "train/nats_per_frame" in row)
 
 
+# torch hides this warning of its own tracer by a filter, which the error filter of the tests overrules.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_compiled_transformer_learns_as_another(overrides, tmp_path, monkeypatch):
+    # "eager" traces and guards as a compiler does, but needs none.
+    monkeypatch.setattr("world_model.precision.BACKEND", "eager")
+    torch.compiler.reset()
+    losses = {}
+    for compiled in ("true", "false"):
+        options = (f"compile={compiled}", f"run={compiled}", "budget.max_steps=4", "log_every=1")
+        train.main(config(overrides, *options, "model.dropout=0"))
+        rows = read_metrics(tmp_path / "runs" / "FakeGame" / compiled / "metrics.jsonl")
+        losses[compiled] = [r["train/nats_per_frame"] for r in rows if "train/nats_per_frame" in r]
+    np.testing.assert_allclose(losses["true"], losses["false"], rtol=1e-4)
+
+
 def test_a_retrained_tokenizer_is_refused_in_one_line(overrides, tokenizer_folder, new_tokenizer):
     train.main(config(overrides, "budget.max_steps=2"))
     new_tokenizer(seed=1).save_pretrained(tokenizer_folder / "export")
