@@ -11,7 +11,7 @@ from collect.cells import Cells, PixelCells
 from collect.shards import write_durably
 from envs import EnvState
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _HELDOUT_ONE_IN = 8
 
 
@@ -45,7 +45,7 @@ Rank = tuple[float, int, int]
 
 
 class Archive:
-    """All cells found, each with its best route and how often it was visited.
+    """All cells found, each with its best route and how often it was returned to.
 
     Attributes:
         cells: how cells are told apart.
@@ -57,7 +57,7 @@ class Archive:
         self.cells = cells
         self.explored_steps = 0
         self._routes: dict[str, Route] = {}
-        self._visits: dict[str, int] = {}
+        self._returns: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -85,20 +85,29 @@ class Archive:
             self._routes[route.key] = route
         return known is None
 
-    def visit(self, key: str, times: int) -> None:
-        """Count visits of a cell."""
-        self._visits[key] = self._visits.get(key, 0) + times
-
     def ranks(self) -> dict[str, Rank]:
         """Return the rank of each cell's route."""
         return {key: route.rank for key, route in self._routes.items()}
 
     def choose(self, count: int, rng: np.random.Generator) -> list[Route]:
-        """Draw cells to return to, with weight 1 / sqrt(visits + 1)."""
+        """Draw cells to return to, and count the returns.
+
+        First a group of cells (`Cells.group`: one room with the same things carried) is drawn with
+        weight 1 / sqrt(returns to the group + 1), then one of its cells with weight
+        1 / sqrt(returns to the cell + 1). Counting returns rather than sightings, and groups
+        before cells, makes a room just found, or a key just taken, the next thing to explore,
+        however many cells the rooms before it have.
+        """
         keys = list(self._routes)
-        weights = np.array([1.0 / np.sqrt(self._visits.get(key, 0) + 1.0) for key in keys])
-        drawn = rng.choice(len(keys), size=count, p=weights / weights.sum())
-        return [self._routes[keys[index]] for index in drawn.tolist()]
+        returns = np.array([self._returns.get(key, 0) for key in keys], np.float64)
+        _, group = np.unique([self.cells.group(key) for key in keys], return_inverse=True)
+        weights = 1.0 / np.sqrt(returns + 1.0)
+        weights /= np.bincount(group, weights)[group]
+        weights /= np.sqrt(np.bincount(group, returns)[group] + 1.0)
+        drawn = rng.choice(len(keys), size=count, p=weights / weights.sum()).tolist()
+        for index in drawn:
+            self._returns[keys[index]] = self._returns.get(keys[index], 0) + 1
+        return [self._routes[keys[index]] for index in drawn]
 
     def starts(self, heldout: bool) -> dict[int, list[Route]]:
         """Return the cells where training, or held-out, segments may start, by room.
@@ -116,7 +125,7 @@ class Archive:
         routes = self.routes
         self.cells = cells
         self._routes = {}
-        self._visits = {}
+        self._returns = {}
         for route in routes:
             frame = EnvState.from_bytes(route.state).frame
             key = cells.key(np.zeros(128, np.uint8), frame)
@@ -143,7 +152,7 @@ class Archive:
             scores=np.array([route.score for route in routes], np.float64),
             lives=np.array([route.lives for route in routes], np.int64),
             steps=np.array([route.steps for route in routes], np.int64),
-            visits=np.array([self._visits.get(route.key, 0) for route in routes], np.int64),
+            returns=np.array([self._returns.get(route.key, 0) for route in routes], np.int64),
             state_sizes=np.array([len(route.state) for route in routes], np.int64),
             states=np.frombuffer(b"".join(route.state for route in routes), np.uint8),
         )
@@ -173,13 +182,13 @@ class Archive:
             archive.explored_steps = header["explored_steps"]
             ends = np.cumsum(content["state_sizes"]).tolist()
             states = content["states"].tobytes()
-            columns = [content[n].tolist() for n in ("rooms", "scores", "lives", "steps", "visits")]
+            columns = [content[n].tolist() for n in ("rooms", "scores", "lives", "steps", "returns")]
             start = 0
-            for key, end, room, score, lives, steps, visits in zip(
+            for key, end, room, score, lives, steps, returns in zip(
                 header["keys"], ends, *columns, strict=True
             ):
                 archive.add(Route(key, room, score, lives, steps, states[start:end]))
-                archive.visit(key, visits)
+                archive._returns[key] = returns
                 start = end
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(

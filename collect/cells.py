@@ -24,10 +24,12 @@ class RamCells:
     Attributes:
         bytes_: indices of the bytes.
         divisors: how many of each byte's values count as one.
+        num_exact: the first so many bytes make the group: where, and carrying what.
     """
 
     bytes_: tuple[int, ...]
     divisors: tuple[int, ...]
+    num_exact: int = 0
 
     needs_frame = False
 
@@ -37,6 +39,10 @@ class RamCells:
             int(ram[byte]) // divisor
             for byte, divisor in zip(self.bytes_, self.divisors, strict=True)
         ).hex()
+
+    def group(self, key: str) -> str:
+        """Return the part of a cell's name that cells of one room and inventory share."""
+        return key[: 2 * self.num_exact]
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,10 @@ class PixelCells:
         small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         coarse = small.astype(np.uint16) * levels // 256
         return hashlib.blake2b(coarse.astype(np.uint8).tobytes(), digest_size=8).hexdigest()
+
+    def group(self, key: str) -> str:
+        """Return one group for all cells: pixels do not tell rooms."""
+        return ""
 
     def adapted(self, new_cells: int, steps: int) -> "PixelCells":
         """Return cells as fine as the rate of discovery asks for.
@@ -97,8 +107,8 @@ def make_cells(game: str, source: str) -> Cells:
     if source not in ("auto", "ram", "pixels"):
         raise ValueError(f"policy.cells must be auto, ram or pixels, got {source!r}.")
     labels = ram_labels(game)
-    divisors = {label: 1 for label in _EXACT if label in labels}
-    divisors |= {label: divisor for label, divisor in _GRID.items() if label in labels}
+    exact = {label: 1 for label in _EXACT if label in labels}
+    divisors = exact | {label: divisor for label, divisor in _GRID.items() if label in labels}
     has_place = any(label in divisors for label in _GRID)
     if source == "ram" and not has_place:
         raise ValueError(
@@ -107,4 +117,4 @@ def make_cells(game: str, source: str) -> Cells:
         )
     if source == "pixels" or not has_place:
         return PixelCells(PixelCells.START)
-    return RamCells(tuple(labels[label] for label in divisors), tuple(divisors.values()))
+    return RamCells(tuple(labels[label] for label in divisors), tuple(divisors.values()), len(exact))

@@ -5,7 +5,6 @@ state, return to one of them by restoring it, explore from there, keep what is n
 never leaves the first room of Montezuma's Revenge; this sees most of the pyramid in minutes.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,8 @@ class GoExploreConfig:
         explore_steps: steps of exploration, all workers together, before recording begins.
         trajectory_steps: steps played after each return.
         mean_hold: steps for which an action is held, on average.
+        end_on_life_loss: a trajectory ends when a life is lost. What follows a death only wastes
+            lives and steps: with this the same steps find about twice as many rooms.
         improve_routes: a better route (higher score, more lives, fewer steps) replaces the one
             that a cell has. Otherwise the first stays, which keeps different histories alive:
             with the best ones alone every cell soon descends from one lucky game.
@@ -50,6 +51,7 @@ class GoExploreConfig:
     explore_steps: int
     trajectory_steps: int
     mean_hold: float
+    end_on_life_loss: bool
     improve_routes: bool
     cells: str
     segment_steps: int
@@ -79,12 +81,10 @@ class Found:
 
     Attributes:
         routes: to cells that are new or were reached better than the worker knew.
-        visits: how many trajectories saw each cell.
         steps: steps played.
     """
 
     routes: list[Route]
-    visits: dict[str, int]
     steps: int
 
 
@@ -96,6 +96,7 @@ class Explore:
         returns: where to; an empty list starts at a reset.
         seed: seeds the actions.
         trajectory_steps: steps after each return.
+        end_on_life_loss: see `GoExploreConfig`.
         improve_routes: see `GoExploreConfig`.
         cells: how cells are told apart.
         news: ranks of routes that this worker may not know of yet.
@@ -105,6 +106,7 @@ class Explore:
     returns: list[Route]
     seed: int
     trajectory_steps: int
+    end_on_life_loss: bool
     improve_routes: bool
     cells: Cells
     news: dict[str, Rank]
@@ -118,11 +120,10 @@ class Explore:
         ranks.update(self.news)
         rng = np.random.default_rng([self.seed, 2])
         found: dict[str, Route] = {}
-        visits: Counter[str] = Counter()
         steps = 0
         for start in self.returns or [None]:
-            steps += self._explore_from(start, worker, rng, ranks, found, visits)
-        return Found(list(found.values()), dict(visits), steps)
+            steps += self._explore_from(start, worker, rng, ranks, found)
+        return Found(list(found.values()), steps)
 
     def _explore_from(
         self,
@@ -131,7 +132,6 @@ class Explore:
         rng: np.random.Generator,
         ranks: dict[str, Rank],
         found: dict[str, Route],
-        visits: Counter[str],
     ) -> int:
         """Play one trajectory and return its steps."""
         env = worker.env
@@ -143,12 +143,11 @@ class Explore:
             score, steps_before = start.score, start.steps
         env.reseed(int(rng.integers(2**31)))
         worker.policy.begin(rng)
-        seen: set[str] = set()
         step = 0
+        lives = info["lives"]
         while True:
             frame = env.frame if self.cells.needs_frame else None
             key = self.cells.key(info["ram"], frame)
-            seen.add(key)
             rank = (score, info["lives"], -(steps_before + step))
             if key not in ranks or (self.improve_routes and rank > ranks[key]):
                 ranks[key] = rank
@@ -160,9 +159,8 @@ class Explore:
             reward, terminated, truncated, info = env.advance(worker.policy.act(_BLANK))
             score += reward
             step += 1
-            if terminated or truncated:
+            if terminated or truncated or (self.end_on_life_loss and info["lives"] < lives):
                 break
-        visits.update(seen)
         return step
 
 
@@ -253,6 +251,7 @@ class ExploreScheduler:
             returns=returns,
             seed=int(self._rng.integers(2**31)),
             trajectory_steps=self._config.trajectory_steps,
+            end_on_life_loss=self._config.end_on_life_loss,
             improve_routes=self._config.improve_routes,
             cells=self.archive.cells,
             news=news,
@@ -266,8 +265,6 @@ class ExploreScheduler:
             self._new_cells += self.archive.add(route)
             for news in self._unknown.values():
                 news[route.key] = route.rank
-        for key, times in result.visits.items():
-            self.archive.visit(key, times)
         self.archive.explored_steps += result.steps
         self._adapt()
         self._show(self.archive)

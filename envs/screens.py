@@ -18,8 +18,10 @@ class FrameBuilder:
     Write a step's last two screens into `last_but_one` and `last`, then call `build`. Rectangles
     in which either screen differs from the step before are coloured, maximised and shrunk again.
 
-    Shrinking is a product with a matrix on either side: frame = rows @ screen @ columns.T. Its
-    float32 error (1e-4) is far below the distance of any exact result from the next point where
+    Shrinking is a product with a matrix on either side: frame = rows @ screen @ columns.T. Each
+    row of those holds a few weights in a row and zeros, so the products are many small ones over
+    what is not zero: BLAS gives a large one to all cores, where several processes that play at
+    the same time then wait for each other (three times as slow with 2 on 2 cores). Their float32 error (1e-4) is far below the distance of any exact result from the next point where
     rounding turns (1 / 1050 for 210 x 160 to 64 x 64), so rectangles give the same pixels as the
     whole screen.
 
@@ -44,7 +46,7 @@ class FrameBuilder:
         self._screen_shape = screen_shape
         self._frame_shape = frame_shape
         height, width = screen_shape
-        self._rows = _area_weights(height, frame_shape[0])
+        self._row_bands, self._row_weights = _bands(_area_weights(height, frame_shape[0]))
         self._columns = _area_weights(width, frame_shape[1])
         # Red, green, blue and a zero byte in one word: looking a pixel up moves one word.
         packed = np.zeros((256, 4), np.uint8)
@@ -102,7 +104,10 @@ class FrameBuilder:
         colors = self._palette.take(self._screens[:, top:bottom, left:right]).view(np.uint8)
         # (height, width * 4): the first product treats columns and channels alike.
         brightest = np.maximum(colors[0], colors[1]).astype(np.float32)
-        half = self._rows[frame_top:frame_bottom, top:bottom] @ brightest
+        bands = self._row_bands[frame_top:frame_bottom] - top
+        half = self._row_weights[frame_top:frame_bottom, None] @ brightest.take(
+            bands, axis=0, mode="clip"
+        )
         half = half.reshape(frame_bottom - frame_top, right - left, 4)
         shrunk = self._columns[frame_left:frame_right, left:right] @ half
         shrunk += 0.5  # the cast below cuts off
@@ -119,6 +124,22 @@ def _area_weights(screen: int, frame: int) -> np.ndarray:
     pixels = np.arange(screen)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return (overlap.clip(min=0.0) * frame / screen).astype(np.float32)
+
+
+def _bands(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions and values of each row's nonzero weights.
+
+    Args:
+        weights: float32 (frame, screen); the nonzero weights of a row are neighbours.
+
+    Returns:
+        int64 (frame, band) and float32 (frame, band); weights of 0 fill what a row has too few of.
+    """
+    first = (weights != 0).argmax(axis=1)
+    size = int((weights != 0).sum(axis=1).max())
+    bands = first[:, None] + np.arange(size)
+    inside = np.minimum(bands, weights.shape[1] - 1)
+    return bands, np.take_along_axis(weights, inside, axis=1) * (bands < weights.shape[1])
 
 
 def _widen(start: int, stop: int, screen: int, frame: int) -> tuple[int, int, int, int]:

@@ -1,3 +1,6 @@
+from collections import Counter
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -30,16 +33,35 @@ def test_better_routes_replace_worse_ones():
     assert len(archive) == 1 and archive.best_score == 2
 
 
-def test_cells_are_chosen_by_one_over_the_root_of_visits():
+def drawn_shares(archive, draws=20_000):
+    """Return how often each cell is drawn first, from the same counts every time."""
+    counts = Counter()
+    rng = np.random.default_rng(0)
+    for _ in range(draws // 100):
+        fresh = deepcopy(archive)
+        counts.update(r.key for r in fresh.choose(100, rng))
+    return {key: count / draws for key, count in counts.items()}
+
+
+def test_cells_are_chosen_by_one_over_the_root_of_returns():
     archive = Archive(RamCells((0,), (1,)))
-    for key in "abc":
+    archive.add(route("b"))
+    archive.choose(3, np.random.default_rng(0))
+    archive.add(route("a"))
+    # Returned to 0 and 3 times: weights 1 and 1/2.
+    assert drawn_shares(archive) == pytest.approx({"a": 2 / 3, "b": 1 / 3}, abs=0.02)
+
+
+def test_a_group_of_cells_is_chosen_before_a_cell():
+    archive = Archive(RamCells((0, 1), (1, 1), num_exact=1))
+    for key in ("0100", "0101"):
         archive.add(route(key))
-    archive.visit("b", 3)
-    archive.visit("c", 24)
-    # Weights 1, 1/2 and 1/5.
-    drawn = [r.key for r in archive.choose(17_000, np.random.default_rng(0))]
-    counts = [drawn.count(key) for key in "abc"]
-    assert counts == pytest.approx([10_000, 5_000, 2_000], abs=250)
+    archive.choose(8, np.random.default_rng(0))
+    archive.add(route("0200"))
+    # Returned to 8 and 0 times: the groups' weights are 1/3 and 1.
+    shares = drawn_shares(archive)
+    assert shares["0200"] == pytest.approx(3 / 4, abs=0.02)
+    assert shares["0100"] + shares["0101"] == pytest.approx(1 / 4, abs=0.02)
 
 
 def test_archives_survive_saving(tmp_path):
@@ -47,7 +69,7 @@ def test_archives_survive_saving(tmp_path):
     archive.explored_steps = 77
     archive.add(route("a", score=2.5, room=4, state=b"first"))
     archive.add(route("b", steps=3, state=b"and second"))
-    archive.visit("b", 8)
+    archive.choose(8, np.random.default_rng(1))
     archive.save(tmp_path / "x" / "archive.npz")
     loaded = Archive.load(tmp_path / "x" / "archive.npz", PixelCells(2))
     assert loaded.routes == archive.routes and loaded.explored_steps == 77
