@@ -40,7 +40,7 @@ class ImageSource:
 
         Args:
             place: A folder, searched with all below it, or a .npy file of uint8 (n, height, width,
-                3) or (n, height, width).
+                3), or grey: (n, height, width) or (n, height, width, 1).
             split: Which images.
             frame_shape: (height, width, 3) that images are resized to.
             aspect: "crop" the middle of an image to the frame's proportions, or "stretch" it.
@@ -153,10 +153,10 @@ def _read_array(path: Path) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"data={path}: cannot be read as an array ({error})") from error
-    is_image = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3)
+    is_image = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3))
     if array.dtype != np.uint8 or not is_image:
         raise ValueError(
-            f"data={path}: expected uint8 (n, height, width, 3) or (n, height, width), got "
-            f"{array.dtype} {array.shape}"
+            f"data={path}: expected uint8 (n, height, width, 3), or grey (n, height, width) or "
+            f"(n, height, width, 1), got {array.dtype} {array.shape}"
         )
-    return array
+    return array[..., 0] if array.shape[3:] == (1,) else array

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from tokenizer import Tokenizer, TokenizerConfig, train
@@ -101,6 +102,35 @@ def test_each_step_leaves_the_other_side_alone():
     assert all(value.grad is None for value in adversary.discriminator.parameters())
     assert all(value.grad is not None for value in tokenizer.parameters())
     assert set(figures) == {"adversarial", "adaptive_lambda"}
+    # Nor does its next step add to the gradients that are there.
+    gradients = [value.grad.clone() for value in tokenizer.parameters()]
+    weights = [value.detach().clone() for value in tokenizer.parameters()]
+    adversary.step(tokenizer(frames), Progress(1, 0.0, 0.5))
+    for value, gradient, weight in zip(tokenizer.parameters(), gradients, weights, strict=True):
+        assert torch.equal(value.grad, gradient) and torch.equal(value, weight)
+
+
+@pytest.fixture
+def new_precision():
+    # Accelerate keeps the first precision of a process.
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+def test_an_adversarial_run_in_bfloat16_stays_finite(overrides, tmp_path, new_precision):
+    more = [
+        "mixed_precision=bf16", "tokenizer_preset=patch_fsq", "model.encoder_width=16",
+        "adversary={weight: 0.8, start: 0, warmup: 0, width: 8, depth: 2, learning_rate: 1e-3}",
+        "budget.max_steps=20",
+    ]  # fmt: skip
+    train.main(compose(train.TrainConfig, "tokenizer", [*overrides, *more]))
+    rows = read_metrics(tmp_path / "FakeGame" / "tokenizer" / "metrics.jsonl")
+    steps = [row for row in rows if "train/adversarial" in row]
+    assert len(steps) == 20
+    assert all(np.isfinite(value) for row in steps for value in row.values())
+    weights = Tokenizer.from_pretrained(tmp_path / "FakeGame" / "tokenizer").state_dict()
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
 
 
 def test_no_adversary():

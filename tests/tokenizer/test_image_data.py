@@ -50,6 +50,24 @@ def test_an_array_of_images(tmp_path):
         assert frames[:, 0, 0].tolist() == [[9] * 3, [19] * 3, [9] * 3]
 
 
+def test_grey_digits_of_28_pixels(overrides, tmp_path):
+    # A toy set as MNIST is, or the frames of a grey gymnasium environment.
+    digits = np.zeros((40, 28, 28, 1), np.uint8)
+    for number, digit in enumerate(digits):
+        digit[number % 7 * 4 : number % 7 * 4 + 4, 8:20] = 255
+    np.save(tmp_path / "digits.npy", digits)
+    source = ImageSource(tmp_path / "digits.npy", "heldout", (28, 28, 3))
+    assert np.array_equal(source.gather_frames(np.array([0]))[0], digits[9].repeat(3, axis=-1))
+    size = ["model.frame_height=28", "model.frame_width=28"]
+    more = ["env=digits", f"data={tmp_path}/digits.npy", *size]
+    train.main(compose(train.TrainConfig, "tokenizer", [*overrides, *more]))
+    tokenizer = Tokenizer.from_pretrained(tmp_path / "digits" / "tokenizer")
+    assert tokenizer.grid == (4, 4)
+    frames = digits.repeat(3, axis=-1)
+    error = tokenizer.decode(tokenizer.encode(frames)).numpy().astype(int) - frames
+    assert abs(error).mean() < 10
+
+
 def test_wrong_images(tmp_path):
     with pytest.raises(ValueError, match="expected at least 2 images, found 0"):
         ImageSource(tmp_path, "train", (4, 4, 3))
