@@ -63,7 +63,7 @@ class Arguments:
     decoder_steps: int = 200  # training steps of the tokenizer's decoder
     model_steps: int = 600  # training steps of the world model in the first epoch
     more_model_steps: int = 200  # and in each later one
-    dreams: int = 60  # updates of the policy per epoch
+    dreams: int = 40  # updates of the policy per epoch
     num_envs: int = 64  # dreams at once
     horizon: int = 20  # steps of a dream
     episodes: int = 8  # real episodes of an evaluation

@@ -413,7 +413,7 @@ def parse(words: list[str]) -> Arguments:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="A replay buffer of tokens beside one of frames.")
     parser.add_argument("--game", default="MontezumaRevenge", help="its usual name")
-    parser.add_argument("--tokenizer", default="", help="a run folder, an export or a Hub repo id")
+    parser.add_argument("--tokenizer", default="", help="folder, name or Hub repo id")
     parser.add_argument("--untrained", action="store_true", help="take fresh weights")
     parser.add_argument("--steps", type=int, default=8000, help="steps to play, and capacity")
     parser.add_argument("--num-envs", type=int, default=16)

@@ -236,7 +236,7 @@ def parse(words: list[str]) -> Arguments:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="PPO over the code vectors of a tokenizer.")
     parser.add_argument("--game", default="MontezumaRevenge", help="its usual name")
-    parser.add_argument("--tokenizer", default="", help="a run folder, an export or a Hub repo id")
+    parser.add_argument("--tokenizer", default="", help="folder, name or Hub repo id")
     parser.add_argument("--untrained", action="store_true", help="take a tokenizer's fresh weights")
     parser.add_argument("--steps", type=int, default=100_000, help="steps of training")
     parser.add_argument("--num-envs", type=int, default=8)
