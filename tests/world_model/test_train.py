@@ -149,7 +149,7 @@ def test_spoilt_contexts_and_weights_train(overrides, tmp_path, options):
     assert all(row["train/nats_per_frame"] > 0 for row in rows if "train/nats_per_frame" in row)
 
 
-# torch hides this warning of its own tracer by a filter, which the error filter of the tests overrules.
+# torch filters this warning of its own tracer out, which the tests' error filter undoes.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_a_compiled_transformer_learns_as_another(overrides, tmp_path, monkeypatch):
     # "eager" traces and guards as a compiler does, but needs none.

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from world_model_ablation import VARIANTS, Cell, cells_of, choose, main, markdow
 
 
 def row(horizon, guess, psnr, recall, room=-1):
-    return Fidelity(horizon, guess, room, 9, psnr, recall, 0.5, 1.0, 1.0, 3.0)
+    others = {field.name: 0.0 for field in dataclasses.fields(Fidelity)}
+    known = dict(horizon=horizon, guess=guess, room=room, rollouts=9, psnr=psnr)
+    known |= dict(foreground_recall=recall, token_accuracy=0.5, player_error=3.0)
+    return Fidelity(**{**others, **known})
 
 
 def test_cells_are_the_dreams_of_all_rooms_beside_the_copies():
