@@ -171,6 +171,12 @@ def test_evaluate_prints_and_writes_the_figures(overrides, tmp_path, capsys, dat
     assert figures["bits_per_frame"] == 24.0
     assert set(figures["foreground_recall_per_scene"]) == {"0", "1"}
     assert figures["fingerprint"] == Tokenizer.from_pretrained(folder).fingerprint
+    card = (folder / "export" / "README.md").read_text().splitlines()
+    assert f"| PSNR | {figures['psnr']:.2f} dB |" in card
+    frames = 18 * 13
+    assert f"| trained on | {frames} frames of {dataset} |" in card
+    assert any(line.startswith("| trained for | 12 steps in ") for line in card)
+    assert any(line.startswith("| trained by | `python ") for line in card)
     assert figures["compared"]["other"]["vocab_size"] == 512
     with Image.open(folder / "evaluation" / "reconstructions.png") as sheet:
         assert sheet.height > 2 * 3 * 16

@@ -134,6 +134,10 @@ def test_evaluate_writes_table_curves_and_figures(trained, dataset, capsys):
     of = {(row["horizon"], row["guess"]): row for row in rows}
     assert of["4", "dream"]["token_accuracy"] == of["4", "copy"]["token_accuracy"]
     assert float(of["4", "tokenizer"]["token_accuracy"]) == 1.0
+    card = (trained / "FakeGame" / "world_model" / "export" / "README.md").read_text()
+    assert f"| nats per frame, one step ahead | {about['figures']['nats_per_frame']:.2f} |" in card
+    (line,) = (line for line in card.splitlines() if line.startswith("| 4 | "))
+    assert line.split(" | ")[1] == f"{float(of['4', 'dream']['psnr']):.4g}"
 
 
 def test_fidelity_of_copying_is_computed_on_true_frames(trained, dataset, tokenizer_folder):
