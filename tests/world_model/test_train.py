@@ -58,6 +58,17 @@ def test_a_run_leaves_config_figures_pictures_state_and_a_model(overrides, tmp_p
     assert same_tensors(state["parts"]["model"], dict(model.state_dict()))
 
 
+def test_the_card_says_how_the_model_was_trained(overrides, tmp_path, dataset):
+    train.main(compose(TrainConfig, "world_model", overrides))
+    folder = tmp_path / "runs" / "FakeGame" / "world_model"
+    facts = WorldModel.from_pretrained(folder).facts
+    assert facts.game == "FakeGame"
+    assert facts.data == f"{18 * 13} frames of 18 episodes of {dataset}"
+    assert facts.training is not None and facts.training.startswith("12 steps in ")
+    assert 0 < facts.metrics["nats_per_frame"] < 100
+    assert f"| trained for | {facts.training} |" in (folder / "export" / "README.md").read_text()
+
+
 def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     overrides, tmp_path, monkeypatch
 ):
