@@ -21,6 +21,8 @@ BATCH = 256
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 CHUNK = 256
+# Bytes of features that are kept; of more frames, or larger ones, they are computed at each step.
+LARGEST_CACHE = 2**30
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,16 @@ def score_probes(tokenizer: Tokenizer, train: ProbeFrames, test: ProbeFrames) ->
     def cnn_features(frames: np.ndarray) -> Tensor:
         return cnn(scale_frames(torch.from_numpy(frames).to(tokenizer.device)))
 
-    # Frames are encoded once; a slow encoder would take longer than all the rest.
+    # Frames go through a network once: that takes longer than all the rest.
     tokens = [tokenizer.encode(some.frames).cpu().numpy() for some in (train, test)]
+    read_cnn, seen = _computed(cnn_features, [train.frames, test.frames])
     return ProbeScores(
         codes=_score(code_vectors, tokens, train, test, names),
         majority={
             name: macro_f1(test.labels[name], np.full(len(test.frames), _mode(train.labels[name])))
             for name in names
         },
-        random_cnn=_score(cnn_features, [train.frames, test.frames], train, test, names),
+        random_cnn=_score(read_cnn, seen, train, test, names),
     )
 
 
@@ -117,6 +120,23 @@ def random_cnn() -> nn.Module:
             nn.ReLU(),
             nn.Flatten(),
         )
+
+
+def _computed(
+    features: Callable[[np.ndarray], Tensor], frames: list[np.ndarray]
+) -> tuple[Callable[[np.ndarray], Tensor], list[np.ndarray]]:
+    """What reads features, and what of: the features themselves where they fit into the cache."""
+    first = features(frames[0][:1])
+    if sum(map(len, frames)) * first.numel() * first.element_size() > LARGEST_CACHE:
+        return features, frames
+    computed = [
+        np.concatenate([features(part).cpu().numpy() for part in _chunks(some)]) for some in frames
+    ]
+    return lambda rows: torch.from_numpy(rows).to(first.device), computed
+
+
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _score(

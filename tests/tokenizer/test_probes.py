@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig
+from tokenizer import Tokenizer, TokenizerConfig, probes
 from tokenizer.probes import ProbeFrames, entropy, macro_f1, score_probes
 
 
@@ -40,6 +40,15 @@ def test_probes_read_what_the_codes_tell():
     assert set(scores.codes) == set(scores.majority) == set(scores.random_cnn) == {"shade"}
     assert scores.codes["shade"] > 0.95
     assert scores.majority["shade"] < 0.2
+
+
+def test_features_are_the_same_kept_or_computed_anew(monkeypatch):
+    monkeypatch.setattr(probes, "STEPS", 20)
+    tokenizer = Tokenizer(TokenizerConfig(frame_height=16, frame_width=16, codebook_size=4))
+    train, test = frames_with_a_square(300, 0), frames_with_a_square(60, 1)
+    kept = score_probes(tokenizer, train, test)
+    monkeypatch.setattr(probes, "LARGEST_CACHE", 0)
+    assert score_probes(tokenizer, train, test).random_cnn == pytest.approx(kept.random_cnn)
 
 
 def test_test_frames_seen_in_training_are_left_out():
