@@ -1,7 +1,7 @@
 """Stable-Baselines3's PPO on the code vectors of a frozen tokenizer.
 
     pip install 'worldtokens[sb3]'
-    python examples/sb3_ppo.py --game Freeway --steps 200000
+    python examples/sb3_ppo.py --game Breakout --steps 100000
     python examples/sb3_ppo.py --game FakeGame --untrained --steps 2000
 
 The agent gets the tokens of the last frames; a small convolutional network reads their code
