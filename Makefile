@@ -36,9 +36,8 @@ demo: .venv/installed
 
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
 # that were really taken there, the others what would be if one direction were held.
-SHIPPED := pretrained/montezuma_revenge
-DREAM := env=MontezumaRevenge world_model=$(SHIPPED) tokenizer=$(SHIPPED) data=$(SHIPPED)/starts \
-	out=dreams
+DREAM := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_revenge \
+	data=pretrained/montezuma_revenge/starts out=dreams
 
 dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
