@@ -13,6 +13,7 @@ import numpy as np
 from collect.description import read_description
 from collect.episode import EpisodeInfo
 from collect.shards import (
+    FRAME_ARRAYS,
     STEP_ARRAYS,
     ShardInfo,
     bad_shard,
@@ -87,8 +88,8 @@ class EpisodeDataset(EpisodeSource):
             path, split, description, tuple(p.info for p in self._places), _fingerprint(shards)
         )
         self._steps: StepArrays | None = None
-        self._files: dict[int, h5py.File] = {}
-        self._files_pid = os.getpid()
+        self._arrays: dict[tuple[int, str], h5py.Dataset] = {}
+        self._arrays_pid = os.getpid()
 
     def in_memory(self) -> "InMemoryDataset":
         """Return a copy that holds every frame in memory (12 kB each) and is much faster."""
@@ -155,24 +156,27 @@ class EpisodeDataset(EpisodeSource):
 
     def _read_rows(self, shard: int, name: str, start: int, stop: int | None) -> np.ndarray:
         try:
-            dataset = self._open(shard)[name]
-            assert isinstance(dataset, h5py.Dataset)
-            return dataset[start:stop]
+            return self._open(shard, name)[start:stop]
         except (OSError, KeyError, RuntimeError) as error:
             raise bad_shard(self._shard_paths[shard], error) from None
 
-    def _open(self, shard: int) -> h5py.File:
-        if self._files_pid != os.getpid():
+    def _open(self, shard: int, name: str) -> h5py.Dataset:
+        """Return one array of a shard; looking it up anew costs as much as reading 10 frames."""
+        if self._arrays_pid != os.getpid():
             # After a fork the parent's files share one position in the file with ours.
-            self._files = {}
-            self._files_pid = os.getpid()
-        if shard not in self._files:
-            self._files[shard] = h5py.File(self._shard_paths[shard], "r")
-        return self._files[shard]
+            self._arrays = {}
+            self._arrays_pid = os.getpid()
+        if (shard, name) not in self._arrays:
+            file = h5py.File(self._shard_paths[shard], "r")
+            for key in (*FRAME_ARRAYS, *STEP_ARRAYS):
+                array = file[key]
+                assert isinstance(array, h5py.Dataset)
+                self._arrays[shard, key] = array
+        return self._arrays[shard, name]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open files behind when pickled."""
-        return {**self.__dict__, "_files": {}}
+        return {**self.__dict__, "_arrays": {}}
 
 
 class InMemoryDataset(EpisodeSource):

@@ -1,14 +1,23 @@
-"""Segments for training: read ahead from disk by worker processes, or from tensors on a device."""
+"""Segments for training, read ahead from disk by worker processes.
+
+torch's DataLoader hands every batch over in fresh shared memory, whose pages the system must first
+make: for frames that decompress at a gigabyte a second this halves the speed of a worker. Here
+workers fill a few buffers that are shared from the start.
+"""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch import multiprocessing
 
 from collect.episode import SegmentBatch
 from collect.source import EpisodeSource
+
+_BUFFERS_PER_WORKER = 3
 
 
 @dataclass(frozen=True)
@@ -24,28 +33,13 @@ class TensorBatch:
     action_mask: torch.Tensor
 
 
-class _Stream(IterableDataset[dict[str, torch.Tensor]]):
-    """Endless batches; worker w draws from the generator of (seed, w)."""
-
-    def __init__(self, source: EpisodeSource, batch: int, length: int, seed: int) -> None:
-        self._source = source
-        self._batch = batch
-        self._length = length
-        self._seed = seed
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self._seed, worker.id if worker else 0])
-        while True:
-            yield _to_tensors(self._source.sample_segments(self._batch, self._length, rng))
-
-
 def load_segments(
     source: EpisodeSource, batch: int, length: int, seed: int, num_workers: int
 ) -> Iterator[TensorBatch]:
     """Yield batches without end that worker processes read ahead.
 
-    The same seed and number of workers give the same batches in the same order.
+    The same seed and number of workers give the same batches in the same order: they come from
+    the workers in turn, and worker w draws from the generator of (seed, w).
 
     Args:
         source: a dataset on disk; one in memory needs no workers.
@@ -53,81 +47,96 @@ def load_segments(
         length: frames L of each.
         seed: seeds the draws.
         num_workers: processes that read; 0 reads in this one.
+
+    Raises:
+        ValueError: batch or length is below 1, num_workers below 0, or a shard cannot be read.
+        OSError: a worker died.
     """
-    # A fork would copy threads' locks in whatever state they are.
-    loader = DataLoader(
-        _Stream(source, batch, length, seed),
-        batch_size=None,
-        num_workers=num_workers,
-        prefetch_factor=4 if num_workers else None,
-        multiprocessing_context="spawn" if num_workers else None,
-    )
-    for tensors in loader:
-        yield TensorBatch(**tensors)
+    if num_workers < 0:
+        raise ValueError(f"num_workers must be at least 0, got {num_workers}.")
+    rng = np.random.default_rng([seed, 0])
+    first = _to_tensors(source.sample_segments(batch, length, rng))
+    if num_workers == 0:
+        while True:
+            yield first
+            first = _to_tensors(source.sample_segments(batch, length, rng))
+    workers = [_Reader(source, first, [seed, worker]) for worker in range(num_workers)]
+    try:
+        while True:
+            for worker in workers:
+                yield worker.next_batch()
+    finally:
+        for worker in workers:
+            worker.stop()
 
 
-class DeviceDataset:
-    """A dataset whose frames and steps are tensors on a device: 12 kB a frame.
+class _Reader:
+    """A process that reads batches, and the buffers that it fills."""
 
-    Attributes:
-        frames: uint8 (num_frames, H, W, 3).
-    """
-
-    def __init__(self, source: EpisodeSource, device: torch.device | str) -> None:
-        """Copy a dataset, one episode at a time.
-
-        Args:
-            source: any dataset.
-            device: where the tensors go, for example "cuda".
-        """
-        self.source = source
-        self.device = torch.device(device)
-        shape = (source.num_frames, *source.frame_shape)
-        self.frames = torch.empty(shape, dtype=torch.uint8, device=self.device)
-        starts = source.frame_starts.tolist()
-        for start, stop in zip(starts[:-1], starts[1:], strict=True):
-            self.frames[start:stop] = torch.from_numpy(source.read_frames(start, stop))
-        steps = source.steps
-        self._steps = {
-            field.name: torch.from_numpy(getattr(steps, field.name)).to(self.device)
-            for field in fields(steps)
-        }
-        # For each frame, the frame after its episode's last.
-        ends = np.repeat(source.frame_starts[1:], np.diff(source.frame_starts))
-        self._ends = torch.from_numpy(ends).to(self.device)
-        self._starts = torch.from_numpy(np.flatnonzero(steps.action_mask)).to(self.device)
-
-    def sample_frames(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw frames uniformly, uint8 (count, H, W, 3).
-
-        Args:
-            count: how many.
-            generator: of this device.
-        """
-        return self.frames[self._draw(len(self.frames), count, generator)]
-
-    def sample_segments(self, batch: int, length: int, generator: torch.Generator) -> TensorBatch:
-        """Draw segments as `EpisodeSource.sample_segments` does."""
-        starts = self._starts[self._draw(len(self._starts), batch, generator)]
-        return self.segments_at(starts, length)
-
-    def segments_at(self, starts: torch.Tensor, length: int) -> TensorBatch:
-        """Return the segments that start at frames int64 (B,); see `EpisodeSource`."""
-        rows = starts[:, None] + torch.arange(length, device=self.device)
-        mask = rows < self._ends[starts][:, None]
-        rows = torch.where(mask, rows, starts[:, None])
-        action_mask = mask & self._steps["action_mask"][rows]
-        names = ("actions", "rewards", "terminated", "truncated")
-        return TensorBatch(
-            frames=self.frames[rows] * mask[..., None, None, None],
-            **{name: self._steps[name][rows] * action_mask for name in names},
-            mask=mask,
-            action_mask=action_mask,
+    def __init__(self, source: EpisodeSource, like: TensorBatch, seed: list[int]) -> None:
+        self._buffers = [
+            TensorBatch(
+                **{
+                    field.name: torch.empty_like(getattr(like, field.name)).share_memory_()
+                    for field in fields(like)
+                }
+            )
+            for _ in range(_BUFFERS_PER_WORKER)
+        ]
+        # A fork would copy threads' locks in whatever state they are.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_read, args=(source, self._buffers, seed, theirs), daemon=True
         )
+        self._process.start()
+        theirs.close()
+        for index in range(_BUFFERS_PER_WORKER):
+            self._connection.send(index)
 
-    def _draw(self, limit: int, count: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randint(limit, (count,), generator=generator, device=self.device)
+    def next_batch(self) -> TensorBatch:
+        """Return a copy of the next batch; its buffer is filled anew."""
+        try:
+            index = self._connection.recv()
+        except (EOFError, OSError):
+            raise ChildProcessError("a process that reads segments died.") from None
+        if isinstance(index, str):
+            raise ValueError(index)
+        buffer = self._buffers[index]
+        batch = TensorBatch(
+            **{field.name: getattr(buffer, field.name).clone() for field in fields(buffer)}
+        )
+        with suppress(OSError):
+            self._connection.send(index)
+        return batch
+
+    def stop(self) -> None:
+        """Let the process end."""
+        self._connection.close()
+        self._process.join()
 
 
-def _to_tensors(batch: SegmentBatch) -> dict[str, torch.Tensor]:
-    return {field.name: torch.from_numpy(getattr(batch, field.name)) for field in fields(batch)}
+def _read(
+    source: EpisodeSource, buffers: list[TensorBatch], seed: list[int], connection: Connection
+) -> None:
+    """Fill the buffers whose numbers come, until the other side closes."""
+    torch.set_num_threads(1)
+    batch, length = buffers[0].mask.shape
+    rng = np.random.default_rng(seed)
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            index = connection.recv()
+            try:
+                segments = _to_tensors(source.sample_segments(batch, length, rng))
+            except ValueError as error:
+                connection.send(str(error))
+                return
+            for field in fields(segments):
+                getattr(buffers[index], field.name).copy_(getattr(segments, field.name))
+            connection.send(index)
+
+
+def _to_tensors(batch: SegmentBatch) -> TensorBatch:
+    return TensorBatch(
+        **{field.name: torch.from_numpy(getattr(batch, field.name)) for field in fields(batch)}
+    )

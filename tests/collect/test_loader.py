@@ -1,11 +1,14 @@
 import dataclasses
 import itertools
+import multiprocessing
+import shutil
 
 import numpy as np
+import pytest
 import torch
 
 from collect import EpisodeDataset
-from collect.loader import DeviceDataset, load_segments
+from collect.loader import load_segments
 
 
 def test_workers_read_what_the_dataset_holds(dataset_folder):
@@ -20,24 +23,44 @@ def test_workers_read_what_the_dataset_holds(dataset_folder):
             np.testing.assert_array_equal(values.numpy(), getattr(expected, field.name))
 
 
-def test_tensors_on_a_device_give_the_same_segments(dataset_folder):
+def test_batches_stay_as_they_were_when_more_are_read(dataset_folder):
     dataset = EpisodeDataset(dataset_folder)
-    on_device = DeviceDataset(dataset, "cpu")
-    starts = np.flatnonzero(dataset.steps.action_mask)
-    expected = dataset.segments_at(starts, 6)
-    segments = on_device.segments_at(torch.from_numpy(starts), 6)
-    for field in dataclasses.fields(expected):
-        values = getattr(segments, field.name).numpy()
-        np.testing.assert_array_equal(values, getattr(expected, field.name))
-        assert values.dtype == getattr(expected, field.name).dtype, field.name
+    batches = list(itertools.islice(load_segments(dataset, 3, 4, seed=7, num_workers=1), 9))
+    rng = np.random.default_rng([7, 0])
+    for batch in batches:
+        expected = dataset.sample_segments(3, 4, rng).frames
+        np.testing.assert_array_equal(batch.frames.numpy(), expected)
 
 
-def test_tensors_are_drawn_by_the_generator(dataset_folder):
-    on_device = DeviceDataset(EpisodeDataset(dataset_folder), "cpu")
-    draws = [
-        on_device.sample_segments(5, 3, torch.Generator().manual_seed(seed)).frames
-        for seed in (0, 0, 1)
-    ]
-    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
-    frames = on_device.sample_frames(7, torch.Generator().manual_seed(0))
-    assert frames.shape == (7, 8, 8, 3) and frames.dtype == torch.uint8
+def test_without_workers_this_process_reads_the_same_batches(dataset_folder):
+    dataset = EpisodeDataset(dataset_folder)
+    here, there = (
+        list(itertools.islice(load_segments(dataset, 2, 3, 5, workers), 3)) for workers in (0, 1)
+    )
+    for ours, theirs in zip(here, there, strict=True):
+        assert torch.equal(ours.frames, theirs.frames)
+        assert torch.equal(ours.action_mask, theirs.action_mask)
+
+
+def test_readers_end_with_the_loop_over_their_batches(dataset_folder):
+    segments = load_segments(EpisodeDataset(dataset_folder), 2, 3, 5, num_workers=2)
+    next(segments)
+    assert len(multiprocessing.active_children()) == 2
+    segments.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_shard_that_goes_bad_is_named(dataset_folder, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(dataset_folder, folder)
+    dataset = EpisodeDataset(folder)
+    dataset.steps  # read before the frames are damaged
+    for shard in (folder / "shards").iterdir():
+        shard.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="shard .*copy.* cannot be read"):
+        next(load_segments(dataset, 2, 3, 5, num_workers=1))
+
+
+def test_wrong_numbers_of_workers_are_explained(dataset_folder):
+    with pytest.raises(ValueError, match="num_workers must be at least 0, got -1"):
+        next(load_segments(EpisodeDataset(dataset_folder), 2, 3, 5, num_workers=-1))
