@@ -48,9 +48,9 @@ class Dreamer(nn.Module):
     """The half of a world model that imagines; `WorldModel` is the other.
 
     Attributes:
-        uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware; on
-            CPUs small batches stay in float32. False makes a dream the same in any batch, up to
-            the rounding of float32.
+        uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware.
+            There a row's dream may differ with the batch around it, by rounding; False keeps
+            float32, in which that is rare.
         compiles_dreams: Whether passes of a dream are compiled by `torch.compile`; None compiles
             them on CUDA devices.
         prepared: What dreams keep between them.
@@ -106,7 +106,7 @@ class Dreamer(nn.Module):
 
     def new_memory(self, batch: int) -> DreamMemory:
         """An empty memory for a batch of dreams."""
-        return self._new_memory(batch, dream_network(self, batch))
+        return self._new_memory(batch, dream_network(self))
 
     @torch.no_grad()
     def _new_memory(self, batch: int, network: "Dreamer") -> DreamMemory:

@@ -32,7 +32,7 @@ class ImaginedVectorEnv(VectorEnv):
     (num_envs,): how unsure the world model was.
 
     Each environment has its own random stream, so what it dreams depends on its seed and actions,
-    not on the environments beside it.
+    not on the environments beside it, but for rounding: see `uses_autocast` of the world model.
     """
 
     def __init__(

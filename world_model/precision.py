@@ -16,9 +16,6 @@ from tokenizer.precision import native_autocast_dtype
 if TYPE_CHECKING:
     from world_model.dreaming import Dreamer
 
-# On a CPU a product with fewer rows than this spends its time reading and reordering its weights,
-# which takes longer in bfloat16: 6.9 against 4.7 ms for a frame of the default model (torch 2.15).
-FEW_ROWS = 32
 BACKEND = "inductor"
 
 
@@ -39,13 +36,13 @@ class Prepared:
         return Prepared, ()
 
 
-def dream_network(model: "Dreamer", batch: int) -> Any:
-    """The model itself, or its copy in the precision in which a batch dreams fastest.
+def dream_network(model: "Dreamer") -> Any:
+    """The model itself, or its copy in the precision in which the device dreams fastest.
 
     The copy is kept until a weight changes: weights in low precision are read in half the time,
     and autocast would convert them at every call.
     """
-    dtype = dream_dtype(model, batch)
+    dtype = dream_dtype(model)
     weights = [*model.parameters(), *model.buffers()]
     if dtype == weights[0].dtype:
         return model
@@ -57,15 +54,13 @@ def dream_network(model: "Dreamer", batch: int) -> Any:
     return prepared.network
 
 
-def dream_dtype(model: "Dreamer", batch: int) -> torch.dtype:
-    """The precision of a batch of dreams: that of an autocast around, or the device's fastest."""
+def dream_dtype(model: "Dreamer") -> torch.dtype:
+    """The precision of dreams: that of an autocast around them, or the device's fastest."""
     device, own = model.device, next(model.parameters()).dtype
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     native = native_autocast_dtype(device) if model.uses_autocast else None
-    positions = 1 if model.config.prediction == "autoregressive" else model.config.places
-    few = device.type == "cpu" and batch * positions < FEW_ROWS
-    return own if native is None or few else native
+    return own if native is None else native
 
 
 def compiled_pass(network: "Dreamer", wanted: bool | None) -> Callable[..., Tensor] | None:

@@ -24,6 +24,7 @@ def models(tokenizer_folder):
         num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
     )  # fmt: skip
     model = WorldModel(config).eval()
+    model.uses_autocast = False
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model, tokenizer
