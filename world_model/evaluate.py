@@ -108,6 +108,7 @@ def main(config: EvaluateConfig) -> None:
     model.check_tokenizer(tokenizer.fingerprint)
     dataset = EpisodeDataset(config.data, "heldout")
     model.check_actions(dataset.num_actions)
+    others = read_others(config, dataset)
     tokens = load_tokens(dataset, tokenizer)
     rng = np.random.default_rng(config.seed)
     starts = tokens.starts(config.starts, config.context, 1, rng)
@@ -133,7 +134,7 @@ def main(config: EvaluateConfig) -> None:
         "figures": figures,
         "fidelity": [dataclasses.asdict(row) for row in rows],
     }
-    runs = compare(config, about, rows)
+    runs = {config.run: rows, **others}
     out = folder / "evaluation"
     out.mkdir(exist_ok=True)
     write_csv(out / CSV, rows)
@@ -149,26 +150,25 @@ def main(config: EvaluateConfig) -> None:
     print(f"\n{out / 'fidelity.png'}\n{out / CSV}\n{out / JSON}")
 
 
-def compare(config: EvaluateConfig, about: dict, rows: list[Fidelity]) -> dict[str, list[Fidelity]]:
-    """The rows of this run and of those it is compared with, by name.
+def read_others(config: EvaluateConfig, dataset: EpisodeDataset) -> dict[str, list[Fidelity]]:
+    """The rows of the runs that this one is compared with, by name.
 
     Raises:
         ValueError: Another run was not evaluated, or on other data or starts.
     """
-    runs = {config.run: rows}
+    runs = {}
     for name in config.compare:
-        other, other_rows = read_fidelity(Path(config.root) / config.env / name)
+        other, runs[name] = read_fidelity(Path(config.root) / config.env / name)
         for key in ("starts", "context", "seed"):
-            if other["settings"][key] != about["settings"][key]:
+            if other["settings"][key] != getattr(config, key):
                 raise ValueError(
                     f"compare: {name} was evaluated with {key}={other['settings'][key]}, this run "
-                    f"with {about['settings'][key]}; evaluate it again with the same"
+                    f"with {getattr(config, key)}; evaluate it again with the same"
                 )
-        if other["dataset"] != about["dataset"]:
+        if other["dataset"] != dataset.fingerprint:
             raise ValueError(
                 f"compare: {name} was evaluated on another dataset; evaluate it again on this"
             )
-        runs[name] = other_rows
     return runs
 
 

@@ -66,11 +66,12 @@ def save_fidelity_curves(path: Path, runs: Mapping[str, Sequence[Fidelity]], tit
     first = next(iter(runs.values()))
     curves = [(guess, style, first) for guess, style in STYLES.items()]
     curves += [(name, "-x", rows) for name, rows in list(runs.items())[1:]]
-    figure = Figure(figsize=(3.1 * len(figures), 3.2), layout="constrained")
+    columns = -(-len(figures) // 2)
+    figure = Figure(figsize=(3.6 * columns, 5.6), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for index, (name, label) in enumerate(figures):
-        axes = figure.add_subplot(1, len(figures), index + 1)
+        axes = figure.add_subplot(2, columns, index + 1)
         for label_of_curve, style, rows in curves:
             guess = label_of_curve if rows is first else "dream"
             points = [

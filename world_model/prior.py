@@ -59,6 +59,9 @@ class FramePrior(PretrainedModel):
                 layer.weight /= math.sqrt(2 * self.config.layers)
             if self.config.conditioned:
                 self.copy_gate.weight.zero_()
+            if self.config.condition == "previous":
+                # As in the world model: the frame before gets 0.88 against V equal logits.
+                self.copy_gate.bias.fill_(math.log(self.config.vocab_size) + 2.0)
 
     @torch.no_grad()
     def set_codes(self, vectors: Tensor) -> None:

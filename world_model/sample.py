@@ -91,6 +91,8 @@ def main(config: SampleConfig) -> None:
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(device)
     prior.check_tokenizer(tokenizer.fingerprint)
     painter = Painter(prior, tokenizer, config)
+    # First, since it may be refused.
+    larger = [painter.larger()] if config.larger else []
     written = []
     if prior.config.conditioned or config.keep:
         trained_on: PriorDataConfig = read_config(run, PriorDataConfig)
@@ -103,8 +105,6 @@ def main(config: SampleConfig) -> None:
             written.append(painter.completions(truth))
     if not prior.config.conditioned:
         written.insert(0, painter.classes())
-    if config.larger:
-        written.append(painter.larger())
     about = {
         "prior": prior.fingerprint,
         "tokenizer": tokenizer.fingerprint,
@@ -113,7 +113,7 @@ def main(config: SampleConfig) -> None:
         "settings": dataclasses.asdict(config),
     }
     write_text(Path(config.out) / "samples.json", json.dumps(about, indent=2) + "\n")
-    print("\n".join(map(str, written)))
+    print("\n".join(map(str, written + larger)))
 
 
 class Painter:

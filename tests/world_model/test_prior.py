@@ -106,6 +106,15 @@ def test_the_other_images_token_gets_a_bonus():
     assert raised.sum().item() == pytest.approx(12 * 7.0, rel=1e-4)
 
 
+def test_an_untrained_prior_expects_the_frame_before_to_stay():
+    torch.manual_seed(0)
+    prior = FramePrior(FramePriorConfig(layers=1, vocab_size=512, condition="previous"))
+    tokens, other = torch.randint(512, (2, 2, 64))
+    with torch.no_grad():
+        chance = prior(tokens, torch.zeros(2).long(), other).softmax(-1)
+    assert 0.8 < chance.gather(-1, other[..., None]).mean() < 0.95
+
+
 def test_codes_that_look_alike_start_alike():
     prior = tiny()
     vectors = torch.randn(16, 24)
