@@ -54,16 +54,16 @@ class Arguments:
     seed: int = 0
     out: str = "runs/imagination_actor_critic"
     epochs: int = 3  # rounds of collecting, world model and dreams
-    steps: int = 12_000  # real steps of the first epoch, of random held actions
-    more_steps: int = 4_000  # real steps of each later epoch
+    steps: int = 8_000  # real steps of the first epoch, of random held actions
+    more_steps: int = 3_000  # real steps of each later epoch
     frame_skip: int = 8
     hold: float = 30.0  # steps for which a random action is held, on average
     epsilon: float = 0.3  # share of such stretches in later epochs; the others are the agent's
     codes: int = 1024  # size of the tokenizer's vocabulary
     decoder_steps: int = 200  # training steps of the tokenizer's decoder
-    model_steps: int = 600  # training steps of the world model in the first epoch
-    more_model_steps: int = 200  # and in each later one
-    dreams: int = 40  # updates of the policy per epoch
+    model_steps: int = 300  # training steps of the world model in the first epoch
+    more_model_steps: int = 100  # and in each later one
+    dreams: int = 25  # updates of the policy per epoch
     num_envs: int = 64  # dreams at once
     horizon: int = 20  # steps of a dream
     episodes: int = 8  # real episodes of an evaluation
@@ -72,8 +72,9 @@ class Arguments:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How the game is played, while collecting and in evaluations."""
-        return {"frame_skip": self.frame_skip, "max_episode_steps": self.episode_steps}
+        """How the game is played; without its no-ops Freeway would always begin alike."""
+        skip, limit = self.frame_skip, self.episode_steps
+        return {"frame_skip": skip, "max_episode_steps": limit, "noop_max": 30}
 
 
 @dataclass(frozen=True)
@@ -242,8 +243,7 @@ class Dream:
 @torch.no_grad()
 def dream(agent: Agent, env: ImaginedVectorEnv, horizon: int) -> Dream:
     """Starts all environments anew and lets the agent act in them."""
-    device = agent.codes.device
-    observations, _ = env.reset()
+    observations, device = env.reset()[0], agent.codes.device
     steps, values, alive = [], [], torch.ones(env.num_envs, device=device)
     for _ in range(horizon):
         tokens = torch.from_numpy(observations).to(device)
@@ -259,8 +259,8 @@ def dream(agent: Agent, env: ImaginedVectorEnv, horizon: int) -> Dream:
     tokens, actions, log_probabilities, rewards, lived = map(torch.stack, zip(*steps, strict=True))
     going_on = torch.cat((lived[1:], alive[None]))
     advantages = generalized_advantages(rewards, values := torch.stack(values), going_on)
-    returns = advantages + values[:-1]
-    return Dream(tokens, actions, log_probabilities, rewards, lived, advantages, returns)
+    made = tokens, actions, log_probabilities, rewards, lived, advantages, advantages + values[:-1]
+    return Dream(*made)
 
 
 def generalized_advantages(rewards: Tensor, values: Tensor, going_on: Tensor) -> Tensor:
@@ -373,8 +373,7 @@ def write_curve(folder: Path, rows: list[Row]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f"seed_{rows[0].seed}.csv", "w", newline="") as file:
         csv.writer(file).writerows([vars(rows[0]), *(vars(row).values() for row in rows)])
-    figure = Figure(figsize=(6, 4))
-    axes = figure.subplots()
+    axes = (figure := Figure(figsize=(6, 4))).subplots()
     for path in sorted(folder.glob("seed_*.csv")):
         found = np.genfromtxt(path, delimiter=",", names=True, ndmin=1)
         (line,) = axes.plot(found["dream_steps"], found["score"], marker="o", label=path.stem)
@@ -388,8 +387,8 @@ def parse(words: list[str]) -> Arguments:
     """Reads the command line."""
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for field in dataclasses.fields(Arguments):
-        option, default = "--" + field.name.replace("_", "-"), field.default
-        parser.add_argument(option, type=type(default), default=default, help=" ")
+        option, usual = "--" + field.name.replace("_", "-"), field.default
+        parser.add_argument(option, type=type(usual), default=usual, help=" ")
     return Arguments(**vars(parser.parse_args(words)))
 
 
