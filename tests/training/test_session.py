@@ -33,7 +33,9 @@ def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
     return SessionConfig(**(values | changes))
 
 
-def train(root: Path, stop_after: int | None = None, evaluates: bool = False) -> tuple[float, list[int]]:
+def train(
+    root: Path, stop_after: int | None = None, evaluates: bool = False
+) -> tuple[float, list[int]]:
     """Trains; `stop_after` ends it as a kill would, right after that step's checkpoint."""
     session = Session(Accelerator(cpu=True), config_of(root))
     model = Model(1, 1, bias=False)
