@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,37 +11,18 @@ from torch import Tensor, nn
 
 from world_model.checks import check_integers
 from world_model.configuration import WorldModelConfig
+from world_model.drawing import draw_tokens, refine
 from world_model.precision import Prepared, compiled_pass, dream_network
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
-from world_model.refinement import Draft, redrawn_counts
+from world_model.refinement import Draft
 from world_model.sampling import (
     Generators,
     Sampling,
     draw,
-    draw_at,
-    entropy,
-    levels,
-    log_probability,
 )
 from world_model.transformer import Transformer
 
 Policy = Callable[[Tensor], Tensor]
-
-# Logits at a time that stay in the cache of a CPU's core, or take 1 GiB of a GPU's memory.
-MOST_LOGITS = 2**18
-MOST_LOGITS_GPU = 2**28
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Tokens of a frame, int64 (B, n), their entropy and log-probability, float32 (B, n).
-
-    NaN where a figure is not needed.
-    """
-
-    tokens: Tensor
-    entropy: Tensor
-    log_probability: Tensor
 
 
 class Dreamer(nn.Module):
@@ -174,51 +155,22 @@ class Dreamer(nn.Module):
         )
         first = network._token_features(seen, recent, memory.tables)
         drawn = [
-            self._draw(first, recent[:, : first.shape[1]], memory, sampling, generator, measure)
+            draw_tokens(first, recent[:, : first.shape[1]], memory, sampling, generator, measure)
         ]
         if self.config.refine_layers:
-            tokens = self._refine(drawn[0], seen, recent, memory, sampling, generator)
+            tokens = refine(drawn[0], seen, recent, memory, sampling, generator)
             drawn = [replace(drawn[0], tokens=tokens)]
         for place in range(first.shape[1], self.config.tokens_per_frame):
             x = F.embedding(drawn[-1].tokens, memory.tables.inputs)
             x = network.transformer.step(x, memory)
             here = recent[:, place : place + 1]
-            drawn.append(self._draw(x, here, memory, sampling, generator, measure))
+            drawn.append(draw_tokens(x, here, memory, sampling, generator, measure))
         return ImaginedFrame(
             torch.cat([part.tokens for part in drawn], dim=1),
             self.reward_values[rewards],
             ends == 1,
             torch.cat([part.entropy for part in drawn], dim=1).sum(dim=1),
         )
-
-    def _draw(
-        self,
-        x: Tensor,
-        recent: Tensor,
-        memory: DreamMemory,
-        sampling: Sampling,
-        generator: Generators,
-        measure: bool,
-    ) -> Drawn:
-        """Draws tokens (B, n) from features (B, n, inner), some rows at a time.
-
-        The logits of all rows would be written to memory and read back several times.
-        """
-        level = levels(x.shape[:2], sampling, generator, x.device)
-        most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
-        rows = max(1, most // (x.shape[1] * self.config.vocab_size))
-        parts = []
-        for first in range(0, len(x), rows):
-            of = slice(first, first + rows)
-            logits = memory.network._token_logits(x[of], recent[of], memory.tables)
-            tokens = draw_at(logits, sampling, None if level is None else level[of])
-            nothing = logits.new_full((1, 1), torch.nan).expand(tokens.shape)
-            nats = entropy(logits) if measure else nothing
-            sure = log_probability(logits, tokens) if self.config.refine_layers else nothing
-            parts.append(Drawn(tokens, nats, sure))
-        if len(parts) == 1:
-            return parts[0]
-        return Drawn(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
 
     @torch.no_grad()
     def imagine(
@@ -329,28 +281,6 @@ class Dreamer(nn.Module):
             raise ValueError("horizon: expected None beside given actions, whose length it is")
         check_integers("actions", actions, (batch, "H"), config.num_actions, device)
         return batch
-
-    def _refine(
-        self,
-        drawn: Drawn,
-        seen: Tensor,
-        recent: Tensor,
-        memory: DreamMemory,
-        sampling: Sampling,
-        generator: Generators,
-    ) -> Tensor:
-        """Draws the tokens again of which the model is least sure, with all others in view."""
-        tokens, sure = drawn.tokens, drawn.log_probability
-        for count in redrawn_counts(tokens.shape[1], self.config.refine_passes):
-            least = sure.argsort(dim=1, stable=True)[:, :count].sort(dim=1).values
-            hidden = torch.zeros_like(tokens, dtype=torch.bool).scatter(1, least, True)
-            draft = Draft(tokens, ~hidden, hidden)
-            logits = memory.network._refined(seen, draft, recent, memory.tables)
-            logits = logits.view(*least.shape, -1)
-            again = draw(logits, sampling, generator)
-            tokens = tokens.scatter(1, least, again)
-            sure = sure.scatter(1, least, log_probability(logits, again))
-        return tokens
 
     def _remembered(self, memory: DreamMemory) -> Tensor:
         """As `_recent`, for the last frame read: int64 (B, K, back)."""

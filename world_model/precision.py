@@ -51,6 +51,8 @@ def dream_network(model: "Dreamer") -> Any:
     if prepared.network is None or prepared.made_of != made_of:
         prepared.network = copy.deepcopy(model).requires_grad_(False).to(dtype)
         prepared.made_of = made_of
+    # What a user changes of it after training, as `refine_passes`, holds for the copy too.
+    prepared.network.config = model.config
     return prepared.network
 
 

@@ -1,0 +1,85 @@
+"""How a dream draws the tokens of a frame from what the transformer made of it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from world_model.predictions import DreamMemory
+from world_model.refinement import Draft, redrawn_counts
+from world_model.sampling import (
+    Generators,
+    Sampling,
+    draw,
+    draw_at,
+    entropy,
+    levels,
+    log_probability,
+)
+
+# Logits at a time that stay in the cache of a CPU's core, or take 1 GiB of a GPU's memory.
+MOST_LOGITS = 2**18
+MOST_LOGITS_GPU = 2**28
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Tokens of a frame, int64 (B, n), their entropy and log-probability, float32 (B, n).
+
+    NaN where a figure is not needed.
+    """
+
+    tokens: Tensor
+    entropy: Tensor
+    log_probability: Tensor
+
+
+def draw_tokens(
+    x: Tensor,
+    recent: Tensor,
+    memory: DreamMemory,
+    sampling: Sampling,
+    generator: Generators,
+    measure: bool,
+) -> Drawn:
+    """Draws tokens (B, n) from features (B, n, inner), some rows at a time.
+
+    The logits of all rows would be written to memory and read back several times.
+    """
+    level = levels(x.shape[:2], sampling, generator, x.device)
+    most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
+    rows = max(1, most // (x.shape[1] * memory.network.config.vocab_size))
+    parts = []
+    for first in range(0, len(x), rows):
+        of = slice(first, first + rows)
+        logits = memory.network._token_logits(x[of], recent[of], memory.tables)
+        tokens = draw_at(logits, sampling, None if level is None else level[of])
+        nothing = logits.new_full((1, 1), torch.nan).expand(tokens.shape)
+        nats = entropy(logits) if measure else nothing
+        sure = log_probability(logits, tokens) if memory.network.config.refine_layers else nothing
+        parts.append(Drawn(tokens, nats, sure))
+    if len(parts) == 1:
+        return parts[0]
+    return Drawn(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+
+
+def refine(
+    drawn: Drawn,
+    seen: Tensor,
+    recent: Tensor,
+    memory: DreamMemory,
+    sampling: Sampling,
+    generator: Generators,
+) -> Tensor:
+    """Draws the tokens again of which the model is least sure, with all others in view."""
+    tokens, sure = drawn.tokens, drawn.log_probability
+    for count in redrawn_counts(tokens.shape[1], memory.network.config.refine_passes):
+        least = sure.argsort(dim=1, stable=True)[:, :count].sort(dim=1).values
+        hidden = torch.zeros_like(tokens, dtype=torch.bool).scatter(1, least, True)
+        draft = Draft(tokens, ~hidden, hidden)
+        logits = memory.network._refined(seen, draft, recent, memory.tables)
+        logits = logits.view(*least.shape, -1)
+        again = draw(logits, sampling, generator)
+        tokens = tokens.scatter(1, least, again)
+        sure = sure.scatter(1, least, log_probability(logits, again))
+    return tokens
