@@ -64,7 +64,7 @@ class TokenizerConfig:
     decoder_depth: int = 3
     decoder_fine_depth: int = 3
     quantizer: str = "dictionary"
-    codebook_size: int = 4096
+    codebook_size: int = 8192
     code_dim: int = 64
     codebook_update: str = "ema"
     codebook_decay: float = 0.99

@@ -8,7 +8,7 @@ from training.command_line import compose
 
 # Tokens of a 64x64 frame, vocabulary.
 PRESETS = {
-    "fast": (64, 4096),
+    "fast": (64, 8192),
     "patch_fsq": (64, 512),
     "iris": (16, 512),
     "iris64": (64, 512),
