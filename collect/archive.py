@@ -182,7 +182,9 @@ class Archive:
             archive.explored_steps = header["explored_steps"]
             ends = np.cumsum(content["state_sizes"]).tolist()
             states = content["states"].tobytes()
-            columns = [content[n].tolist() for n in ("rooms", "scores", "lives", "steps", "returns")]
+            columns = [
+                content[n].tolist() for n in ("rooms", "scores", "lives", "steps", "returns")
+            ]
             start = 0
             for key, end, room, score, lives, steps, returns in zip(
                 header["keys"], ends, *columns, strict=True

@@ -117,4 +117,6 @@ def make_cells(game: str, source: str) -> Cells:
         )
     if source == "pixels" or not has_place:
         return PixelCells(PixelCells.START)
-    return RamCells(tuple(labels[label] for label in divisors), tuple(divisors.values()), len(exact))
+    return RamCells(
+        tuple(labels[label] for label in divisors), tuple(divisors.values()), len(exact)
+    )

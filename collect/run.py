@@ -20,14 +20,9 @@ from collect.archive import Archive
 from collect.cells import make_cells
 from collect.dataset import SHARDS_FOLDER, EpisodeDataset
 from collect.description import DatasetDescription, write_description
+from collect.from_cells import FromCellsScheduler
 from collect.from_reset import FromResetScheduler, JobShare
-from collect.go_explore import (
-    GO_EXPLORE,
-    ExploreScheduler,
-    GoExploreConfig,
-    RecordScheduler,
-    open_archive,
-)
+from collect.go_explore import GO_EXPLORE, ExploreScheduler, GoExploreConfig, open_archive
 from collect.pictures import save_contact_sheet, save_room_map
 from collect.progress import ExploringBar, RecordingBar
 from collect.shards import list_shards, read_shard_info
@@ -80,7 +75,7 @@ def main(config: CollectConfig) -> None:
     if config.policy.get("name") == GO_EXPLORE:
         settings = GoExploreConfig(**config.policy)
         archive = explore(setup, settings, share, num_workers)
-        scheduler = RecordScheduler(archive, settings, share, num_steps, existing)
+        scheduler = FromCellsScheduler(archive, settings, share, num_steps, existing)
     else:
         scheduler = FromResetScheduler(share, num_steps, existing)
     bar = RecordingBar(done_before, num_steps)
