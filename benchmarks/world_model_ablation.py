@@ -90,6 +90,7 @@ class Cell:
     copy_foreground_recall: float
     token_accuracy: float
     player_error: float
+    followed: float | None
     frames_trained: int
     starts: int
 
@@ -159,8 +160,9 @@ def run_variant(variant: Variant, seed: int, options: argparse.Namespace) -> lis
             redream(source, folder, variant)
         judged = [f"horizons={list(HORIZONS)}", f"starts={options.starts}", "seed=0"]
         evaluate.main(compose(evaluate.EvaluateConfig, "world_model_evaluate", [*places, *judged]))
-    _, rows = read_fidelity(folder)
-    return cells_of(variant.name, seed, rows, frames_trained(source))
+    about, rows = read_fidelity(folder)
+    followed = about["figures"].get("followed")
+    return cells_of(variant.name, seed, rows, followed, frames_trained(source))
 
 
 def redream(source: Path, folder: Path, variant: Variant) -> None:
@@ -179,7 +181,9 @@ def frames_trained(folder: Path) -> int:
     return steps * config["batch_size"] * (config["segment"] - 1)
 
 
-def cells_of(name: str, seed: int, rows: Sequence[Fidelity], frames: int) -> list[Cell]:
+def cells_of(
+    name: str, seed: int, rows: Sequence[Fidelity], followed: float | None, frames: int
+) -> list[Cell]:
     """The rows of all rooms together, dreams beside copies."""
     found = []
     for horizon in sorted({row.horizon for row in rows}):
@@ -188,8 +192,8 @@ def cells_of(name: str, seed: int, rows: Sequence[Fidelity], frames: int) -> lis
         found.append(
             Cell(
                 name, seed, horizon, dream.psnr, copy.psnr, dream.foreground_recall,
-                copy.foreground_recall, dream.token_accuracy, dream.player_error, frames,
-                dream.rollouts,
+                copy.foreground_recall, dream.token_accuracy, dream.player_error, followed,
+                frames, dream.rollouts,
             )
         )  # fmt: skip
     return found
@@ -197,16 +201,17 @@ def cells_of(name: str, seed: int, rows: Sequence[Fidelity], frames: int) -> lis
 
 def markdown(cells: Sequence[Cell]) -> str:
     """A line per variant: pooled PSNR and foreground recall by horizon, means over the seeds."""
-    horizons = sorted({cell.horizon for cell in cells})
+    horizons = [horizon for horizon in HORIZONS if any(c.horizon == horizon for c in cells)]
     lines = [
-        "| variant | frames trained | "
+        "| variant | frames trained | followed | "
         + " | ".join([*(f"dB +{h}" for h in horizons), *(f"recall +{h}" for h in horizons)])
         + " |",
-        "|" + "---|" * (2 + 2 * len(horizons)),
+        "|" + "---|" * (3 + 2 * len(horizons)),
     ]
 
     def line(name: str, chosen: Sequence[Cell], frames: str, prefix: str) -> str:
-        texts = []
+        known = [cell.followed for cell in chosen if cell.followed is not None and not prefix]
+        texts = [f"{sum(known) / len(known):.0%}" if known else ""]
         for field, digits in (("psnr", 2), ("foreground_recall", 3)):
             for horizon in horizons:
                 values = [getattr(c, prefix + field) for c in chosen if c.horizon == horizon]

@@ -26,23 +26,25 @@ def test_cells_are_the_dreams_of_all_rooms_beside_the_copies():
         row(1, "dream", 30.0, 0.8), row(1, "copy", 28.0, 0.6), row(1, "tokenizer", 40.0, 0.9),
         row(1, "dream", 99.0, 0.1, room=2),
     ]  # fmt: skip
-    assert cells_of("refine", 3, rows, 1000) == [
-        Cell("refine", 3, 1, 30.0, 28.0, 0.8, 0.6, 0.5, 3.0, 1000, 9)
+    assert cells_of("refine", 3, rows, 0.25, 1000) == [
+        Cell("refine", 3, 1, 30.0, 28.0, 0.8, 0.6, 0.5, 3.0, 0.25, 1000, 9)
     ]
 
 
 def test_the_table_shows_means_over_seeds():
     cells = [
-        Cell("a", 0, 1, 30.0, 20.0, 0.8, 0.5, 0.9, 1.0, 1000, 9),
-        Cell("a", 1, 1, 32.0, 20.0, 0.6, 0.5, 0.9, 1.0, 3000, 9),
-        Cell("b", 0, 1, 25.0, 20.0, 0.1, 0.5, 0.9, 1.0, 500, 9),
+        Cell("a", 0, 1, 30.0, 20.0, 0.8, 0.5, 0.9, 1.0, 0.5, 1000, 9),
+        Cell("a", 1, 1, 32.0, 20.0, 0.6, 0.5, 0.9, 1.0, 0.7, 3000, 9),
+        # A horizon that the evaluation adds of itself.
+        Cell("a", 0, 3, 10.0, 10.0, 0.8, 0.5, 0.9, 1.0, 0.5, 1000, 9),
+        Cell("b", 0, 1, 25.0, 20.0, 0.1, 0.5, 0.9, 1.0, None, 500, 9),
     ]
     assert markdown(cells).splitlines() == [
-        "| variant | frames trained | dB +1 | recall +1 |",
-        "|---|---|---|---|",
-        "| copy the last frame |  | 20.00 | 0.500 |",
-        "| a | 2,000 | 31.00 | 0.700 |",
-        "| b | 500 | 25.00 | 0.100 |",
+        "| variant | frames trained | followed | dB +1 | recall +1 |",
+        "|---|---|---|---|---|",
+        "| copy the last frame |  |  | 20.00 | 0.500 |",
+        "| a | 1,666 | 57% | 31.00 | 0.700 |",
+        "| b | 500 |  | 25.00 | 0.100 |",
     ]
 
 
