@@ -61,10 +61,11 @@ VARIANTS = (
     Variant("refine_off", trained="refine", passes=0),
     Variant("refine_once", trained="refine", passes=1),
     # What counts in the loss.
-    Variant("foreground_3", ("foreground_weight=3",)),
+    Variant("foreground_1", ("foreground_weight=1",)),
     Variant("foreground_10", ("foreground_weight=10",)),
-    Variant("noise_refine_foreground", ("noise_share=0.05", "foreground_weight=3", *REFINE)),
-    Variant("own_refine_foreground", ("own_share=0.25", "foreground_weight=3", *REFINE)),
+    Variant("own_25_foreground_1", ("own_share=0.25", "foreground_weight=1")),
+    Variant("noise_refine", ("noise_share=0.05", *REFINE)),
+    Variant("own_refine", ("own_share=0.25", *REFINE)),
     # What the default is made of, taken away.
     Variant("all_still_tokens", ("still_share=1",)),
     Variant("few_still_tokens", ("still_share=0.1",)),
