@@ -7,51 +7,26 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from world_model.checks import check_integers
-from world_model.configuration import WorldModelConfig
 from world_model.drawing import draw_tokens, refine
-from world_model.precision import Prepared, compiled_pass, dream_network
+from world_model.precision import PreparedModule, compiled_pass, dream_network
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
 from world_model.refinement import Draft
-from world_model.sampling import (
-    Generators,
-    Sampling,
-    draw,
-)
-from world_model.transformer import Transformer
+from world_model.sampling import Generators, Sampling, draw
 
 Policy = Callable[[Tensor], Tensor]
 
 
-class Dreamer(nn.Module):
-    """The half of a world model that imagines; `WorldModel` is the other.
+class Dreamer(PreparedModule):
+    """The half of a world model that imagines; `WorldModel` is the other."""
 
-    Attributes:
-        uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware.
-            There a row's dream may differ with the batch around it, by rounding; False keeps
-            float32, in which that is rare.
-        compiles_dreams: Whether passes of a dream are compiled by `torch.compile`; None compiles
-            them on CUDA devices.
-        prepared: What dreams keep between them.
-    """
-
-    config: WorldModelConfig
-    transformer: Transformer
     reward_values: Tensor
-    uses_autocast: bool
-    compiles_dreams: bool | None
-    prepared: Prepared
 
     @abstractmethod
     def tables(self) -> Tables:
         """The vectors of all tokens as they now are."""
-
-    @property
-    @abstractmethod
-    def device(self) -> torch.device:
-        """Where the parameters are."""
 
     @property
     @abstractmethod

@@ -5,16 +5,16 @@ is the default, it has not run yet. `compile=false` and `compiles_dreams = False
 """
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tokenizer.precision import native_autocast_dtype
-
-if TYPE_CHECKING:
-    from world_model.dreaming import Dreamer
+from world_model.configuration import WorldModelConfig
+from world_model.transformer import Transformer
 
 BACKEND = "inductor"
 
@@ -27,7 +27,7 @@ class Prepared:
 
     def __init__(self) -> None:
         """Prepares nothing."""
-        self.network: Dreamer | None = None
+        self.network: PreparedModule | None = None
         self.made_of: tuple = ()
         self.compiled: Callable[..., Tensor] | None = None
 
@@ -36,7 +36,31 @@ class Prepared:
         return Prepared, ()
 
 
-def dream_network(model: "Dreamer") -> Any:
+class PreparedModule(nn.Module):
+    """A module with a transformer whose passes this file prepares.
+
+    Attributes:
+        uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware.
+            There a row's dream may differ with the batch around it, by rounding; False keeps
+            float32, in which that is rare.
+        compiles_dreams: Whether passes of a dream are compiled by `torch.compile`; None compiles
+            them on CUDA devices.
+        prepared: What dreams keep between them.
+    """
+
+    config: WorldModelConfig
+    transformer: Transformer
+    uses_autocast: bool
+    compiles_dreams: bool | None
+    prepared: Prepared
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+
+def dream_network(model: PreparedModule) -> Any:
     """The model itself, or its copy in the precision in which the device dreams fastest.
 
     The copy is kept until a weight changes: weights in low precision are read in half the time,
@@ -56,7 +80,7 @@ def dream_network(model: "Dreamer") -> Any:
     return prepared.network
 
 
-def dream_dtype(model: "Dreamer") -> torch.dtype:
+def dream_dtype(model: PreparedModule) -> torch.dtype:
     """The precision of dreams: that of an autocast around them, or the device's fastest."""
     device, own = model.device, next(model.parameters()).dtype
     if torch.is_autocast_enabled(device.type):
@@ -65,7 +89,7 @@ def dream_dtype(model: "Dreamer") -> torch.dtype:
     return own if native is None else native
 
 
-def compiled_pass(network: "Dreamer", wanted: bool | None) -> Callable[..., Tensor] | None:
+def compiled_pass(network: PreparedModule, wanted: bool | None) -> Callable[..., Tensor] | None:
     """The compiled pass through the blocks of a network; None where passes are not compiled.
 
     Args:
@@ -81,7 +105,7 @@ def compiled_pass(network: "Dreamer", wanted: bool | None) -> Callable[..., Tens
     return network.prepared.compiled
 
 
-def compile_training(model: "Dreamer", wanted: bool | None) -> None:
+def compile_training(model: PreparedModule, wanted: bool | None) -> None:
     """Compiles what training passes through the transformer, in place.
 
     The heads stay as they are: how many tokens they look at changes from step to step.
