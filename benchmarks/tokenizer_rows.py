@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -148,4 +147,6 @@ def machine() -> str:
     """What it ran on."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    many = f"{threads} thread" + ("s" if threads > 1 else "")
+    return f"{many} on a CPU ({platform.machine()}), torch {torch.__version__}"

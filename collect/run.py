@@ -71,7 +71,7 @@ def main(config: CollectConfig) -> None:
         job=share.job,
         shard_steps=config.shard_steps,
     )
-    num_workers = config.num_workers or os.cpu_count() or 1
+    num_workers = config.num_workers or _usable_cores()
     if config.policy.get("name") == GO_EXPLORE:
         settings = GoExploreConfig(**config.policy)
         archive = explore(setup, settings, share, num_workers)
@@ -161,6 +161,13 @@ def summarize(folder: Path, steps_per_second: float | None) -> None:
     room_map = folder / "room_map.png"
     if save_room_map(dataset, room_map):
         print(f"room map       {room_map}")
+
+
+def _usable_cores() -> int:
+    # Fewer than the machine has where a scheduler or taskset gave this process a part of it.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check(config: CollectConfig) -> None:
