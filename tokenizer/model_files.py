@@ -22,6 +22,8 @@ CONFIG = constants.CONFIG_NAME
 WEIGHTS = constants.SAFETENSORS_SINGLE_FILE
 CARD = constants.REPOCARD_NAME
 FORMAT = 1
+# What may stand for float32 in a file.
+_SHORT = (torch.float16, torch.bfloat16, torch.int8)
 # Keys of config.json that are no fields of the model's config.
 _MODEL, _FORMAT, _FACTS = "model", "format", "facts"
 
@@ -127,7 +129,7 @@ def check_weights(
 
     Args:
         place: Named in the errors.
-        weights: Of the file. A float16 or bfloat16 weight may stand for a float32 one.
+        weights: Of the file. A float16, bfloat16 or int8 weight may stand for a float32 one.
         expected: Of the model; only shapes and types matter.
 
     Raises:
@@ -140,15 +142,17 @@ def check_weights(
         like = expected[name]
         if value.shape != like.shape:
             raise ValueError(f"{wrong}: {name} is {tuple(value.shape)}, not {tuple(like.shape)}")
-        is_half = value.dtype in (torch.float16, torch.bfloat16) and like.is_floating_point()
-        if value.dtype != like.dtype and not is_half:
+        is_short = value.dtype in _SHORT and like.is_floating_point()
+        if value.dtype != like.dtype and not is_short:
             raise ValueError(f"{wrong}: {name} is {value.dtype}, not {like.dtype}")
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{place}: {WEIGHTS} holds NaN or infinity in {name}")
 
 
 def write_half_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes model.safetensors with every floating tensor as float16.
+    """Writes model.safetensors with every floating tensor as float16, or exactly as int8.
+
+    The grey levels of a dictionary are whole numbers, so one byte keeps them.
 
     Raises:
         ValueError: A weight is beyond float16's range.
@@ -156,6 +160,8 @@ def write_half_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
     halves = {}
     for name, value in weights.items():
         halves[name] = value.half() if value.is_floating_point() else value
+        if value.is_floating_point() and torch.equal(value, value.round().clamp(-128, 127)):
+            halves[name] = value.to(torch.int8)
         if value.is_floating_point() and not halves[name].isfinite().all():
             raise ValueError(f"{name}: {value.abs().max():.3g} is beyond float16; store float32")
         halves[name] = halves[name].contiguous()

@@ -7,8 +7,9 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import load_file
 
-from tokenizer import Tokenizer, locations
+from tokenizer import Tokenizer, TokenizerConfig, locations
 from tokenizer.model_files import round_to_half, write_half_weights
 from world_model import WorldModel, WorldModelConfig
 
@@ -126,3 +127,14 @@ def test_weights_beyond_half_are_named(world_model, tmp_path):
     with pytest.raises(ValueError, match=r"transformer.norm.bias: 1e\+06 is beyond float16"):
         write_half_weights(tmp_path, world_model.state_dict())
     assert not list(tmp_path.iterdir())
+
+
+def test_whole_grey_levels_are_kept_in_one_byte(tmp_path):
+    tokenizer = Tokenizer(TokenizerConfig(codebook_size=16))
+    tokenizer.save_pretrained(tmp_path)
+    write_half_weights(tmp_path, tokenizer.state_dict())
+    stored = load_file(tmp_path / "model.safetensors")
+    assert stored["quantizers.0.codes"].dtype == torch.int8
+    codes = Tokenizer.from_pretrained(tmp_path).state_dict()["quantizers.0.codes"]
+    assert codes.dtype == torch.float32
+    assert torch.equal(codes, tokenizer.state_dict()["quantizers.0.codes"])
