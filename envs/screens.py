@@ -20,10 +20,10 @@ class FrameBuilder:
 
     Shrinking is a product with a matrix on either side: frame = rows @ screen @ columns.T. Each
     row of those holds a few weights in a row and zeros, so the products are many small ones over
-    what is not zero: BLAS gives a large one to all cores, where several processes that play at
-    the same time then wait for each other (three times as slow with 2 on 2 cores). Their float32 error (1e-4) is far below the distance of any exact result from the next point where
-    rounding turns (1 / 1050 for 210 x 160 to 64 x 64), so rectangles give the same pixels as the
-    whole screen.
+    what is not zero: BLAS gives a large one to all cores, where several processes that play at the
+    same time then wait for each other (three times as slow with 2 on 2 cores). Their float32 error
+    (1e-4) is far below the distance of any exact result from the next point where rounding turns
+    (1 / 1050 for 210 x 160 to 64 x 64), so rectangles give the same pixels as the whole screen.
 
     Attributes:
         last_but_one: uint8 (screen height, screen width), palette indices, to be written to.

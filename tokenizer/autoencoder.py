@@ -15,7 +15,7 @@ from tokenizer.model_files import Kind
 from tokenizer.networks import build_network
 from tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
 from tokenizer.precision import native_autocast_dtype
-from tokenizer.pretrained import PretrainedModel
+from tokenizer.pretrained_model import PretrainedModel
 from tokenizer.quantizers import Quantized, Quantizer, build_quantizer
 from tokenizer.tokenizer_card import tokenizer_card
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tokenizer.model_card import CardModel
 from tokenizer.model_files import Kind
-from tokenizer.pretrained import PretrainedModel
+from tokenizer.pretrained_model import PretrainedModel
 from world_model.configuration import WorldModelConfig
 from world_model.dreaming import Dreamer
 from world_model.model_card import world_model_card

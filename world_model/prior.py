@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tokenizer.model_card import CardModel
 from tokenizer.model_files import Kind
-from tokenizer.pretrained import PretrainedModel
+from tokenizer.pretrained_model import PretrainedModel
 from world_model.checks import check_integers
 from world_model.prior_card import prior_card
 from world_model.prior_configuration import FramePriorConfig

@@ -27,7 +27,7 @@ from collect import (
 from tokenizer import Tokenizer
 from tokenizer.locations import STARTS, snake_case
 from tokenizer.model_files import round_to_half, write_half_weights
-from tokenizer.pretrained import PretrainedModel
+from tokenizer.pretrained_model import PretrainedModel
 from training.command_line import launch
 from training.run_folder import replace_folder
 from world_model.model import WorldModel
