@@ -174,7 +174,7 @@ def round_to_half(weights: Mapping[str, Tensor]) -> None:
     """Rounds floating tensors, in place, to what `write_half_weights` keeps of them."""
     for value in weights.values():
         if value.is_floating_point():
-            value.copy_(value.half())
+            value.copy_(value.half() + 0.0)  # a negative zero has no int8
 
 
 def _check_fields(place: str, fields: dict[str, Any], kind: Kind) -> None:

@@ -131,10 +131,14 @@ def test_weights_beyond_half_are_named(world_model, tmp_path):
 
 def test_whole_grey_levels_are_kept_in_one_byte(tmp_path):
     tokenizer = Tokenizer(TokenizerConfig(codebook_size=16))
+    tokenizer.state_dict()["quantizers.0.codes"][0, 0] = -0.0
     tokenizer.save_pretrained(tmp_path)
+    round_to_half(tokenizer.state_dict())
     write_half_weights(tmp_path, tokenizer.state_dict())
     stored = load_file(tmp_path / "model.safetensors")
     assert stored["quantizers.0.codes"].dtype == torch.int8
-    codes = Tokenizer.from_pretrained(tmp_path).state_dict()["quantizers.0.codes"]
+    loaded = Tokenizer.from_pretrained(tmp_path)
+    assert loaded.fingerprint == tokenizer.fingerprint
+    codes = loaded.state_dict()["quantizers.0.codes"]
     assert codes.dtype == torch.float32
     assert torch.equal(codes, tokenizer.state_dict()["quantizers.0.codes"])

@@ -1,0 +1,30 @@
+"""The weights in pretrained/ do what their cards say, on the frames that lie beside them."""
+
+import numpy as np
+import torch
+
+from collect import EpisodeDataset
+from tokenizer import Tokenizer
+from tokenizer.locations import SHIPPED
+from world_model import WorldModel
+
+NAME = "montezuma_revenge"
+
+
+def test_the_weights_fit_each_other_and_the_game():
+    tokenizer, world_model = Tokenizer.from_pretrained(NAME), WorldModel.from_pretrained(NAME)
+    world_model.check_tokenizer(tokenizer.fingerprint)
+    episode = EpisodeDataset(SHIPPED / NAME / "starts").episodes[0]
+    tokens = tokenizer.encode(episode.frames)
+    made = tokenizer.decode(tokens).numpy()
+    error = (made.astype(np.float64) - episode.frames) ** 2
+    assert 10 * np.log10(255**2 / error.mean()) > 38
+
+    known = 4
+    actions = torch.from_numpy(episode.actions)[None]
+    rollout = world_model.imagine(
+        tokens[None, :known], actions[:, : known - 1], actions[:, known - 1 : known + 3], top_k=1
+    )
+    right = (rollout.tokens[0] == tokens[known : known + 4]).float().mean()
+    assert right > 0.85
+    assert sum(path.stat().st_size for path in (SHIPPED / NAME).rglob("*")) < 20_000_000
