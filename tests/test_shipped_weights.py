@@ -14,7 +14,8 @@ NAME = "montezuma_revenge"
 def test_the_weights_fit_each_other_and_the_game():
     tokenizer, world_model = Tokenizer.from_pretrained(NAME), WorldModel.from_pretrained(NAME)
     world_model.check_tokenizer(tokenizer.fingerprint)
-    episode = EpisodeDataset(SHIPPED / NAME / "starts").episodes[0]
+    starts = EpisodeDataset(SHIPPED / NAME / "starts").episodes
+    episode = max(starts, key=lambda episode: episode.num_steps)
     tokens = tokenizer.encode(episode.frames)
     made = tokenizer.decode(tokens).numpy()
     error = (made.astype(np.float64) - episode.frames) ** 2
