@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from world_model.configuration import WorldModelConfig
 from world_model.positions import place_coordinates, rotation
 from world_model.predictions import Tables
-from world_model.transformer import Attention, FeedForward
+from world_model.transformer import PreNormBlock
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,8 @@ class Draft:
     asked: Tensor
 
 
-class SpatialBlock(nn.Module):
-    """Attention within a frame, then a feed-forward layer; pre-norm."""
-
-    def __init__(self, config: WorldModelConfig):
-        """Creates the layers."""
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(config.width)
-        self.attention = Attention(config.width, config.heads, config.dropout)
-        self.norm_mlp = nn.LayerNorm(config.width)
-        self.mlp = FeedForward(config.width, config.dropout)
+class SpatialBlock(PreNormBlock):
+    """Attention within a frame, then a feed-forward layer."""
 
     def forward(self, x_npd: Tensor, turn) -> Tensor:
         """Passes frames, float (N, P, D)."""

@@ -94,8 +94,8 @@ class FeedForward(nn.Module):
         return dropout(y, self.dropout, self.training)
 
 
-class FullBlock(nn.Module):
-    """Attention to every position of the window, then a feed-forward layer; pre-norm."""
+class PreNormBlock(nn.Module):
+    """The layers of a block with one attention and a feed-forward layer, each behind a norm."""
 
     def __init__(self, config: WorldModelConfig):
         """Creates the layers."""
@@ -104,6 +104,10 @@ class FullBlock(nn.Module):
         self.attention = Attention(config.width, config.heads, config.dropout)
         self.norm_mlp = nn.LayerNorm(config.width)
         self.mlp = FeedForward(config.width, config.dropout)
+
+
+class FullBlock(PreNormBlock):
+    """Attention to every position of the window, then a feed-forward layer."""
 
     def forward(self, x_btpd: Tensor, view: "View") -> Tensor:
         """Passes whole blocks, float (B, T, P, D)."""
