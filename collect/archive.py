@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from collect.cells import Cells, PixelCells
+from collect.frontier import Frontier
 from collect.shards import write_durably
 from envs import EnvState
 
@@ -58,6 +59,7 @@ class Archive:
         self.explored_steps = 0
         self._routes: dict[str, Route] = {}
         self._returns: dict[str, int] = {}
+        self._frontier = Frontier(cells)
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -83,13 +85,17 @@ class Archive:
         known = self._routes.get(route.key)
         if known is None or route.rank > known.rank:
             self._routes[route.key] = route
+        if known is None:
+            self._frontier.add(route.key)
         return known is None
 
     def ranks(self) -> dict[str, Rank]:
         """Return the rank of each cell's route."""
         return {key: route.rank for key, route in self._routes.items()}
 
-    def choose(self, count: int, rng: np.random.Generator) -> list[Route]:
+    def choose(
+        self, count: int, rng: np.random.Generator, frontier_share: float = 0.5
+    ) -> list[Route]:
         """Draw cells to return to, and count the returns.
 
         First a group of cells (`Cells.group`: one room with the same things carried) is drawn with
@@ -97,14 +103,20 @@ class Archive:
         1 / sqrt(returns to the cell + 1). Counting returns rather than sightings, and groups
         before cells, makes a room just found, or a key just taken, the next thing to explore,
         however many cells the rooms before it have.
+
+        Args:
+            count: how many.
+            rng: draws them.
+            frontier_share: share of the returns that go to cells at the frontier of their group,
+                see `Frontier`, while there are any; drawn in the same way.
         """
         keys = list(self._routes)
         returns = np.array([self._returns.get(key, 0) for key in keys], np.float64)
         _, group = np.unique([self.cells.group(key) for key in keys], return_inverse=True)
-        weights = 1.0 / np.sqrt(returns + 1.0)
-        weights /= np.bincount(group, weights)[group]
-        weights /= np.sqrt(np.bincount(group, returns)[group] + 1.0)
-        drawn = rng.choice(len(keys), size=count, p=weights / weights.sum()).tolist()
+        usual = _by_groups(1.0 / np.sqrt(returns + 1.0), returns, group)
+        frontier = _by_groups(self._frontier.mask() / np.sqrt(returns + 1.0), returns, group)
+        chances = (1.0 - frontier_share) * usual + frontier_share * frontier
+        drawn = rng.choice(len(keys), size=count, p=chances / chances.sum()).tolist()
         for index in drawn:
             self._returns[keys[index]] = self._returns.get(keys[index], 0) + 1
         return [self._routes[keys[index]] for index in drawn]
@@ -126,6 +138,7 @@ class Archive:
         self.cells = cells
         self._routes = {}
         self._returns = {}
+        self._frontier = Frontier(cells)
         for route in routes:
             frame = EnvState.from_bytes(route.state).frame
             key = cells.key(np.zeros(128, np.uint8), frame)
@@ -197,6 +210,22 @@ class Archive:
                 f"archive {path} cannot be read ({error}); delete it to explore afresh."
             ) from None
         return archive
+
+
+def _by_groups(weights: np.ndarray, returns: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return chances, float64 (cells,), that first choose a group and then a cell by its weight.
+
+    Args:
+        weights: of each cell within its group, float64 (cells,); groups of no weight are left out.
+        returns: how often each cell was returned to.
+        group: number of each cell's group.
+    """
+    totals = np.bincount(group, weights)
+    if not totals.any():
+        return np.zeros(len(weights))
+    shares = np.divide(weights, totals[group], out=np.zeros_like(weights), where=totals[group] > 0)
+    chances = shares / np.sqrt(np.bincount(group, returns)[group] + 1.0)
+    return chances / chances.sum()
 
 
 def is_heldout_cell(key: str) -> bool:

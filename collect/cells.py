@@ -5,6 +5,7 @@ be coarse enough to be met again and fine enough to tell progress.
 """
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +14,8 @@ import numpy as np
 from envs import ram_labels
 
 # Labels that make a place in any game, and how many of their values count as one.
-_EXACT = ("room", "level", "inventory")
+_SCENE = ("room", "level")
+_EXACT = (*_SCENE, "inventory")
 _GRID = {"player_x": 8, "player_y": 8, "player_column": 1, "ball_x": 16, "ball_y": 16}
 
 
@@ -25,11 +27,13 @@ class RamCells:
         bytes_: indices of the bytes.
         divisors: how many of each byte's values count as one.
         num_exact: the first so many bytes make the group: where, and carrying what.
+        num_scene: the first so many of these say where.
     """
 
     bytes_: tuple[int, ...]
     divisors: tuple[int, ...]
     num_exact: int = 0
+    num_scene: int = 0
 
     needs_frame = False
 
@@ -43,6 +47,19 @@ class RamCells:
     def group(self, key: str) -> str:
         """Return the part of a cell's name that cells of one room and inventory share."""
         return key[: 2 * self.num_exact]
+
+    def place(self, key: str) -> str:
+        """Return the cell's name without what is carried there."""
+        return key[: 2 * self.num_scene] + key[2 * self.num_exact :]
+
+    def neighbours(self, key: str) -> list[str]:
+        """Return the names of the cells beside this one, in its group."""
+        exact, grid = bytes.fromhex(key)[: self.num_exact], bytes.fromhex(key)[self.num_exact :]
+        steps = itertools.product((-1, 0, 1), repeat=len(grid))
+        moved = (
+            [at + by for at, by in zip(grid, step, strict=True)] for step in steps if any(step)
+        )
+        return [(exact + bytes(to)).hex() for to in moved if min(to) >= 0 and max(to) < 256]
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,14 @@ class PixelCells:
     def group(self, key: str) -> str:
         """Return one group for all cells: pixels do not tell rooms."""
         return ""
+
+    def place(self, key: str) -> str:
+        """Return the cell's name: pixels do not tell what is carried either."""
+        return key
+
+    def neighbours(self, key: str) -> list[str]:
+        """Return nothing: pixels do not tell what lies beside a place."""
+        return []
 
     def adapted(self, new_cells: int, steps: int) -> "PixelCells":
         """Return cells as fine as the rate of discovery asks for.
@@ -118,5 +143,8 @@ def make_cells(game: str, source: str) -> Cells:
     if source == "pixels" or not has_place:
         return PixelCells(PixelCells.START)
     return RamCells(
-        tuple(labels[label] for label in divisors), tuple(divisors.values()), len(exact)
+        tuple(labels[label] for label in divisors),
+        tuple(divisors.values()),
+        num_exact=len(exact),
+        num_scene=len(exact.keys() & set(_SCENE)),
     )

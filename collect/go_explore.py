@@ -38,6 +38,8 @@ class GoExploreConfig:
         improve_routes: a better route (higher score, more lives, fewer steps) replaces the one
             that a cell has. Otherwise the first stays, which keeps different histories alive:
             with the best ones alone every cell soon descends from one lucky game.
+        frontier_share: share of the returns that go where a known part of a room begins that was
+            not reached yet with what is carried now; see `Archive.choose`.
         cells: "auto", "ram" or "pixels", see `make_cells`.
         segment_steps: steps of each episode recorded from a restored cell.
         from_reset_share: share of episodes that are whole games from a reset; they are longer.
@@ -49,6 +51,7 @@ class GoExploreConfig:
     mean_hold: float
     end_on_life_loss: bool
     improve_routes: bool
+    frontier_share: float
     cells: str
     segment_steps: int
     from_reset_share: float
@@ -65,10 +68,10 @@ class GoExploreConfig:
                 raise ValueError(
                     f"policy.{field} must be an integer of at least {low}, got {value!r}."
                 )
-        if not 0.0 <= self.from_reset_share <= 1.0:
-            raise ValueError(
-                f"policy.from_reset_share must be in [0, 1], got {self.from_reset_share!r}."
-            )
+        for field in ("frontier_share", "from_reset_share"):
+            share = getattr(self, field)
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"policy.{field} must be in [0, 1], got {share!r}.")
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,9 @@ class ExploreScheduler:
         news, self._unknown[worker] = self._unknown[worker], {}
         forget = worker in self._forgets
         self._forgets.discard(worker)
-        returns = self.archive.choose(_RETURNS_PER_TASK, self._rng) if len(self.archive) else []
+        share = self._config.frontier_share
+        known = len(self.archive) > 0
+        returns = self.archive.choose(_RETURNS_PER_TASK, self._rng, share) if known else []
         return Explore(
             returns=returns,
             seed=int(self._rng.integers(2**31)),

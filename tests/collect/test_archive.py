@@ -15,18 +15,18 @@ def route(key, score=0.0, lives=3, steps=10, room=0, state=b"state"):
 
 def test_better_routes_replace_worse_ones():
     archive = Archive(RamCells((0,), (1,)))
-    assert archive.add(route("a", score=1, lives=3, steps=10))
+    assert archive.add(route("0a", score=1, lives=3, steps=10))
     for worse in (
-        route("a", score=0, lives=9, steps=1),
-        route("a", score=1, lives=2, steps=1),
-        route("a", score=1, lives=3, steps=11),
+        route("0a", score=0, lives=9, steps=1),
+        route("0a", score=1, lives=2, steps=1),
+        route("0a", score=1, lives=3, steps=11),
     ):
         assert not archive.add(worse)
-    assert archive.routes == [route("a", score=1, lives=3, steps=10)]
+    assert archive.routes == [route("0a", score=1, lives=3, steps=10)]
     for better in (
-        route("a", score=1, lives=3, steps=9),
-        route("a", score=1, lives=4, steps=99),
-        route("a", score=2, lives=0, steps=999),
+        route("0a", score=1, lives=3, steps=9),
+        route("0a", score=1, lives=4, steps=99),
+        route("0a", score=2, lives=0, steps=999),
     ):
         assert not archive.add(better)
         assert archive.routes == [better]
@@ -45,15 +45,15 @@ def drawn_shares(archive, draws=20_000):
 
 def test_cells_are_chosen_by_one_over_the_root_of_returns():
     archive = Archive(RamCells((0,), (1,)))
-    archive.add(route("b"))
+    archive.add(route("0b"))
     archive.choose(3, np.random.default_rng(0))
-    archive.add(route("a"))
+    archive.add(route("0a"))
     # Returned to 0 and 3 times: weights 1 and 1/2.
-    assert drawn_shares(archive) == pytest.approx({"a": 2 / 3, "b": 1 / 3}, abs=0.02)
+    assert drawn_shares(archive) == pytest.approx({"0a": 2 / 3, "0b": 1 / 3}, abs=0.02)
 
 
 def test_a_group_of_cells_is_chosen_before_a_cell():
-    archive = Archive(RamCells((0, 1), (1, 1), num_exact=1))
+    archive = Archive(RamCells((0, 1), (1, 1), num_exact=1, num_scene=1))
     for key in ("0100", "0101"):
         archive.add(route(key))
     archive.choose(8, np.random.default_rng(0))
@@ -64,11 +64,36 @@ def test_a_group_of_cells_is_chosen_before_a_cell():
     assert shares["0100"] + shares["0101"] == pytest.approx(1 / 4, abs=0.02)
 
 
+def test_half_of_the_returns_go_to_the_frontier():
+    # Room and inventory, then x: with nothing carried places 1 to 3 are known, with the key 1.
+    archive = Archive(RamCells((0, 1, 2), (1, 1, 1), num_exact=2, num_scene=1))
+    for key in ("010001", "010002", "010003", "010201", "010207"):
+        archive.add(route(key))
+    shares = drawn_shares(archive)
+    # Two groups; of the key's two cells only that at 1 has a place beside it that is known.
+    assert shares["010201"] == pytest.approx(0.5 + 0.5 / 4, abs=0.02)
+    assert shares["010207"] == pytest.approx(0.5 / 4, abs=0.02)
+    assert shares["010002"] == pytest.approx(0.5 / 6, abs=0.02)
+    archive.add(route("010202"))
+    archive.add(route("010203"))
+    # Now it is known there too, and what nobody has seen (place 4) does not count.
+    shares = drawn_shares(archive)
+    assert shares["010201"] == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_neighbours_are_beside_within_the_bytes():
+    cells = RamCells((0, 1, 2), (1, 1, 1), num_exact=1, num_scene=1)
+    assert cells.neighbours("050000") == ["050001", "050100", "050101"]
+    assert len(cells.neighbours("050709")) == 8
+    assert "05ffff" not in cells.neighbours("05ffff")
+    assert len(cells.neighbours("05ffff")) == 3
+
+
 def test_archives_survive_saving(tmp_path):
     archive = Archive(PixelCells(5))
     archive.explored_steps = 77
-    archive.add(route("a", score=2.5, room=4, state=b"first"))
-    archive.add(route("b", steps=3, state=b"and second"))
+    archive.add(route("0a", score=2.5, room=4, state=b"first"))
+    archive.add(route("0b", steps=3, state=b"and second"))
     archive.choose(8, np.random.default_rng(1))
     archive.save(tmp_path / "x" / "archive.npz")
     loaded = Archive.load(tmp_path / "x" / "archive.npz", PixelCells(2))

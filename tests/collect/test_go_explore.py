@@ -90,6 +90,7 @@ def test_real_games_collect_from_both_kinds_of_cells(tmp_path, env, cells):
     "override, message",
     (
         ("policy.segment_steps=0", "policy.segment_steps must be an integer of at least 1, got 0"),
+        ("policy.frontier_share=-1", r"policy.frontier_share must be in \[0, 1\], got -1"),
         ("policy.from_reset_share=2", r"policy.from_reset_share must be in \[0, 1\], got 2"),
         ("policy.cells=sound", "policy.cells must be auto, ram or pixels, got 'sound'"),
     ),
