@@ -73,6 +73,7 @@ VARIANTS = (
     Variant("no_copies", ("model.copies=0",)),
     Variant("no_codes", ("model.codes=false",)),
     Variant("no_merge", ("model.merge=1",)),
+    Variant("absolute_positions", ("model.positions=absolute", "segment=8")),
     Variant("full_attention", ("model.attention=full",)),
     Variant("autoregressive", ("world_model_preset=autoregressive",)),
 )

@@ -1,9 +1,12 @@
 """Speeds of world models: training steps, and imagined frames decoded to pixels.
 
 The default model has rows of its own; the rows of the preset `iris` are of IRIS's architecture and
-sizes, with our code: what they gain is what the code gains.
+sizes, with our code: what they gain is what the code gains. With fresh weights a token never is
+what stood there before, so in these rows autoregressive dreams do not guess; the last row is of
+dreams that guess, and whose tokens stay as often as those of the game.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +29,8 @@ NUM_ACTIONS = 18
 IRIS_SEGMENTS = 8
 # Of the tokens of Montezuma's Revenge, from one frame to the next (demo dataset: 0.06 to 0.07).
 CHANGING_TOKENS = 0.07
+# The same of 4 x 4 tokens: squares of four of the default's tokens, any of which changes.
+CHANGING_TOKENS_IRIS = 0.19
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Design:
         tokenizer: Overrides of configs/tokenizer.yaml.
         batches: Dreams at a time, a row each.
         bare: Whether there are rows without decoding too.
+        stays: Chance that a drawn token is the one that stood there before, for models with the
+            copy bonus; None leaves fresh weights as they are, and does not guess.
     """
 
     name: str
@@ -45,16 +52,26 @@ class Design:
     tokenizer: tuple[str, ...]
     batches: tuple[int, ...]
     bare: bool
+    stays: float | None = None
 
 
+IRIS = ("world_model_preset=iris", f"batch_size={IRIS_SEGMENTS}")
 DESIGNS = (
     Design("", (), (), (1, 8, 64), False),
     Design(
         ", IRIS's architecture",
-        ("world_model_preset=iris", f"batch_size={IRIS_SEGMENTS}"),
+        IRIS,
         ("tokenizer_preset=iris",),
         (1, 64),
         True,
+    ),
+    Design(
+        ", IRIS's architecture and guesses",
+        (*IRIS, "model.copies=1"),
+        ("tokenizer_preset=iris",),
+        (1,),
+        True,
+        1 - CHANGING_TOKENS_IRIS,
     ),
 )
 
@@ -70,12 +87,13 @@ def world_model_works(device: str, designs: tuple[Design, ...] = DESIGNS) -> lis
             config.mixed_precision, native_autocast_dtype, cpu=device == "cpu"
         )
         dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
-        train, frames = training_call(WorldModel(model_config), config)
-        peer = PeerWork("train_world_model", IRIS_SEGMENTS)
-        works.append(
-            Work(f"train the world model{design.name}", train, frames, device, dtype, peer)
-        )
-        dreamer = WorldModel(model_config).to(device).eval()
+        if design.stays is None:
+            train, frames = training_call(WorldModel(model_config), config)
+            peer = PeerWork("train_world_model", IRIS_SEGMENTS)
+            works.append(
+                Work(f"train the world model{design.name}", train, frames, device, dtype, peer)
+            )
+        dreamer = make_dreamer(model_config, design.stays).to(device)
         for batch in design.batches:
             name, peer = (
                 f"imagine and decode{design.name}, batch {batch}",
@@ -109,6 +127,18 @@ def make_config(config: TrainConfig, tokenizer: Tokenizer) -> WorldModelConfig:
         grid=tokenizer.grid,
         num_actions=NUM_ACTIONS,
     )
+
+
+def make_dreamer(config: WorldModelConfig, stays: float | None) -> WorldModel:
+    """A model with fresh weights, see `Design.stays`."""
+    model = WorldModel(config).eval()
+    model.guesses_tokens = False
+    if stays is not None:
+        model.guesses_tokens = None
+        # Fresh logits are about 0, so all other tokens together have V - 1 times the weight of one.
+        bonus = math.log(stays / (1 - stays) * (config.vocab_size - 1))
+        torch.nn.init.constant_(model.copy_gate.bias, bonus)
+    return model
 
 
 def game_tokens(batch: int, frames: int, tokens: int, vocab_size: int) -> Tensor:

@@ -13,7 +13,6 @@ from world_model.sampling import (
     draw,
     draw_at,
     entropy,
-    levels,
     log_probability,
 )
 
@@ -39,14 +38,21 @@ def draw_tokens(
     recent: Tensor,
     memory: DreamMemory,
     sampling: Sampling,
-    generator: Generators,
+    level: Tensor | None,
     measure: bool,
 ) -> Drawn:
     """Draws tokens (B, n) from features (B, n, inner), some rows at a time.
 
     The logits of all rows would be written to memory and read back several times.
+
+    Args:
+        x: What the transformer made of the places.
+        recent: The last tokens of these places, int64 (B, n, back).
+        memory: Of the dream.
+        sampling: How tokens are drawn.
+        level: Random numbers, float32 (B, n), see `draw_at`.
+        measure: Whether to measure the entropy.
     """
-    level = levels(x.shape[:2], sampling, generator, x.device)
     most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
     rows = max(1, most // (x.shape[1] * memory.network.config.vocab_size))
     parts = []

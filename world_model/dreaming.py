@@ -14,15 +14,22 @@ from world_model.drawing import draw_tokens, refine
 from world_model.precision import PreparedModule, compiled_pass, dream_network
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
 from world_model.refinement import Draft
-from world_model.sampling import Generators, Sampling, draw
+from world_model.sampling import Generators, Sampling, draw, levels
+from world_model.token_by_token import draw_guessing, draw_one_by_one, guesses
 
 Policy = Callable[[Tensor], Tensor]
 
 
 class Dreamer(PreparedModule):
-    """The half of a world model that imagines; `WorldModel` is the other."""
+    """The half of a world model that imagines; `WorldModel` is the other.
+
+    Attributes:
+        guesses_tokens: Whether autoregressive dreams guess a frame's tokens and pass many at once,
+            which draws the same tokens, but for rounding; None does so where it saves time.
+    """
 
     reward_values: Tensor
+    guesses_tokens: bool | None
 
     @abstractmethod
     def tables(self) -> Tables:
@@ -128,23 +135,19 @@ class Dreamer(PreparedModule):
         rewards, ends = (
             draw(made, outcomes, generator) for made in network._outcome_logits(at_action)
         )
-        first = network._token_features(seen, recent, memory.tables)
-        drawn = [
-            draw_tokens(first, recent[:, : first.shape[1]], memory, sampling, generator, measure)
-        ]
+        x = network._token_features(seen, recent, memory.tables)
+        level = levels(recent.shape[:2], sampling, generator, x.device)
+        here = None if level is None else level[:, : x.shape[1]]
+        drawn = draw_tokens(x, recent[:, : x.shape[1]], memory, sampling, here, measure)
         if self.config.refine_layers:
-            tokens = refine(drawn[0], seen, recent, memory, sampling, generator)
-            drawn = [replace(drawn[0], tokens=tokens)]
-        for place in range(first.shape[1], self.config.tokens_per_frame):
-            x = F.embedding(drawn[-1].tokens, memory.tables.inputs)
-            x = network.transformer.step(x, memory)
-            here = recent[:, place : place + 1]
-            drawn.append(draw_tokens(x, here, memory, sampling, generator, measure))
+            tokens = refine(drawn, seen, recent, memory, sampling, generator)
+            drawn = replace(drawn, tokens=tokens)
+        if self.config.prediction == "autoregressive":
+            guessing = guesses(memory, len(recent), self.guesses_tokens)
+            draw_others = draw_guessing if guessing else draw_one_by_one
+            drawn = draw_others(drawn, recent, memory, sampling, level, measure)
         return ImaginedFrame(
-            torch.cat([part.tokens for part in drawn], dim=1),
-            self.reward_values[rewards],
-            ends == 1,
-            torch.cat([part.entropy for part in drawn], dim=1).sum(dim=1),
+            drawn.tokens, self.reward_values[rewards], ends == 1, drawn.entropy.sum(dim=1)
         )
 
     @torch.no_grad()

@@ -34,6 +34,7 @@ class WorldModel(Dreamer, PretrainedModel):
         super().__init__(config)
         self.uses_autocast = True
         self.compiles_dreams = None
+        self.guesses_tokens = None
         self.prepared = Prepared()
         width, inner = config.width, config.width // config.merge
         self.token_embedding = nn.Embedding(config.vocab_size, inner)

@@ -30,20 +30,30 @@ def frames(count, batch):
     return tokens, torch.randint(3, (batch, count - 1), generator=generator)
 
 
-@pytest.mark.parametrize("changes", [{}, AUTOREGRESSIVE])
-def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, changes):
+FULL = dict(prediction="parallel", attention="full")
+
+
+@pytest.mark.parametrize(
+    "changes, ring", [({}, torch.float32), (AUTOREGRESSIVE, torch.float32), (FULL, torch.bfloat16)]
+)
+def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, changes, ring):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
     model = tiny(**changes)
-    memory = model.new_memory(2)
-    assert memory.rings[0].keys.dtype == memory.tables.inputs.dtype == torch.bfloat16
+
+    def dtypes():
+        memory = model.new_memory(2)
+        return memory.tables.inputs.dtype, memory.rings[0].keys.dtype
+
+    # Memory that is attended to by one query at a time stays in float32, which is faster.
+    assert dtypes() == (torch.bfloat16, ring)
     assert model.token_embedding.weight.dtype == torch.float32
     model.uses_autocast = False
-    assert model.new_memory(2).rings[0].keys.dtype == torch.float32
+    assert dtypes() == (torch.float32, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        assert model.new_memory(2).rings[0].keys.dtype == torch.bfloat16
+        assert dtypes() == (torch.bfloat16, ring)
     monkeypatch.setattr(CPU_BF16, lambda device: None)
     model.uses_autocast = True
-    assert model.new_memory(2).rings[0].keys.dtype == torch.float32
+    assert dtypes() == (torch.float32, torch.float32)
 
 
 @pytest.mark.parametrize("changes", [{}, dict(refine_layers=1), AUTOREGRESSIVE])
@@ -87,7 +97,7 @@ def test_a_copy_or_pickle_of_a_model_has_nothing_prepared(monkeypatch):
 
 def test_a_restarted_row_joins_in_the_precision_of_the_others(monkeypatch):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
-    model = tiny()
+    model = tiny(**FULL)
     tokens, actions = frames(3, 16)
     memory = model.new_memory(16)
     for t in range(2):

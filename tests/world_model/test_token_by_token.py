@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from world_model import Sampling, WorldModel, WorldModelConfig
+from world_model.sampling import seeded_generators
+
+
+def tiny(positions="rotary", copies=1, std=0.4):
+    torch.manual_seed(0)
+    config = WorldModelConfig(
+        prediction="autoregressive", attention="full", merge=1, history=1, positions=positions,
+        tokenizer="abc", vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2,
+        width=16, copies=copies, code_dim=3, reward_values=[0.0, 100.0],
+    )  # fmt: skip
+    model = WorldModel(config).eval()
+    model.uses_autocast = False
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=std)
+    return model
+
+
+def context(batch=2):
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randint(7, (batch, 2, 8), generator=generator)
+    actions = torch.randint(3, (batch, 12), generator=generator)
+    return tokens, actions[:, :1], actions[:, 1:]
+
+
+def count_passes(model):
+    lengths, step = [], model.transformer.step
+
+    def counted(x, memory):
+        lengths.append(x.shape[1])
+        return step(x, memory)
+
+    model.transformer.step = counted
+    return lengths
+
+
+@pytest.mark.parametrize("positions", ("rotary", "absolute"))
+@pytest.mark.parametrize("draw", (dict(top_k=1), dict(temperature=0.7), dict(top_p=0.8)))
+def test_guessing_draws_what_drawing_one_by_one_draws(positions, draw):
+    model = tiny(positions, copies=0)
+    # Without a favourite token, and more sensitive to what it reads.
+    model.token_head[-1].bias.data.zero_()
+    model.token_embedding.weight.data.mul_(5)
+    rollouts, passes = [], []
+    for guessing in (False, True):
+        model.guesses_tokens = guessing
+        lengths = count_passes(model)
+        # 11 frames with a context of 3: the ring is written over, absolute memory is emptied.
+        rollouts.append(model.imagine(*context(), **draw, generator=seeded_generators(3, 2)))
+        passes.append(len(lengths))
+    plain, guessed = rollouts
+    assert torch.equal(plain.tokens, guessed.tokens)
+    assert torch.equal(plain.rewards, guessed.rewards) and torch.equal(plain.ends, guessed.ends)
+    # Each of the 11 frames takes 8 passes one by one, and one more reads the context.
+    assert passes[0] == 11 * 8 + 1 and passes[1] < passes[0]
+    assert draw == dict(top_k=1) or len(plain.tokens.unique()) > 2
+
+
+def test_a_frame_that_stays_takes_one_pass_more():
+    model = tiny(std=0.05)
+    # Whatever else it thinks, the token that stands there gains.
+    model.copy_gate.bias.data.fill_(50.0)
+    model.guesses_tokens = True
+    lengths = count_passes(model)
+    tokens, between, actions = context()
+    rollout = model.imagine(tokens, between, actions)
+    assert torch.equal(rollout.tokens, tokens[:, -1:].expand(-1, 11, -1))
+    # The frame before (all but its first pass read its last token only then) and its action, then
+    # 7 guesses at once.
+    assert lengths == [9] + [9, 7] + [2, 7] * 10
+
+
+def test_the_entropy_is_the_same():
+    model, found = tiny(), []
+    tokens, _, actions = context()
+    for guessing in (False, True):
+        model.guesses_tokens = guessing
+        memory = model.new_memory(2)
+        made = model.next_frame(tokens[:, 0], actions[:, 0], memory, Sampling(top_k=1))
+        found.append((made.entropy, memory.place, memory.frames))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    # All but the last token are in memory, either way.
+    assert found[0][1:] == found[1][1:] == (7, 1)
+
+
+def test_few_dreams_on_a_cpu_guess_unless_told_otherwise():
+    model = tiny()
+    passes = {}
+    for batch in (8, 9):
+        lengths = count_passes(model)
+        model.imagine(*context(batch), top_k=1)
+        passes[batch] = len(lengths)
+        del model.transformer.step
+    # 8 dreams of 8 tokens are as many as one pass may take.
+    assert passes[8] < passes[9] == 11 * 8 + 1
