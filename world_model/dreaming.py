@@ -11,7 +11,13 @@ from torch import Tensor
 
 from world_model.checks import check_integers
 from world_model.drawing import draw_tokens, refine
-from world_model.precision import PreparedModule, compiled_pass, dream_network
+from world_model.precision import (
+    GRAPHS,
+    PreparedModule,
+    compiled_pass,
+    dream_network,
+    keep_in_place,
+)
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
 from world_model.refinement import Draft
 from world_model.sampling import Generators, Sampling, draw, levels
@@ -75,6 +81,8 @@ class Dreamer(PreparedModule):
     def _new_memory(self, batch: int, network: "Dreamer") -> DreamMemory:
         memory = network.transformer.new_memory(batch)
         memory.compiled = compiled_pass(network, self.compiles_dreams)
+        if self.compiles_dreams == GRAPHS:
+            keep_in_place(memory)
         return DreamMemory(**vars(memory), tables=network.tables(), network=network)
 
     @torch.no_grad()

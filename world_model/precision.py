@@ -2,6 +2,7 @@
 
 Compilation is tested on CPUs, without a compiler and so without its gain; on CUDA devices, where it
 is the default, it has not run yet. `compile=false` and `compiles_dreams = False` turn it off.
+`compiles_dreams = "graphs"` asks for CUDA graphs as well, which have not run yet either.
 """
 
 import copy
@@ -14,9 +15,11 @@ from torch import Tensor, nn
 
 from tokenizer.precision import native_autocast_dtype
 from world_model.configuration import WorldModelConfig
+from world_model.memory import Memory
 from world_model.transformer import Transformer
 
 BACKEND = "inductor"
+GRAPHS = "graphs"
 
 
 class Prepared:
@@ -29,7 +32,7 @@ class Prepared:
         """Prepares nothing."""
         self.network: PreparedModule | None = None
         self.made_of: tuple = ()
-        self.compiled: Callable[..., Tensor] | None = None
+        self.compiled: dict[bool | str | None, Callable[..., Tensor]] = {}
 
     def __reduce__(self) -> tuple[type, tuple]:
         """Leaves all behind."""
@@ -44,14 +47,15 @@ class PreparedModule(nn.Module):
             There a row's dream may differ with the batch around it, by rounding; False keeps
             float32, in which that is rare.
         compiles_dreams: Whether passes of a dream are compiled by `torch.compile`; None compiles
-            them on CUDA devices.
+            them on CUDA devices. "graphs" lets it record them as CUDA graphs too: a pass is then
+            one launch, for a copy of its inputs.
         prepared: What dreams keep between them.
     """
 
     config: WorldModelConfig
     transformer: Transformer
     uses_autocast: bool
-    compiles_dreams: bool | None
+    compiles_dreams: bool | str | None
     prepared: Prepared
 
     @property
@@ -89,20 +93,45 @@ def dream_dtype(model: PreparedModule) -> torch.dtype:
     return own if native is None else native
 
 
-def compiled_pass(network: PreparedModule, wanted: bool | None) -> Callable[..., Tensor] | None:
+def compiled_pass(
+    network: PreparedModule, wanted: bool | str | None
+) -> Callable[..., Tensor] | None:
     """The compiled pass through the blocks of a network; None where passes are not compiled.
 
     Args:
         network: In the precision of the dream.
-        wanted: True compiles, on any device; None compiles on CUDA devices.
+        wanted: True compiles, on any device; None compiles on CUDA devices; "graphs" records CUDA
+            graphs as well.
+
+    Raises:
+        ValueError: `wanted` is something else.
     """
+    if wanted not in (True, False, None, GRAPHS):
+        raise ValueError(
+            f"compiles_dreams: expected True, False, None or {GRAPHS!r}, got {wanted!r}"
+        )
     if not (network.device.type == "cuda" if wanted is None else wanted):
         return None
-    if network.prepared.compiled is None:
-        network.prepared.compiled = torch.compile(
-            network.transformer.run_blocks, fullgraph=True, dynamic=False, backend=BACKEND
+    made = network.prepared.compiled
+    if wanted not in made:
+        # Not `fullgraph`: beyond 8 numbers of dreams (torch's limit) passes then go on uncompiled.
+        made[wanted] = torch.compile(
+            network.transformer.run_blocks,
+            dynamic=False,
+            backend=BACKEND,
+            options={"triton.cudagraphs": True} if wanted == GRAPHS else None,
         )
-    return network.prepared.compiled
+    return made[wanted]
+
+
+def keep_in_place(memory: Memory) -> None:
+    """Tells the compiler that a memory's rings stay where they are.
+
+    A CUDA graph may write to tensors of its caller only if these do.
+    """
+    for ring in memory.rings:
+        for tensor in (ring.keys, ring.values):
+            torch._dynamo.mark_static_address(tensor, guard=False)
 
 
 def compile_training(model: PreparedModule, wanted: bool | None) -> None:

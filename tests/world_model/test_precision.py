@@ -139,6 +139,50 @@ def test_compiled_passes_have_static_shapes(monkeypatch):
         model.imagine(tokens, actions, torch.zeros(2, 12, dtype=torch.int64), top_k=1)
 
 
+def test_dreams_of_any_number_go_on_where_the_compiler_gives_up(monkeypatch):
+    monkeypatch.setattr(precision, "BACKEND", "eager")
+    torch.compiler.reset()
+    model = tiny()
+    model.uses_autocast = False
+    for count in range(1, 13):
+        tokens, actions = frames(3, count)
+        future = torch.zeros(count, 2, dtype=torch.int64)
+        model.compiles_dreams = False
+        plain = model.imagine(tokens, actions, future, top_k=1)
+        model.compiles_dreams = True
+        compiled = model.imagine(tokens, actions, future, top_k=1)
+        assert torch.equal(compiled.tokens, plain.tokens)
+
+
+def test_graphs_are_asked_of_the_compiler_and_the_rings_stay_in_place(monkeypatch):
+    asked = []
+
+    def compile(function, **options):
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile)
+    model = tiny()
+    model.uses_autocast = False
+    tokens, actions = frames(3, 2)
+    future = torch.zeros(2, 4, dtype=torch.int64)
+    plain = model.imagine(tokens, actions, future, top_k=1)
+    model.compiles_dreams = "graphs"
+    memory = model.new_memory(2)
+    model.compiles_dreams = True
+    model.new_memory(2)
+    model.compiles_dreams = "graphs"
+    assert torch.equal(model.imagine(tokens, actions, future, top_k=1).tokens, plain.tokens)
+    # Compiled once for each wish.
+    assert [options["options"] for options in asked] == [{"triton.cudagraphs": True}, None]
+    for ring in memory.rings:
+        for tensor in (ring.keys, ring.values):
+            assert tensor._dynamo_static_input_type == "unguarded"
+    model.compiles_dreams = "fast"
+    with pytest.raises(ValueError, match="compiles_dreams: expected .* or 'graphs', got 'fast'"):
+        model.new_memory(2)
+
+
 def test_dreams_are_compiled_on_cuda_only_unless_asked_for():
     model = tiny()
     assert model.compiles_dreams is None
