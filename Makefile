@@ -41,7 +41,7 @@ DREAM := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_
 
 dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
-	$(BIN)/python world_model/imagine.py $(DREAM) seed=3 count=2 horizon=40 what_if=[LEFT,RIGHT,UP,FIRE]
+	$(BIN)/python world_model/imagine.py $(DREAM) seed=3 count=2 horizon=40 what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
 	@echo
 	@echo "dreams  dreams/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
 

@@ -113,8 +113,9 @@ class Archive:
         keys = list(self._routes)
         returns = np.array([self._returns.get(key, 0) for key in keys], np.float64)
         _, group = np.unique([self.cells.group(key) for key in keys], return_inverse=True)
-        usual = _by_groups(1.0 / np.sqrt(returns + 1.0), returns, group)
-        frontier = _by_groups(self._frontier.mask() / np.sqrt(returns + 1.0), returns, group)
+        weights = 1.0 / np.sqrt(returns + 1.0)
+        usual = _by_groups(weights, returns, group)
+        frontier = _by_groups(weights * self._frontier.mask(), returns, group)
         chances = (1.0 - frontier_share) * usual + frontier_share * frontier
         drawn = rng.choice(len(keys), size=count, p=chances / chances.sum()).tolist()
         for index in drawn:

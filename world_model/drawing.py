@@ -33,6 +33,11 @@ class Drawn:
     log_probability: Tensor
 
 
+def joined(parts: list[Drawn], dim: int) -> Drawn:
+    """Parts of a frame, one after another (dim 1), or of a batch (dim 0)."""
+    return Drawn(*(torch.cat([getattr(p, n) for p in parts], dim=dim) for n in vars(parts[0])))
+
+
 def draw_tokens(
     x: Tensor,
     recent: Tensor,
@@ -66,7 +71,7 @@ def draw_tokens(
         parts.append(Drawn(tokens, nats, sure))
     if len(parts) == 1:
         return parts[0]
-    return Drawn(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+    return joined(parts, dim=0)
 
 
 def refine(

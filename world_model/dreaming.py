@@ -21,7 +21,7 @@ from world_model.precision import (
 from world_model.predictions import DreamMemory, ImaginedFrame, Prediction, Rollout, Tables
 from world_model.refinement import Draft
 from world_model.sampling import Generators, Sampling, draw, levels
-from world_model.token_by_token import draw_guessing, draw_one_by_one, guesses
+from world_model.token_by_token import draw_others, guesses
 
 Policy = Callable[[Tensor], Tensor]
 
@@ -152,8 +152,7 @@ class Dreamer(PreparedModule):
             drawn = replace(drawn, tokens=tokens)
         if self.config.prediction == "autoregressive":
             guessing = guesses(memory, len(recent), self.guesses_tokens)
-            draw_others = draw_guessing if guessing else draw_one_by_one
-            drawn = draw_others(drawn, recent, memory, sampling, level, measure)
+            drawn = draw_others(drawn, recent, memory, sampling, level, measure, guessing)
         return ImaginedFrame(
             drawn.tokens, self.reward_values[rewards], ends == 1, drawn.entropy.sum(dim=1)
         )

@@ -8,13 +8,11 @@ with guesses that cost nothing). The pass after it starts there, with what was f
 guess.
 """
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from world_model.drawing import Drawn, draw_tokens
+from world_model.drawing import Drawn, draw_tokens, joined
 from world_model.predictions import DreamMemory
 from world_model.sampling import Sampling
 
@@ -31,23 +29,25 @@ def guesses(memory: DreamMemory, dreams: int, wanted: bool | None) -> bool:
         dreams: How many.
         wanted: True or False decides; None guesses for few dreams, on CPUs.
     """
-    if wanted is not None:
-        return wanted and memory.compiled is None
-    on_cpu = memory.tables.inputs.device.type == "cpu"
-    few = dreams * memory.network.config.tokens_per_frame <= GUESSED_TOKENS
     # Compiled passes have one shape, guesses have any length.
-    return on_cpu and few and memory.compiled is None
+    if memory.compiled is not None:
+        return False
+    if wanted is not None:
+        return wanted
+    few = dreams * memory.network.config.tokens_per_frame <= GUESSED_TOKENS
+    return memory.tables.inputs.device.type == "cpu" and few
 
 
-def draw_guessing(
+def draw_others(
     first: Drawn,
     recent: Tensor,
     memory: DreamMemory,
     sampling: Sampling,
     level: Tensor | None,
     measure: bool,
+    guessing: bool,
 ) -> Drawn:
-    """Draws the tokens of a frame after the first, with guesses.
+    """Draws the tokens of a frame after the first.
 
     Args:
         first: The first token, drawn already.
@@ -56,46 +56,24 @@ def draw_guessing(
         sampling: How tokens are drawn.
         level: Random numbers, float32 (B, K), see `draw_at`.
         measure: Whether to measure the entropy.
+        guessing: Whether a pass reads a guess of all that is left, or one token.
     """
     count, parts = recent.shape[1], [first]
     guess, known = recent[:, 1:, 0], 1
     while known < count:
+        here = slice(known, count if guessing else known + 1)
+        guess = guess[:, : here.stop - known]
         read = torch.cat((parts[-1].tokens[:, -1:], guess[:, :-1]), dim=1)
         place = memory.place
         x = memory.network.transformer.step(F.embedding(read, memory.tables.inputs), memory)
-        ahead = None if level is None else level[:, known:]
-        drawn = draw_tokens(x, recent[:, known:], memory, sampling, ahead, measure)
-        right = (drawn.tokens == guess)[:, :-1].all(dim=0)
-        settled = 1 + int(right.long().cumprod(dim=0).sum())
+        ahead = None if level is None else level[:, here]
+        drawn, settled = draw_tokens(x, recent[:, here], memory, sampling, ahead, measure), 1
+        if guessing:
+            right = (drawn.tokens == guess)[:, :-1].all(dim=0)
+            settled += int(right.long().cumprod(dim=0).sum())
+            # What was read beyond is written over.
+            memory.place = place + settled
         parts.append(Drawn(*(getattr(drawn, name)[:, :settled] for name in vars(drawn))))
         guess = drawn.tokens[:, settled:]
         known += settled
-        # What was read beyond is written over.
-        memory.place = place + settled
-    return _joined(parts)
-
-
-def draw_one_by_one(
-    first: Drawn,
-    recent: Tensor,
-    memory: DreamMemory,
-    sampling: Sampling,
-    level: Tensor | None,
-    measure: bool,
-) -> Drawn:
-    """As `draw_guessing`, with a pass per token."""
-    parts = [first]
-    for place in range(1, recent.shape[1]):
-        here = slice(place, place + 1)
-        x = F.embedding(parts[-1].tokens, memory.tables.inputs)
-        x = memory.network.transformer.step(x, memory)
-        ahead = None if level is None else level[:, here]
-        parts.append(draw_tokens(x, recent[:, here], memory, sampling, ahead, measure))
-    return _joined(parts)
-
-
-def _joined(parts: list[Drawn]) -> Drawn:
-    names = vars(parts[0])
-    return replace(
-        parts[0], **{name: torch.cat([getattr(p, name) for p in parts], dim=1) for name in names}
-    )
+    return joined(parts, dim=1)
