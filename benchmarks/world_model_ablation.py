@@ -48,7 +48,7 @@ class Variant:
     passes: int | None = None
 
 
-REFINE = ("model.refine_layers=1",)
+REFINE = ("model.refine_layers=1", "model.stay_gate=false")
 VARIANTS = (
     Variant("default"),
     # Contexts that are wrong as dreams are.
@@ -67,10 +67,11 @@ VARIANTS = (
     Variant("noise_refine", ("noise_share=0.05", *REFINE)),
     Variant("own_refine", ("own_share=0.25", *REFINE)),
     # What the default is made of, taken away.
-    Variant("all_still_tokens", ("still_share=1",)),
-    Variant("few_still_tokens", ("still_share=0.1",)),
+    Variant("no_stay_gate", ("model.stay_gate=false",)),
+    Variant("all_still_tokens", ("still_share=1", "model.stay_gate=false")),
+    Variant("few_still_tokens", ("still_share=0.1", "model.stay_gate=false")),
     Variant("no_history", ("model.history=1",)),
-    Variant("no_copies", ("model.copies=0",)),
+    Variant("no_copies", ("model.copies=0", "model.stay_gate=false")),
     Variant("no_codes", ("model.codes=false",)),
     Variant("no_merge", ("model.merge=1",)),
     Variant("absolute_positions", ("model.positions=absolute", "segment=8")),
@@ -163,7 +164,7 @@ def run_variant(variant: Variant, seed: int, options: argparse.Namespace) -> lis
         judged = [f"horizons={list(HORIZONS)}", f"starts={options.starts}", "seed=0"]
         evaluate.main(compose(evaluate.EvaluateConfig, "world_model_evaluate", [*places, *judged]))
     about, rows = read_fidelity(folder)
-    followed = about["figures"].get("followed")
+    followed = about["figures"].get("followed_sideways")
     return cells_of(variant.name, seed, rows, followed, frames_trained(source))
 
 

@@ -1,9 +1,11 @@
 """Speeds of world models: training steps, and imagined frames decoded to pixels.
 
-The default model has rows of its own; the rows of the preset `iris` are of IRIS's architecture and
-sizes, with our code: what they gain is what the code gains. With fresh weights a token never is
-what stood there before, so in these rows autoregressive dreams do not guess; the last row is of
-dreams that guess, and whose tokens stay as often as those of the game.
+The default model has rows of its own. Its output layer is needed for tokens that may change only,
+so its fresh weights are given the odds that a token of the game stays. The rows of the preset
+`iris` are of IRIS's architecture and sizes, with our code: what they gain is what the code gains.
+With its fresh weights a token never is what stood there before, so in these rows autoregressive
+dreams do not guess; the last row is of dreams that guess, and whose tokens stay as often as those
+of the game.
 """
 
 import math
@@ -44,7 +46,8 @@ class Design:
         batches: Dreams at a time, a row each.
         bare: Whether there are rows without decoding too.
         stays: Chance that a drawn token is the one that stood there before, for models with the
-            copy bonus; None leaves fresh weights as they are, and does not guess.
+            copy bonus; None leaves fresh weights as they are.
+        guesses: Whether autoregressive dreams guess. Such a design has no row of training.
     """
 
     name: str
@@ -53,11 +56,12 @@ class Design:
     batches: tuple[int, ...]
     bare: bool
     stays: float | None = None
+    guesses: bool = False
 
 
 IRIS = ("world_model_preset=iris", f"batch_size={IRIS_SEGMENTS}")
 DESIGNS = (
-    Design("", (), (), (1, 8, 64), False),
+    Design("", (), (), (1, 8, 64), True, 1 - CHANGING_TOKENS),
     Design(
         ", IRIS's architecture",
         IRIS,
@@ -72,6 +76,7 @@ DESIGNS = (
         (1,),
         True,
         1 - CHANGING_TOKENS_IRIS,
+        True,
     ),
 )
 
@@ -87,13 +92,13 @@ def world_model_works(device: str, designs: tuple[Design, ...] = DESIGNS) -> lis
             config.mixed_precision, native_autocast_dtype, cpu=device == "cpu"
         )
         dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
-        if design.stays is None:
+        if not design.guesses:
             train, frames = training_call(WorldModel(model_config), config)
             peer = PeerWork("train_world_model", IRIS_SEGMENTS)
             works.append(
                 Work(f"train the world model{design.name}", train, frames, device, dtype, peer)
             )
-        dreamer = make_dreamer(model_config, design.stays).to(device)
+        dreamer = make_dreamer(model_config, design).to(device)
         for batch in design.batches:
             name, peer = (
                 f"imagine and decode{design.name}, batch {batch}",
@@ -129,15 +134,16 @@ def make_config(config: TrainConfig, tokenizer: Tokenizer) -> WorldModelConfig:
     )
 
 
-def make_dreamer(config: WorldModelConfig, stays: float | None) -> WorldModel:
+def make_dreamer(config: WorldModelConfig, design: Design) -> WorldModel:
     """A model with fresh weights, see `Design.stays`."""
     model = WorldModel(config).eval()
-    model.guesses_tokens = False
-    if stays is not None:
-        model.guesses_tokens = None
-        # Fresh logits are about 0, so all other tokens together have V - 1 times the weight of one.
-        bonus = math.log(stays / (1 - stays) * (config.vocab_size - 1))
-        torch.nn.init.constant_(model.copy_gate.bias, bonus)
+    model.guesses_tokens = None if design.guesses else False
+    if design.stays is not None:
+        bonus = math.log(design.stays / (1 - design.stays))
+        # Without a gate: fresh logits are about 0, all others together weigh V - 1 times as one.
+        bonus += 0.0 if config.stay_gate else math.log(config.vocab_size - 1)
+        # Bonuses of older frames, if any, stay at 0.
+        torch.nn.init.constant_(model.copy_gate.bias[:1], bonus)
     return model
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 RANDOM = "random"
 MEAN_HOLD = 10
+# A sequence in parentheses, which holds no other, and how often it comes.
+GROUP = re.compile(r"\(([^()]*)\)\s*\*\s*([1-9]\d{0,3})(?!\d)")
 
 
 def action_index(name: str, meanings: Sequence[str]) -> int:
@@ -29,7 +31,7 @@ def parse_actions(
     """Turns a typed sequence into actions, int64 (horizon,).
 
     "RIGHT" holds one key; "RIGHT*10,UP*3,NOOP" presses one after another and holds the last;
-    "random" draws keys and holds each for about ten steps.
+    "(FIRE,NOOP*9)*3" repeats a sequence; "random" draws keys and holds each for about ten steps.
 
     Raises:
         ValueError: An unknown action or count.
@@ -40,13 +42,17 @@ def parse_actions(
         changes[0] = True
         return drawn[np.maximum.accumulate(np.where(changes, np.arange(horizon), 0))]
     actions: list[int] = []
-    for part in text.split(","):
+    for part in GROUP.sub(_repeated, text).split(","):
         match = re.fullmatch(r"\s*([A-Za-z]+)\s*(?:\*\s*(\d+))?\s*", part)
         if match is None or match[2] == "0":
             raise ValueError(
-                f"actions: expected data, random or a sequence such as RIGHT*10,UP*3,NOOP, "
-                f"got {part.strip()!r}"
+                "actions: expected data, random or a sequence such as RIGHT*10,UP*3,NOOP or "
+                f"(FIRE,NOOP*9)*3, got {part.strip()!r}"
             )
         actions += [action_index(match[1], meanings)] * int(match[2] or 1)
     actions += [actions[-1]] * (horizon - len(actions))
     return np.array(actions[:horizon], np.int64)
+
+
+def _repeated(group: re.Match[str]) -> str:
+    return ",".join([group[1]] * int(group[2]))

@@ -28,6 +28,9 @@ class Architecture:
         history: Frames whose tokens a position embeds, its own and those before it, so that what
             moves shows in the first layer; above 1 with parallel prediction only.
         copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
+        stay_gate: Whether a gate of its own says how likely a token stays as it was, in place of
+            the newest frame's bonus (a hurdle model): the output layer is then needed only for
+            tokens that change, one of ten, in training and in dreams. Needs copies.
         codes: Whether tokens bear the tokenizer's code vectors beside learned vectors.
         refine_layers: Blocks that predict some tokens of a frame again, given its others, see
             `Refiner`; 0 for none; parallel prediction only.
@@ -45,6 +48,7 @@ class Architecture:
     dropout: float = 0.0
     history: int = 2
     copies: int = 1
+    stay_gate: bool = False
     codes: bool = True
     refine_layers: int = 0
     refine_passes: int = 3
@@ -61,6 +65,13 @@ class Architecture:
         _check_positive(self, ("context", "layers", "heads", "width", "merge", "history"))
         if self.copies < 0 or self.copies > self.context:
             raise ValueError(f"copies: expected 0 to context={self.context}, got {self.copies}")
+        if self.stay_gate and not self.copies:
+            raise ValueError("stay_gate=true needs copies of at least 1; use stay_gate=false")
+        if self.stay_gate and self.refine_layers:
+            raise ValueError(
+                f"refine_layers={self.refine_layers} learns from tokens that stay, too; use "
+                "stay_gate=false"
+            )
         for name in ("refine_layers", "refine_passes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")

@@ -58,13 +58,19 @@ def draw_tokens(
         level: Random numbers, float32 (B, n), see `draw_at`.
         measure: Whether to measure the entropy.
     """
-    most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
-    rows = max(1, most // (x.shape[1] * memory.network.config.vocab_size))
-    parts = []
+    gated = memory.network.config.stay_gate and sampling.unchanged
+    settled = _draw_changes(x, recent, memory, level) if gated else None
+    if settled is not None and not measure:
+        nothing = x.new_full((1, 1), torch.nan, dtype=torch.float32).expand(settled.shape)
+        return Drawn(settled, nothing, nothing)
+    rows, parts = _rows_at_a_time(x, memory), []
     for first in range(0, len(x), rows):
         of = slice(first, first + rows)
         logits = memory.network._token_logits(x[of], recent[of], memory.tables)
-        tokens = draw_at(logits, sampling, None if level is None else level[of])
+        if settled is not None:
+            tokens = settled[of]
+        else:
+            tokens = draw_at(logits, sampling, None if level is None else level[of])
         nothing = logits.new_full((1, 1), torch.nan).expand(tokens.shape)
         nats = entropy(logits) if measure else nothing
         sure = log_probability(logits, tokens) if memory.network.config.refine_layers else nothing
@@ -72,6 +78,40 @@ def draw_tokens(
     if len(parts) == 1:
         return parts[0]
     return joined(parts, dim=0)
+
+
+def _draw_changes(x: Tensor, recent: Tensor, memory: DreamMemory, level: Tensor | None) -> Tensor:
+    """Draws tokens (B, n) of a model with a stay gate, and looks only at what may change.
+
+    Greedily, a token that more likely stays than not is the likeliest. Otherwise the lowest levels
+    are those of staying, so that one number decides both whether a token changes and into what.
+    """
+    network, tokens = memory.network, recent[..., 0].clone()
+    hidden = network._head_features(x)
+    odds = network._stay_odds(hidden)
+    stay = odds.sigmoid()
+    is_open = odds < 0 if level is None else level >= stay
+    features, older, here = hidden[is_open], recent[is_open], odds[is_open]
+    if level is not None:
+        level = (level[is_open] - stay[is_open]) / (1 - stay[is_open])
+    drawn, rows = [], _rows_at_a_time(features[:, None], memory)
+    for first in range(0, len(features), rows):
+        of = slice(first, first + rows)
+        logits = network._change_logits(features[of], older[of], memory.tables)
+        if level is None:
+            best, into = logits.max(dim=-1)
+            stays = logits.logsumexp(dim=-1) + here[of] >= best
+            drawn.append(torch.where(stays, older[of, 0], into))
+        else:
+            drawn.append(draw_at(logits, Sampling(), level[of]))
+    if drawn:
+        tokens[is_open] = torch.cat(drawn)
+    return tokens
+
+
+def _rows_at_a_time(x: Tensor, memory: DreamMemory) -> int:
+    most = MOST_LOGITS if x.device.type == "cpu" else MOST_LOGITS_GPU
+    return max(1, most // (x.shape[1] * memory.network.config.vocab_size))
 
 
 def refine(

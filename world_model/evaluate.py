@@ -31,7 +31,7 @@ from world_model.model import WorldModel
 from world_model.model_card import fidelity_summary
 from world_model.open_loop import measure, roll_out
 from world_model.pictures import save_fidelity_curves
-from world_model.probe import fit_probe
+from world_model.probe import fit_probes
 from world_model.sampling import Sampling, seeded_generators
 from world_model.tables import (
     CSV,
@@ -120,12 +120,12 @@ def main(config: EvaluateConfig) -> None:
     )  # fmt: skip
     backgrounds = fit_backgrounds(EpisodeDataset(config.data))
     train = EpisodeDataset(config.data, "train")
-    probe = fit_probe(train, load_tokens(train, tokenizer), tokenizer, backgrounds)
-    rows = measure(found, tokenizer, dataset, backgrounds, horizons, probe)
+    probes = fit_probes(train, load_tokens(train, tokenizer), tokenizer, backgrounds)
+    rows = measure(found, tokenizer, dataset, backgrounds, horizons, probes.get("x"))
     segments = [tokens.sample(8, model.config.context + 1, rng) for _ in range(16)]
     figures = count_predictions(model, segments).figures()
-    figures |= probe_figures(probe, tokenizer, dataset, tokens.episodes)
-    figures |= follow_figures(model, tokenizer, probe, dataset, tokens.episodes, config.context)
+    figures |= probe_figures(probes.get("x"), tokenizer, dataset, tokens.episodes)
+    figures |= follow_figures(model, tokenizer, probes, dataset, tokens.episodes, config.context)
     about = {
         "world_model": model.fingerprint,
         "tokenizer": tokenizer.fingerprint,

@@ -1,6 +1,6 @@
-"""Whether the imagined player goes where it is steered to."""
+"""Whether the imagined player does what the actions say: walk, climb, jump."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,71 +12,126 @@ from world_model.open_loop import roll_out
 from world_model.probe import PositionProbe, label_byte
 from world_model.segments import TokenEpisode
 
-RUN = 8
 MOST_RUNS = 256
+# Frames up to a jump in which the player's height must not change.
+STANDING = 3
+
+
+def walks(place: np.ndarray, sides: np.ndarray) -> bool:
+    """Whether one side is held, and every step takes the player there."""
+    held = sides[:-1]
+    return bool(held[0] and (held == held[0]).all() and (np.diff(place) * held >= 1).all())
+
+
+def climbs(place: np.ndarray, heights: np.ndarray) -> bool:
+    """Whether up or down is held, and all steps go one way; some games count downwards."""
+    held, went = heights[:-1], np.sign(np.diff(place))
+    return bool(held[0] and (held == held[0]).all() and went[0] and (went == went[0]).all())
+
+
+def jumps(place: np.ndarray, fires: np.ndarray) -> bool:
+    """Whether FIRE is pressed that was not before, by a player who stood for three frames."""
+    pressed = fires[STANDING - 1] and not fires[STANDING - 2]
+    return bool(pressed and (place[:STANDING] == place[0]).all())
+
+
+def key_signs(meanings: Sequence[str], forth: str, back: str) -> np.ndarray:
+    """1 for actions that hold one key, -1 for those that hold another, else 0."""
+    return np.array([(forth in meaning) - (back in meaning) for meaning in meanings])
 
 
 @dataclass(frozen=True)
-class SidewaysRun:
-    """Some steps of an episode in which the player was steered to one side and went there.
+class Motion:
+    """A way to move.
+
+    Attributes:
+        name: Of its figures.
+        axis: The coordinate that it changes, x or y.
+        keys: The names of what is held forth and back.
+        before: Known frames that `is_done` looks at before the last one.
+        steps: Steps of a run; of a jump those to its top.
+        least: What counts as having moved, RAM units over all steps.
+        still: RAM labels that must not change in a run.
+        is_done: Says of the coordinates of the frames from `before` on, (before + steps + 1,), and
+            of the keys held at them whether this is the motion.
+    """
+
+    name: str
+    axis: str
+    keys: tuple[str, str]
+    before: int
+    steps: int
+    least: int
+    still: tuple[str, ...]
+    is_done: Callable[[np.ndarray, np.ndarray], bool]
+
+
+MOTIONS = (
+    Motion("sideways", "x", ("RIGHT", "LEFT"), 0, 8, 8, ("lives", "room", "player_y"), walks),
+    Motion("climbing", "y", ("UP", "DOWN"), 0, 4, 4, ("lives", "room", "player_x"), climbs),
+    Motion("jumping", "y", ("FIRE", "none"), STANDING - 1, 3, 8, ("lives", "room"), jumps),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Some steps of an episode in which the player was steered and moved so.
 
     Attributes:
         episode: Where.
         first: First frame of the context; the run begins at its last.
-        direction: 1 to the right, -1 to the left.
-        begin: The player's x at the last known frame, in RAM units.
-        way: How far it went in the run's 8 steps, RAM units, above 0.
+        begin: The player's coordinate at the last known frame, in RAM units.
+        way: By how much it changed in the run, RAM units, not 0.
         scene: The room that it happened in.
     """
 
     episode: TokenEpisode
     first: int
-    direction: int
     begin: int
     way: int
     scene: int
 
 
 def find_runs(
-    dataset: EpisodeSource, episodes: Sequence[TokenEpisode], context: int, most: int = MOST_RUNS
-) -> list[SidewaysRun]:
-    """Finds runs of 8 steps: every action holds one side and every step takes the player there.
+    motion: Motion,
+    dataset: EpisodeSource,
+    episodes: Sequence[TokenEpisode],
+    context: int,
+    most: int = MOST_RUNS,
+) -> list[Run]:
+    """Finds runs of a motion, in one room, in which no life is lost.
 
-    Left out is where the player is not free to go: before a wall, in a jump or fall (its y
-    changes), where a life is lost or the room changes.
+    Left out is where the player is not free to go: before a wall, in a jump or fall.
 
     Args:
+        motion: Of `MOTIONS`.
         dataset: Has the RAM and the actions' names.
         episodes: Its episodes as tokens.
         context: Frames wanted up to the start of a run.
         most: Takes at most so many, evenly.
     """
-    byte = label_byte(dataset.game, "player_x")
+    byte = label_byte(dataset.game, f"player_{motion.axis}")
     if byte is None:
         return []
-    labels = (label_byte(dataset.game, label) for label in ("player_y", "lives", "room"))
+    labels = (label_byte(dataset.game, label) for label in motion.still)
     still = [label for label in labels if label is not None]
-    sides = np.array([("RIGHT" in m) - ("LEFT" in m) for m in dataset.action_meanings])
+    signs = key_signs(dataset.action_meanings, *motion.keys)
     ram = dataset.read("ram", 0, dataset.num_frames)
     runs = []
     for episode in episodes:
         rows = ram[episode.first_frame : episode.first_frame + len(episode.tokens)].astype(int)
-        side = sides[episode.actions]
-        goes = (np.diff(rows[:, byte]) * side >= 1) & (side != 0)
-        goes &= (rows[1:, still] == rows[:-1, still]).all(axis=1)
-        start = context - 1
-        while start + RUN < len(rows):
-            window = slice(start, start + RUN)
-            if goes[window].all() and (side[window] == side[start]).all():
-                begin, end = rows[start, byte], rows[start + RUN, byte]
+        place, held = rows[:, byte], np.append(signs[episode.actions], 0)
+        same = (rows[1:, still] == rows[:-1, still]).all(axis=1)
+        start = max(context - 1, motion.before)
+        while start + motion.steps < len(rows):
+            end = start + motion.steps
+            way = int(place[end] - place[start])
+            window = slice(start - motion.before, end + 1)
+            moved = abs(way) >= motion.least and same[start:end].all()
+            if moved and motion.is_done(place[window], held[window]):
                 scene = int(dataset.scene[episode.first_frame + start])
-                runs.append(
-                    SidewaysRun(
-                        episode, start + 1 - context, int(side[start]),
-                        int(begin), int(abs(end - begin)), scene,
-                    )
-                )  # fmt: skip
-                start += RUN
+                runs.append(Run(episode, start + 1 - context, int(place[start]), way, scene))
+                start = end
             else:
                 start += 1
     if len(runs) <= most:
@@ -84,53 +139,66 @@ def find_runs(
     return [runs[i * len(runs) // most] for i in range(most)]
 
 
-def share_followed(runs: Sequence[SidewaysRun], read_x: np.ndarray) -> float:
-    """Share of runs in which the player is seen to have gone to the right side.
+def share_followed(runs: Sequence[Run], read: np.ndarray) -> float:
+    """Share of runs in which the player is seen to have moved so.
 
-    It must have come at least half as far as in truth and at most half as far again: a player
+    He must have come at least half as far as in truth and at most half as far again: a player
     that stays, vanishes or appears somewhere else did not follow.
 
     Args:
         runs: What was steered.
-        read_x: Where a probe sees the player after the run, RAM units, float32 (n,); NaN for
+        read: Where a probe sees the player after the run, RAM units, float32 (n,); NaN for
             nowhere.
     """
-    direction = np.array([run.direction for run in runs])
     begin = np.array([run.begin for run in runs])
     way = np.array([run.way for run in runs])
-    share = (read_x - begin) * direction / way
+    share = (read - begin) / way
     return float(((share >= 0.5) & (share <= 1.5)).mean())
 
 
 def follow_figures(
     model: WorldModel,
     tokenizer: Tokenizer,
-    probe: PositionProbe | None,
+    probes: Mapping[str, PositionProbe],
     dataset: EpisodeSource,
     episodes: Sequence[TokenEpisode],
     context: int,
 ) -> dict[str, float]:
     """How often the player follows in greedy dreams, and in the same runs as they really were.
 
+    Args:
+        model: Dreams.
+        tokenizer: Decodes its dreams.
+        probes: By axis, x or y; without one of an axis its motions are left out.
+        dataset: Held-out episodes, with RAM.
+        episodes: The same as tokens.
+        context: Known frames before a run.
+
     Returns:
-        sideways_runs, their number; followed, in dreams; followed_by_true_frames, where the probe
-        reads the tokenizer's reconstruction of the true last frame: below 1 by the probe's own
-        errors and what the tokenizer lost. Empty where the game does not say where its player is.
+        For each motion M of which there is a run: M_runs, their number; followed_M, in dreams;
+        followed_M_by_true_frames, where the probe reads the tokenizer's reconstruction of the true
+        last frame: below 1 by the probe's own errors and what the tokenizer lost.
     """
-    runs = find_runs(dataset, episodes, context)
-    if probe is None or not runs:
-        return {}
-    found = roll_out(model, [(run.episode, run.first) for run in runs], context, RUN, top_k=1)
-    scenes = np.array([run.scene for run in runs])
-    shares = [
-        share_followed(runs, probe.read(tokenizer.decode(last).cpu().numpy(), scenes))
-        for last in (found.rollout.tokens[:, -1], found.truth.tokens[:, -1])
-    ]
-    return {
-        "sideways_runs": float(len(runs)),
-        "followed": shares[0],
-        "followed_by_true_frames": shares[1],
-    }
+    figures = {}
+    for motion in MOTIONS:
+        runs = find_runs(motion, dataset, episodes, context)
+        if motion.axis not in probes or not runs:
+            continue
+        starts = [(run.episode, run.first) for run in runs]
+        found = roll_out(model, starts, context, motion.steps, top_k=1)
+        scenes = np.array([run.scene for run in runs])
+        imagined, true = (
+            share_followed(
+                runs, probes[motion.axis].read(tokenizer.decode(last).cpu().numpy(), scenes)
+            )
+            for last in (found.rollout.tokens[:, -1], found.truth.tokens[:, -1])
+        )
+        figures |= {
+            f"{motion.name}_runs": float(len(runs)),
+            f"followed_{motion.name}": imagined,
+            f"followed_{motion.name}_by_true_frames": true,
+        }
+    return figures
 
 
 def probe_figures(
@@ -140,7 +208,7 @@ def probe_figures(
     episodes: Sequence[TokenEpisode],
     most: int = 1000,
 ) -> dict[str, float]:
-    """How well the probe reads reconstructions of true frames of these episodes.
+    """How well the probe of x reads reconstructions of true frames of these episodes.
 
     Returns:
         probe_seen, the share of frames in which it finds the player; probe_error, the mean error

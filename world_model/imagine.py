@@ -5,6 +5,7 @@ r"""Dreams on from held-out frames and writes what was seen as video.
     python world_model/imagine.py env=MontezumaRevenge actions=RIGHT*20,UP*10,NOOP
     python world_model/imagine.py env=MontezumaRevenge actions=random samples=8 top_k=null
     python world_model/imagine.py env=MontezumaRevenge what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
+    python world_model/imagine.py env=MontezumaRevenge 'what_if=[LEFT,"(FIRE,NOOP*9)*3"]'
     python world_model/imagine.py env=MontezumaRevenge policy=held_random samples=4
     python world_model/imagine.py env=MontezumaRevenge policy=stable_baselines3 \
         policy.checkpoint=agent.zip
@@ -26,7 +27,7 @@ from collect.policies import PolicyStopped, make_policy
 from tokenizer import Tokenizer
 from training.atomic import write_text
 from training.command_line import launch
-from world_model.action_scripts import action_index, parse_actions
+from world_model.action_scripts import parse_actions
 from world_model.dream_films import make_header, make_panels
 from world_model.dream_policies import SEES, AgentsInDream
 from world_model.model import WorldModel
@@ -53,10 +54,13 @@ class ImagineConfig:
         tokenizer: The tokenizer that the world model was trained on.
         out: Where the videos go.
         count: Number of starts, one video each.
+        start: EPISODE:FRAME, the episode and first_frame of a dream's JSON, to dream on from there
+            again; null draws `count` starts.
         context: Known frames before a dream.
         horizon: Frames of a dream.
         actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
-        what_if: Actions by name: each start is dreamt under each of them, held, side by side.
+        what_if: Sequences as above: each start is dreamt under each of them, side by side; one
+            key is held.
         policy: An agent that plays in the dreams, as in collect/run.py; null for none.
         policy_sees: What it is shown: frames, tokens or embeddings.
         samples: Dreams of each start, side by side; they differ unless top_k is 1.
@@ -76,6 +80,7 @@ class ImagineConfig:
     tokenizer: str
     out: str
     count: int
+    start: str | None
     context: int
     horizon: int
     actions: str
@@ -133,7 +138,11 @@ def main(config: ImagineConfig) -> None:
     model.check_actions(dataset.num_actions)
     rng = np.random.default_rng(config.seed)
     needed = config.horizon if config.replays else 1
-    starts = load_tokens(dataset, tokenizer).starts(config.count, config.context, needed, rng)
+    tokens = load_tokens(dataset, tokenizer)
+    if config.start is None:
+        starts = tokens.starts(config.count, config.context, needed, rng)
+    else:
+        starts = [tokens.start(config.start, config.context, needed)]
     scripts = make_scripts(config, dataset, rng)
     for number, start in enumerate(starts):
         seed, actions = config.seed + number, None if scripts is None else torch.from_numpy(scripts)
@@ -181,8 +190,8 @@ def make_scripts(
     """Actions of each panel's dream, int64 (panels, horizon); None for those of the data."""
     meanings = dataset.action_meanings
     if config.what_if:
-        held = np.array([action_index(name, meanings) for name in config.what_if], np.int64)
-        return np.repeat(held.repeat(config.samples)[:, None], config.horizon, axis=1)
+        typed = [parse_actions(text, meanings, config.horizon, rng) for text in config.what_if]
+        return np.repeat(np.stack(typed), config.samples, axis=0)
     if config.actions == FROM_DATA:
         return None
     script = parse_actions(config.actions, meanings, config.horizon, rng)
@@ -207,6 +216,7 @@ def describe(
         "first_frame": first,
         "context": config.context,
         "horizon": config.horizon,
+        "what_if": list(config.what_if),
         "policy": config.policy,
         "temperature": config.temperature,
         "top_k": config.top_k,

@@ -41,7 +41,7 @@ class TokenSample:
     """Which tokens of a batch the loss looks at; all bool or float32 (B, L - 1, K).
 
     Attributes:
-        asked: Tokens of frames 1 to L - 1.
+        asked: Tokens of frames 1 to L - 1 whose logits are needed.
         weights: How many tokens each of them stands for.
         hard: Tokens that change or are foreground: all of them are asked for.
     """
@@ -53,7 +53,7 @@ class TokenSample:
 
 def sample_tokens(
     segments: TokenSegments,
-    still_share: float,
+    still_share: float | None,
     context: Tensor | None = None,
     foreground_weight: float = 1.0,
 ) -> TokenSample:
@@ -61,10 +61,11 @@ def sample_tokens(
 
     Nine of ten tokens stay, and that is soon learned; looking at a share of them, each weighted
     by its inverse, leaves the expected loss as it is and spares most of the output layer's work.
+    A stay gate needs no output layer for those at all: none of them is asked for.
 
     Args:
         segments: The batch.
-        still_share: Share of the tokens that stay, in (0, 1].
+        still_share: Share of the tokens that stay, in (0, 1]; None for models with a stay gate.
         context: The frames to predict from, int64 (B, L, K), where these are not the true ones: a
             token that was wrong there changes when it becomes right.
         foreground_weight: How much more than others foreground tokens count, moving or not. The
@@ -73,7 +74,7 @@ def sample_tokens(
     true = segments.tokens[:, 1:]
     before = (segments.tokens if context is None else context)[:, :-1]
     real = segments.mask[:, 1:, None]
-    hard = true != before
+    changed = hard = true != before
     weights = torch.ones(true.shape, device=true.device)
     if foreground_weight != 1.0:
         foreground = foreground_tokens(segments)
@@ -81,6 +82,8 @@ def sample_tokens(
         weights = torch.where(foreground, foreground_weight, 1.0)
         mean = torch.where(real, weights, 0.0).sum() / (real.sum() * true.shape[-1]).clamp(min=1)
         weights = weights / mean
+    if still_share is None:
+        return TokenSample(real & changed, weights, hard)
     drawn = torch.rand(true.shape, device=true.device) < still_share
     weights = torch.where(hard, weights, weights / still_share)
     return TokenSample(real & (hard | drawn), weights, hard)
@@ -124,7 +127,11 @@ def world_model_loss(
         token_term = _mean_over(token_loss.mean(-1), real)
     else:
         count = (real.sum() * true.shape[-1]).clamp(min=1)
-        token_term = _sampled(prediction.tokens, true, sample.asked, sample.weights) / count
+        token_sum = _sampled(prediction.tokens, true, sample.asked, sample.weights)
+        if prediction.stays is not None:
+            stayed = real[..., None] & ~sample.asked
+            token_sum = token_sum + stay_loss(prediction.stays, stayed, sample.weights)
+        token_term = token_sum / count
     refined = None
     if draft is not None:
         assert prediction.refined is not None and sample is not None
@@ -158,6 +165,17 @@ def choose_reward_values(rewards: np.ndarray, most: int = 32) -> list[float]:
         nearest = np.abs(scaled[None, :] - grid[:, None]).argmin(axis=1)
         values = np.unique(values[nearest])
     return values.tolist()
+
+
+def stay_loss(stays: Tensor, stayed: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of -log P(stays) of tokens that stayed.
+
+    Args:
+        stays: Log-odds of staying, float32 (...).
+        stayed: bool (...).
+        weights: float32 (...).
+    """
+    return torch.where(stayed, weights * F.softplus(-stays), 0.0).sum()
 
 
 def _sampled(logits: Tensor, true: Tensor, asked: Tensor, weights: Tensor) -> Tensor:

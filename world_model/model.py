@@ -20,12 +20,14 @@ from world_model.predictions import Prediction, Tables
 from world_model.refinement import Draft, Refiner
 from world_model.transformer import Transformer, residual_outputs
 
+# What these fields default to is what models exported before them did.
+ADDED = ("refine_layers", "refine_passes", "stay_gate")
+
 
 class WorldModel(Dreamer, PretrainedModel):
     """Predicts the next frame's tokens, the reward and the end from frames and actions so far."""
 
-    # What the fields added since the first exports default to is what those versions did.
-    kind = Kind("world_model", WorldModelConfig, frozenset({"refine_layers", "refine_passes"}))
+    kind = Kind("world_model", WorldModelConfig, frozenset(ADDED))
     config: WorldModelConfig
     reward_values: Tensor
 
@@ -84,7 +86,8 @@ class WorldModel(Dreamer, PretrainedModel):
             if self.config.copies:
                 self.copy_gate.weight.zero_()
                 # Against V equal logits this gives the frame before 0.88 of the probability.
-                self.copy_gate.bias[0] = math.log(self.config.vocab_size) + 2.0
+                others = 0.0 if self.config.stay_gate else math.log(self.config.vocab_size)
+                self.copy_gate.bias[0] = others + 2.0
 
     @torch.no_grad()
     def set_codes(self, vectors: Tensor) -> None:
@@ -194,10 +197,11 @@ class WorldModel(Dreamer, PretrainedModel):
     ) -> Prediction:
         features = x if self.config.refine_layers else None
         x = self._token_features(x, recent, tables)
+        stays = self._stay_odds(self._head_features(x)) if self.config.stay_gate else None
         if asked is not None:
             x, recent = x[asked], recent[asked]
         tokens = self._token_logits(x, recent, tables)
-        return Prediction(tokens, *self._outcome_logits(at_action), features)
+        return Prediction(tokens, *self._outcome_logits(at_action), features, stays=stays)
 
     def _token_features(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor:
         """What the head reads logits of tokens from, (..., K, inner), from (..., P - 1, D)."""
@@ -224,14 +228,40 @@ class WorldModel(Dreamer, PretrainedModel):
 
     def _token_logits(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor:
         """Logits (..., K, V) from (..., K, D) and the tokens that stood there, (..., K, back)."""
-        first, activation, last = self.token_head
-        hidden = activation(first(x))
-        logits = F.linear(hidden, tables.outputs, cast(nn.Linear, last).bias).float()
+        hidden = self._head_features(x)
+        if self.config.stay_gate:
+            logits = self._change_logits(hidden, recent, tables)
+            # The odds of staying are those against all other tokens together.
+            stays = logits.logsumexp(dim=-1) + self._stay_odds(hidden)
+            return logits.scatter(-1, recent[..., :1], stays[..., None])
+        logits = self._output(hidden, tables)
         if not self.config.copies:
             return logits
         copied = recent[..., : self.config.copies]
         # In place: a copy of all logits would cost as much as making them.
         return logits.scatter_add_(-1, copied, self.copy_gate(x).float())
+
+    def _head_features(self, x: Tensor) -> Tensor:
+        """What the output layer and the stay gate read."""
+        first, activation, _ = self.token_head
+        return activation(first(x))
+
+    def _stay_odds(self, hidden: Tensor) -> Tensor:
+        """Log-odds of tokens staying as they were, float32 (...), from (..., inner)."""
+        weight, bias = self.copy_gate.weight[:1], self.copy_gate.bias[:1]
+        return F.linear(hidden, weight, bias)[..., 0].float()
+
+    def _change_logits(self, hidden: Tensor, recent: Tensor, tables: Tables) -> Tensor:
+        """Logits (..., V) of what tokens change to; -inf for the token that stood there."""
+        logits = self._output(hidden, tables)
+        if self.config.copies > 1:
+            weight, bias = self.copy_gate.weight[1:], self.copy_gate.bias[1:]
+            bonus = F.linear(hidden, weight, bias).float()
+            logits = logits.scatter_add_(-1, recent[..., 1 : self.config.copies], bonus)
+        return logits.scatter_(-1, recent[..., :1], -torch.inf)
+
+    def _output(self, hidden: Tensor, tables: Tables) -> Tensor:
+        return F.linear(hidden, tables.outputs, cast(nn.Linear, self.token_head[-1]).bias).float()
 
     @property
     def back(self) -> int:

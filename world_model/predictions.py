@@ -20,6 +20,8 @@ class Prediction:
         features: What the transformer made of the frame's places, float (..., P - 1, D), for
             refinement to go on from; None for models that do not refine.
         refined: Logits of the tokens that a draft asked for, float32 (n, V); None without a draft.
+        stays: Log-odds of every token staying as it was, float32 (..., K), of models with a
+            `stay_gate`; the logits above say the same. None for others.
     """
 
     tokens: Tensor
@@ -27,6 +29,7 @@ class Prediction:
     ends: Tensor
     features: Tensor | None = None
     refined: Tensor | None = None
+    stays: Tensor | None = None
 
 
 @dataclass(frozen=True)

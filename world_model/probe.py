@@ -23,12 +23,13 @@ PEAK = 2
 
 
 class PositionProbe:
-    """Reads the player's x from what differs from the room's background.
+    """Reads a coordinate of the player, x or y, from what differs from the room's background.
 
     A frame is cut into cells, eight of them side by side. A small network looks at each cell that
     holds foreground, with half a cell around it, and says how sure it is that the player is there
-    and at which x; where no x has half of what all cells say, the player is not seen. Since all
-    that stands still is left out, few frames are enough to tell the player from enemies and doors.
+    and at which x (or y); where none has half of what all cells say, the player is not seen. Since
+    all that stands still is left out, few frames are enough to tell the player from enemies and
+    doors.
     """
 
     def __init__(self, frame_shape: tuple[int, int, int], backgrounds: SceneBackgrounds):
@@ -43,7 +44,7 @@ class PositionProbe:
         cls,
         frames: np.ndarray,
         scenes: np.ndarray,
-        player_x: np.ndarray,
+        player: np.ndarray,
         backgrounds: SceneBackgrounds,
     ) -> "PositionProbe":
         """Trains a probe; the same frames give the same probe.
@@ -51,7 +52,7 @@ class PositionProbe:
         Args:
             frames: uint8 (n, height, width, 3).
             scenes: int64 (n,).
-            player_x: uint8 (n,), the RAM byte.
+            player: uint8 (n,), the RAM byte of the coordinate.
             backgrounds: Of the scenes.
         """
         with torch.random.fork_rng(devices=[]):
@@ -59,7 +60,7 @@ class PositionProbe:
             probe = cls(frames.shape[1:], backgrounds)
         cells = probe._cut(frames, scenes)
         first = np.searchsorted(cells.frame, np.arange(len(frames) + 1)).tolist()
-        bins = torch.from_numpy(player_x.astype(np.int64) // BIN)
+        bins = torch.from_numpy(player.astype(np.int64) // BIN)
         rng = np.random.default_rng(0)
         weights = list(probe._locator.parameters())
         optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.05)
@@ -81,7 +82,7 @@ class PositionProbe:
 
     @torch.no_grad()
     def read(self, frames: np.ndarray, scenes: np.ndarray) -> np.ndarray:
-        """The player's x in RAM units, float32 (n,); NaN where it is not seen.
+        """The player's coordinate in RAM units, float32 (n,); NaN where it is not seen.
 
         Args:
             frames: uint8 (n, height, width, 3).
@@ -93,9 +94,9 @@ class PositionProbe:
         near = (bins - shares.argmax(dim=1, keepdim=True)).abs() <= PEAK
         peak = shares * near
         sure = peak.sum(dim=1)
-        x = (peak @ (bins * BIN + (BIN - 1) / 2)) / sure
+        place = (peak @ (bins * BIN + (BIN - 1) / 2)) / sure
         # Where the player is not in the picture, nothing says where it is: no peak stands out.
-        return torch.where(sure > 0.5, x, torch.nan).numpy()
+        return torch.where(sure > 0.5, place, torch.nan).numpy()
 
     def _cut(self, frames: np.ndarray, scenes: np.ndarray) -> "_Cells":
         """The cells that hold foreground, in the order of the frames."""
@@ -128,7 +129,7 @@ class _Cells:
 
 
 class _Locator(nn.Module):
-    """A mixture of distributions over bins of x: one of each cell, one of nothing to be seen."""
+    """A mixture of distributions over bins: one of each cell, one of nothing to be seen."""
 
     def __init__(self, places: int, inputs: int):
         super().__init__()
@@ -169,6 +170,7 @@ def fit_probe(
     tokens: TokenDataset,
     tokenizer: Tokenizer,
     backgrounds: SceneBackgrounds,
+    axis: str,
 ) -> PositionProbe | None:
     """A probe of training episodes; None where the game does not say where its player is.
 
@@ -179,13 +181,25 @@ def fit_probe(
         tokens: The same as tokens.
         tokenizer: Decodes them.
         backgrounds: Of the scenes.
+        axis: The coordinate that it reads, x or y.
     """
-    byte = label_byte(dataset.game, "player_x")
+    byte = label_byte(dataset.game, f"player_{axis}")
     if byte is None:
         return None
     numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in tokens.episodes])
     frames = np.concatenate([episode.tokens for episode in tokens.episodes])
     chosen = np.random.default_rng(0).permutation(len(numbers))[:FRAMES]
-    player_x = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen], byte]
+    player = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen], byte]
     decoded = tokenizer.decode(frames[chosen].astype(np.int64)).cpu().numpy()
-    return PositionProbe.fit(decoded, dataset.scene[numbers[chosen]], player_x, backgrounds)
+    return PositionProbe.fit(decoded, dataset.scene[numbers[chosen]], player, backgrounds)
+
+
+def fit_probes(
+    dataset: EpisodeSource,
+    tokens: TokenDataset,
+    tokenizer: Tokenizer,
+    backgrounds: SceneBackgrounds,
+) -> dict[str, PositionProbe]:
+    """Probes of x and y, as far as the game says them; see `fit_probe`."""
+    made = {axis: fit_probe(dataset, tokens, tokenizer, backgrounds, axis) for axis in "xy"}
+    return {axis: probe for axis, probe in made.items() if probe is not None}

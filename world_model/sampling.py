@@ -43,6 +43,12 @@ class Sampling:
         """Whether the likeliest class is taken."""
         return self.top_k == 1
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether classes are drawn as the model holds them likely, or the likeliest is taken."""
+        whole = self.top_k is None and (self.top_p is None or self.top_p == 1)
+        return self.greedy or (whole and self.temperature == 1.0)
+
 
 def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Tensor:
     """Draws one class per row of logits.

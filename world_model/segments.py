@@ -122,6 +122,30 @@ class TokenDataset:
         first = chosen - np.concatenate(([0], ends))[owners]
         return [(self.episodes[i], int(t)) for i, t in zip(owners, first, strict=True)]
 
+    def start(self, text: str, context: int, horizon: int) -> tuple[TokenEpisode, int]:
+        """The window of context + horizon frames at EPISODE:FRAME.
+
+        Raises:
+            ValueError: The text is something else, there is no such episode, or it has no such
+                window.
+        """
+        name, colon, number = text.rpartition(":")
+        if not colon or not number.isdecimal():
+            raise ValueError(f"start: expected EPISODE:FRAME, got {text!r}")
+        found = [episode for episode in self.episodes if episode.name == name]
+        if not found:
+            raise ValueError(
+                f"start: no episode {name!r} among the {len(self.episodes)}; the first is "
+                f"{self.episodes[0].name!r}"
+            )
+        last = len(found[0]) + 1 - context - horizon
+        if int(number) > last:
+            raise ValueError(
+                f"start: {name} has frames 0 to {len(found[0])}; with context + horizon = "
+                f"{context + horizon} expected at most {last}, got {number}"
+            )
+        return found[0], int(number)
+
 
 def stack_windows(
     episodes: Sequence[TokenEpisode], starts: Sequence[int], length: int

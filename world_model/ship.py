@@ -50,6 +50,7 @@ class ShipConfig:
         name: The name to load them by; null for that of the game in lower case.
         starts: Held-out pieces to ship.
         start_steps: Steps of each.
+        include: Pieces that are wanted, as EPISODE:FRAME; the others are drawn.
         max_megabytes: Limit for all files together, in units of 1,000,000 bytes.
         limits: Sentences for the cards on what these models cannot do.
         seed: Of the choice of pieces.
@@ -64,6 +65,7 @@ class ShipConfig:
     name: str | None
     starts: int
     start_steps: int
+    include: list[str]
     max_megabytes: float
     limits: list[str]
     seed: int
@@ -134,6 +136,7 @@ def choose_pieces(dataset: EpisodeDataset, config: ShipConfig) -> list[Episode]:
     Raises:
         ValueError: No episode is long enough.
     """
+    included = [find_piece(dataset, text, config.start_steps) for text in config.include]
     rng = np.random.default_rng(config.seed)
     by_scene: dict[int, list[tuple[int, int]]] = {}
     for index in rng.permutation(len(dataset)).tolist():
@@ -154,7 +157,24 @@ def choose_pieces(dataset: EpisodeDataset, config: ShipConfig) -> list[Episode]:
         for scene in sorted(by_scene)
         if turn < len(by_scene[scene])
     ]
+    places = included + [place for place in places if place not in included]
     return [cut(dataset.episodes[i], t, config.start_steps) for i, t in places[: config.starts]]
+
+
+def find_piece(dataset: EpisodeDataset, text: str, steps: int) -> tuple[int, int]:
+    """The number of the episode and the first frame of a piece given as EPISODE:FRAME.
+
+    Raises:
+        ValueError: There is no such piece among the held-out episodes.
+    """
+    name, _, number = text.rpartition(":")
+    lengths = {info.id: info.num_steps for info in dataset.infos}
+    if name not in lengths or not number.isdecimal() or int(number) + steps > lengths[name]:
+        raise ValueError(
+            f"include: expected EPISODE:FRAME of a held-out episode with {steps} steps after it, "
+            f"got {text!r}"
+        )
+    return [info.id for info in dataset.infos].index(name), int(number)
 
 
 def cut(episode: Episode, first: int, steps: int) -> Episode:

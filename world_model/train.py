@@ -44,7 +44,8 @@ class TrainConfig(SessionConfig):
         tokenizer: Whose tokens to train on: a run folder, an export folder or a Hub repo id.
         batch_size: Segments per step and process.
         segment: Frames of a segment.
-        still_share: Share of the tokens that do not change that a step learns from.
+        still_share: Share of the tokens that do not change that a step learns from; with
+            model.stay_gate it learns from all of them.
         foreground_weight: How much more than others foreground tokens count, see `sample_tokens`.
         own_share: See `ContextConfig`, as the next two.
         own_depth: Passes that make the model's own frames.
@@ -166,7 +167,8 @@ def train_step(
     rate = learning_rate(config.learning_rate, progress.share)
     with accelerator.autocast():
         context = make_context(world_model, segments, config.context)
-        asked = sample_tokens(segments, config.still_share, context, config.foreground_weight)
+        share = None if world_model.config.stay_gate else config.still_share
+        asked = sample_tokens(segments, share, context, config.foreground_weight)
         draft = None
         if world_model.config.refine_layers:
             draft = random_draft(segments.tokens[:, 1:], asked.asked, asked.hard)

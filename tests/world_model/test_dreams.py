@@ -70,6 +70,43 @@ def test_what_if_dreams_one_start_under_each_action(trained, dataset):
         assert video.streams.video[0].width >= 4 * 32 * 4  # Four panels.
 
 
+def test_what_if_takes_sequences(trained, dataset):
+    more = ('what_if=[RIGHT,"(LEFT,NOOP*2)*2"]', "count=1", "horizon=7")
+    imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
+    about = json.loads((trained / "FakeGame" / "dreams" / "what_if_00.json").read_text())
+    assert [dream["actions"] for dream in about["dreams"]] == [[1] * 7, [2, 0, 0, 2, 0, 0, 0]]
+    assert about["what_if"] == ["RIGHT", "(LEFT,NOOP*2)*2"]
+
+
+def test_a_start_that_was_dreamt_from_is_dreamt_from_again(trained, dataset):
+    folder = trained / "FakeGame" / "dreams"
+
+    def dream(*more):
+        words = overrides(trained, dataset, "horizon=4", *more)
+        imagine.main(compose(ImagineConfig, "imagine", words))
+        return [json.loads(path.read_text()) for path in sorted(folder.glob("dream_*.json"))]
+
+    *_, last = dream("count=3", "seed=5")
+    start = f"start='{last['episode']}:{last['first_frame']}'"
+    (again, *_) = dream(start, "count=3")
+    assert {**again, "seed": 5} == last
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("test-0001", "start: expected EPISODE:FRAME, got 'test-0001'"),
+        ("'test-9999:0'", "start: no episode 'test-9999' among the"),
+        ("'NAME:10'", "has frames 0 to 12; with context . horizon = 6 expected at most 7, got 10"),
+    ],
+)
+def test_starts_that_are_not_there_are_named(trained, dataset, start, message):
+    name = EpisodeDataset(dataset, "heldout").infos[0].id
+    more = (f"start={start.replace('NAME', name)}", "horizon=2")
+    with pytest.raises(ValueError, match=message):
+        imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
+
+
 def test_typed_actions_are_dreamt_beyond_the_end_of_the_episode(trained, dataset):
     more = ("actions='RIGHT*2,LEFT'", "count=1", "horizon=30")
     imagine.main(compose(ImagineConfig, "imagine", overrides(trained, dataset, *more)))
@@ -87,6 +124,8 @@ MEANINGS = ("NOOP", "RIGHT", "LEFT")
         ("right*2, LEFT", [1, 1, 2, 2, 2]),
         ("RIGHT*9", [1] * 5),
         ("NOOP,LEFT*3,RIGHT", [0, 2, 2, 2, 1]),
+        ("(RIGHT,NOOP)*2", [1, 0, 1, 0, 0]),
+        ("LEFT, (right, NOOP*2) * 2,LEFT", [2, 1, 0, 0, 1]),
     ],
 )
 def test_action_scripts(text, expected):
@@ -110,6 +149,9 @@ def test_random_actions_are_held_and_follow_the_seed():
         ("JUMP", "no action 'JUMP' in this game; there are NOOP, RIGHT, LEFT"),
         ("RIGHT*0", "expected data, random or a sequence .* got 'RIGHT.0'"),
         ("RIGHT x3", "got 'RIGHT x3'"),
+        ("(RIGHT,NOOP)*0", "got '.RIGHT'"),
+        ("(RIGHT,NOOP", "got '.RIGHT'"),
+        ("(RIGHT)*99999", "got '.RIGHT.*99999'"),
     ],
 )
 def test_wrong_action_scripts_are_named(text, message):

@@ -9,6 +9,7 @@ SHAPES = {
     "parallel": dict(prediction="parallel", attention="full", merge=1),
     "merged": dict(prediction="parallel", attention="full", merge=2),
     "factorised": dict(prediction="parallel", attention="factorised", merge=2),
+    "gated": dict(prediction="parallel", attention="factorised", merge=2, stay_gate=True),
 }
 
 
@@ -114,8 +115,10 @@ def test_an_action_changes_the_prediction_of_its_frame(shape):
     assert not torch.allclose(a.tokens[:, 1], b.tokens[:, 1])
 
 
-def test_an_untrained_model_expects_the_frame_to_stay():
-    model = WorldModel(WorldModelConfig(context=4, layers=1, width=32, heads=2)).eval()
+@pytest.mark.parametrize("stay_gate", [False, True])
+def test_an_untrained_model_expects_the_frame_to_stay(stay_gate):
+    config = WorldModelConfig(context=4, layers=1, width=32, heads=2, stay_gate=stay_gate)
+    model = WorldModel(config).eval()
     tokens = torch.randint(512, (1, 3, 64))
     with torch.no_grad():
         logits = model(tokens, torch.zeros(1, 2, dtype=torch.int64)).tokens
@@ -303,6 +306,8 @@ def test_tokens_of_another_tokenizer_are_refused():
         ),
         (dict(merge=3), r"merge=3 does not divide the grid \(8, 8\)"),
         (dict(copies=9), "copies: expected 0 to context=8, got 9"),
+        (dict(copies=0, stay_gate=True), "stay_gate=true needs copies of at least 1"),
+        (dict(refine_layers=1, stay_gate=True), "refine_layers=1 learns from tokens that stay"),
         (dict(dropout=1.0), r"dropout: expected a share in \[0, 1\), got 1.0"),
         (dict(reward_values=[1.0, 0.0]), "reward_values: expected ascending distinct values"),
     ],

@@ -1,5 +1,4 @@
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +11,9 @@ from tokenizer.metrics import SceneBackgrounds
 from training.command_line import compose
 from world_model import evaluate
 from world_model.evaluate import EvaluateConfig
-from world_model.following import SidewaysRun, find_runs, probe_figures, share_followed
+from world_model.following import MOTIONS, find_runs, probe_figures
 from world_model.metrics import Fidelity
-from world_model.probe import PositionProbe, fit_probe
-from world_model.segments import TokenEpisode
+from world_model.probe import PositionProbe, fit_probe, fit_probes
 from world_model.tables import comparison_table, copying_beaten, overall_table, room_table
 from world_model.token_cache import load_tokens
 
@@ -82,14 +80,16 @@ def test_a_probe_is_fitted_to_decoded_training_frames(dataset, tokenizer_folder,
     data = EpisodeDataset(dataset)
     tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
     tokens = load_tokens(data, tokenizer)
-    probe = fit_probe(data, tokens, tokenizer, fit_backgrounds(data))
+    probes = fit_probes(data, tokens, tokenizer, fit_backgrounds(data))
+    assert list(probes) == ["x", "y"]
+    probe = fit_probe(data, tokens, tokenizer, fit_backgrounds(data), "x")
     figures = probe_figures(probe, tokenizer, data, tokens.episodes, most=50)
     assert set(figures) == {"probe_seen", "probe_error", "probe_error_pixels", "probe_within_4"}
     # The fake game's player walks over columns 0 to 3: nothing can be 4 off.
     assert figures["probe_error"] < 4 and figures["probe_within_4"] == figures["probe_seen"]
     monkeypatch.setattr("world_model.probe.ram_labels", lambda game: {})
-    assert fit_probe(data, tokens, tokenizer, fit_backgrounds(data)) is None
-    assert find_runs(data, tokens.episodes, 2, 10) == []
+    assert fit_probes(data, tokens, tokenizer, fit_backgrounds(data)) == {}
+    assert find_runs(MOTIONS[0], data, tokens.episodes, 2, 10) == []
     assert probe_figures(None, tokenizer, data, tokens.episodes) == {}
 
 
@@ -137,61 +137,6 @@ def test_copying_is_beaten_horizon_by_horizon():
         "the best of each start's beat copying at horizons 1 to 2: "
         "2 of 2 in pooled PSNR, 0 of 2 in foreground recall",
     ]
-
-
-class Runs:
-    """A dataset of one episode that walks as its actions say, without frames."""
-
-    game = "FakeGame"
-    action_meanings = ("NOOP", "RIGHT", "UPLEFT")
-
-    def __init__(self, actions):
-        moves = np.array([0, 1, -1])[actions]
-        self.ram = np.zeros((len(actions) + 1, 128), np.uint8)
-        self.ram[:, 1] = 50 + np.concatenate(([0], np.cumsum(moves)))
-        self.num_frames = len(self.ram)
-        self.scene = np.full(self.num_frames, 7)
-
-    def read(self, name, start, stop):
-        return self.ram[start:stop]
-
-
-def find(data, actions):
-    nothing = np.zeros(len(actions), bool)
-    tokens = np.zeros((len(actions) + 1, 1), np.int16)
-    episode = TokenEpisode("e", tokens, actions, nothing * 0.0, nothing, nothing)
-    return find_runs(data, [episode], context=2, most=9)
-
-
-def test_runs_are_steps_held_to_one_side_that_moved_there_within_one_room():
-    actions = np.array([0, 0] + [1] * 9 + [2] * 8 + [0] * 10)
-    data = Runs(actions)
-    runs = find(data, actions)
-    assert [(run.first, run.direction) for run in runs] == [(1, 1), (10, -1)]
-    assert [(run.begin, run.way, run.scene) for run in runs] == [(50, 8, 7), (59, 8, 7)]
-    data.ram[5, 0] = 1  # The player is in another room for a frame.
-    assert [(run.first, run.direction) for run in find(data, actions)] == [(10, -1)]
-    data.ram[14:, 1] = 54  # A wall that it meets in the middle of the run.
-    assert find(data, actions) == []
-
-
-def test_runs_leave_out_jumps(monkeypatch):
-    actions = np.array([0, 0] + [1] * 9 + [2] * 8 + [0] * 10)
-    data = Runs(actions)
-    labels = {"player_x": 1, "player_y": 2, "lives": 3}
-    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: labels)
-    data.ram[6, 2] = 9  # A jump.
-    assert [(run.first, run.direction) for run in find(data, actions)] == [(10, -1)]
-    data.ram[15:, 3] = 2  # A life lost.
-    assert find(data, actions) == []
-
-
-def test_a_run_is_followed_if_the_player_is_seen_about_where_it_truly_went():
-    nothing = SimpleNamespace()
-    runs = [SidewaysRun(nothing, 0, d, 10, 8, 0) for d in (1, 1, 1, 1, -1, -1, -1)]  # pyright: ignore
-    # Half the way, hardly any, far too much, vanished; all, to the other side, half as far again.
-    read = np.array([14.0, 13.0, 23.0, np.nan, 2.0, 18.0, -2.0])
-    assert share_followed(runs, read) == pytest.approx(3 / 7)
 
 
 def test_runs_stand_side_by_side_if_they_were_judged_alike(trained, dataset, capsys):

@@ -54,6 +54,16 @@ def test_starts_are_pieces_of_held_out_episodes(shipped, dataset):
         assert (piece.terminated | piece.truncated).tolist() == [False] * 8 + [True]
 
 
+def test_pieces_that_are_wanted_come_first(trained, dataset, tmp_path):
+    wanted = EpisodeDataset(dataset, "heldout").infos[-1].id
+    config = config_of(trained, dataset, tmp_path, f"include=['{wanted}:2']")
+    pieces = ship.choose_pieces(EpisodeDataset(dataset, "heldout"), config)
+    assert pieces[0].info.id == f"{wanted}-from-000002" and len(pieces) == 2
+    other = config_of(trained, dataset, tmp_path, f"include=['{wanted}:9']")
+    with pytest.raises(ValueError, match=f"include: expected EPISODE:FRAME .* got '{wanted}:9'"):
+        ship.choose_pieces(EpisodeDataset(dataset, "heldout"), other)
+
+
 def test_tokens_of_the_starts_are_there_already(shipped, monkeypatch):
     tokenizer = Tokenizer.from_pretrained("fake_game")
     monkeypatch.setattr(tokenizer, "encode", None)

@@ -133,8 +133,8 @@ def test_the_model_learns_how_the_square_walks(overrides, tmp_path):
     [
         ["prediction=autoregressive", "attention=full", "merge=1", "history=1"],
         ["attention=full", "merge=1"],
-        ["positions=absolute", "copies=0"],
-        ["refine_layers=1", "refine_passes=2"],
+        ["positions=absolute", "copies=0", "stay_gate=false"],
+        ["refine_layers=1", "refine_passes=2", "stay_gate=false"],
     ],
 )
 def test_every_kind_of_model_trains(overrides, tmp_path, model):
