@@ -1,8 +1,10 @@
 """How a dream draws the tokens of a frame from what the transformer made of it."""
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from world_model.predictions import DreamMemory
@@ -19,13 +21,15 @@ from world_model.sampling import (
 # Logits at a time that stay in the cache of a CPU's core, or take 1 GiB of a GPU's memory.
 MOST_LOGITS = 2**18
 MOST_LOGITS_GPU = 2**28
+# Nats of a token's entropy that may be left out.
+NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True)
 class Drawn:
     """Tokens of a frame, int64 (B, n), their entropy and log-probability, float32 (B, n).
 
-    NaN where a figure is not needed.
+    NaN where a figure is not needed; the entropy may be `NEGLIGIBLE` too low.
     """
 
     tokens: Tensor
@@ -58,19 +62,13 @@ def draw_tokens(
         level: Random numbers, float32 (B, n), see `draw_at`.
         measure: Whether to measure the entropy.
     """
-    gated = memory.network.config.stay_gate and sampling.unchanged
-    settled = _draw_changes(x, recent, memory, level) if gated else None
-    if settled is not None and not measure:
-        nothing = x.new_full((1, 1), torch.nan, dtype=torch.float32).expand(settled.shape)
-        return Drawn(settled, nothing, nothing)
+    if memory.network.config.stay_gate and sampling.unchanged:
+        return _draw_changes(x, recent, memory, level, measure)
     rows, parts = _rows_at_a_time(x, memory), []
     for first in range(0, len(x), rows):
         of = slice(first, first + rows)
         logits = memory.network._token_logits(x[of], recent[of], memory.tables)
-        if settled is not None:
-            tokens = settled[of]
-        else:
-            tokens = draw_at(logits, sampling, None if level is None else level[of])
+        tokens = draw_at(logits, sampling, None if level is None else level[of])
         nothing = logits.new_full((1, 1), torch.nan).expand(tokens.shape)
         nats = entropy(logits) if measure else nothing
         sure = log_probability(logits, tokens) if memory.network.config.refine_layers else nothing
@@ -80,33 +78,46 @@ def draw_tokens(
     return joined(parts, dim=0)
 
 
-def _draw_changes(x: Tensor, recent: Tensor, memory: DreamMemory, level: Tensor | None) -> Tensor:
-    """Draws tokens (B, n) of a model with a stay gate, and looks only at what may change.
+def _draw_changes(
+    x: Tensor, recent: Tensor, memory: DreamMemory, level: Tensor | None, measure: bool
+) -> Drawn:
+    """As `draw_tokens`, of a model with a stay gate: looks only at tokens that may change.
 
     Greedily, a token that more likely stays than not is the likeliest. Otherwise the lowest levels
     are those of staying, so that one number decides both whether a token changes and into what.
+    The entropy is that of the gate where what a token might change to can add next to nothing.
     """
     network, tokens = memory.network, recent[..., 0].clone()
-    hidden = network._head_features(x)
-    odds = network._stay_odds(hidden)
+    odds = network._stay_odds(network._head_features(x))
     stay = odds.sigmoid()
     is_open = odds < 0 if level is None else level >= stay
-    features, older, here = hidden[is_open], recent[is_open], odds[is_open]
-    if level is not None:
-        level = (level[is_open] - stay[is_open]) / (1 - stay[is_open])
-    drawn, rows = [], _rows_at_a_time(features[:, None], memory)
+    nats = torch.full_like(stay, torch.nan)
+    if measure:
+        leave = (-odds).sigmoid()
+        nats = stay * F.softplus(-odds) + leave * F.softplus(odds)
+        is_measured = leave * math.log(network.config.vocab_size) > NEGLIGIBLE
+    else:
+        is_measured = torch.zeros_like(is_open)
+    needed = is_open | is_measured
+    features, older, drawn, found = x[needed], recent[needed], [], []
+    rows = _rows_at_a_time(features[:, None], memory)
     for first in range(0, len(features), rows):
         of = slice(first, first + rows)
-        logits = network._change_logits(features[of], older[of], memory.tables)
+        logits = network._token_logits(features[of], older[of], memory.tables)
+        if measure:
+            found.append(entropy(logits))
         if level is None:
-            best, into = logits.max(dim=-1)
-            stays = logits.logsumexp(dim=-1) + here[of] >= best
-            drawn.append(torch.where(stays, older[of, 0], into))
+            drawn.append(logits.argmax(dim=-1))
         else:
-            drawn.append(draw_at(logits, Sampling(), level[of]))
+            # What is left of the level once the token is known to change.
+            left = (level - stay) / (1 - stay)
+            changes = logits.scatter_(-1, older[of, :1], -torch.inf)
+            drawn.append(draw_at(changes, Sampling(), left[needed][of].clamp(min=0.0)))
     if drawn:
-        tokens[is_open] = torch.cat(drawn)
-    return tokens
+        tokens[needed] = torch.where(is_open[needed], torch.cat(drawn), tokens[needed])
+    if found:
+        nats[needed] = torch.cat(found)
+    return Drawn(tokens, nats, torch.full_like(stay, torch.nan))
 
 
 def _rows_at_a_time(x: Tensor, memory: DreamMemory) -> int:

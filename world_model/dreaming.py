@@ -77,9 +77,6 @@ class Dreamer(PreparedModule):
     def _stay_odds(self, hidden: Tensor) -> Tensor: ...
 
     @abstractmethod
-    def _change_logits(self, hidden: Tensor, recent: Tensor, tables: Tables) -> Tensor: ...
-
-    @abstractmethod
     def _token_logits(self, x: Tensor, recent: Tensor, tables: Tables) -> Tensor: ...
 
     def new_memory(self, batch: int) -> DreamMemory:
