@@ -12,6 +12,10 @@ from world_model.predictions import Prediction
 from world_model.refinement import Draft
 from world_model.segments import TokenSegments
 
+# Tokens are asked for by so many: on CPUs torch (2.15) prepares each size of a matrix product anew
+# and keeps what it prepared, which took 16 MB more memory a step.
+ROUND = 128
+
 
 @dataclass(frozen=True)
 class WorldModelLoss:
@@ -83,10 +87,24 @@ def sample_tokens(
         mean = torch.where(real, weights, 0.0).sum() / (real.sum() * true.shape[-1]).clamp(min=1)
         weights = weights / mean
     if still_share is None:
-        return TokenSample(real & changed, weights, hard)
+        # The logits give a token that stayed the same probability as the gate: its loss is its own.
+        return TokenSample(round_up(real & changed, real & ~changed), weights, hard)
     drawn = torch.rand(true.shape, device=true.device) < still_share
     weights = torch.where(hard, weights, weights / still_share)
-    return TokenSample(real & (hard | drawn), weights, hard)
+    asked = real & (hard | drawn)
+    rounded = round_up(asked, real & ~asked)
+    return TokenSample(rounded, torch.where(rounded & ~asked, 0.0, weights), hard)
+
+
+def round_up(asked: Tensor, others: Tensor) -> Tensor:
+    """Asks for some of the others too, so that a multiple of `ROUND` is asked for.
+
+    Where less than that is asked for, or there are not enough others, nothing is added, or all.
+    """
+    count = int(asked.sum())
+    missing = -count % ROUND if count > ROUND else 0
+    more = others.flatten().nonzero()[:missing, 0]
+    return asked.flatten().index_fill(0, more, True).view_as(asked)
 
 
 def foreground_tokens(segments: TokenSegments) -> Tensor:

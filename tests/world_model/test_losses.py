@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from world_model.losses import (
@@ -70,6 +71,32 @@ def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
         found.append(float(world_model_loss(chosen, batch, VALUES, sample).tokens))
     assert len(set(found)) == 2
     assert abs(np.mean(found) - whole) < 0.05
+
+
+@pytest.mark.parametrize("still_share", [None, 0.25])
+def test_few_different_numbers_of_tokens_are_asked_for(still_share):
+    generator = torch.Generator().manual_seed(0)
+    counts, shape = set(), (4, 12, 64)
+    for step in range(40):
+        tokens = torch.randint(2, shape, generator=generator)
+        tokens *= torch.rand(shape, generator=generator) < 0.02 + 0.005 * step
+        mask = torch.ones(shape[:2], dtype=torch.bool)
+        mask[0, 7:] = False
+        sample = sample_tokens(segments(tokens=tokens, mask=mask), still_share)
+        assert not sample.asked[0, 6:].any()
+        assert sample.asked[sample.hard & mask[:, 1:, None]].all()
+        counts.add(int(sample.asked.sum()))
+    assert len(counts) < 20 and all(count % 128 == 0 for count in counts if count > 128)
+
+
+def test_tokens_asked_for_to_make_the_number_round_do_not_count():
+    torch.manual_seed(0)
+    tokens = torch.randint(2, (4, 12, 64))
+    sample = sample_tokens(segments(tokens=tokens, mask=torch.ones(4, 12, dtype=torch.bool)), 0.5)
+    still = tokens[:, 1:] == tokens[:, :-1]
+    weights = sample.weights[sample.asked & still]
+    assert set(weights.tolist()) == {0.0, 2.0}
+    assert int((weights == 0.0).sum()) < 128
 
 
 def test_padded_tokens_are_never_asked_for():
