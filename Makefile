@@ -23,9 +23,9 @@ DEMO_RUNS := $(DEMO) root=demo/runs
 
 demo: .venv/installed
 	$(BIN)/python collect/run.py $(DEMO) num_steps=30000 policy.explore_steps=250000
-	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=3
+	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=2
 	$(BIN)/python tokenizer/evaluate.py $(DEMO_RUNS)
-	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=5
+	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=8
 	$(BIN)/python world_model/evaluate.py $(DEMO_RUNS)
 	$(BIN)/python world_model/imagine.py $(DEMO_RUNS)
 	@echo
