@@ -35,13 +35,16 @@ demo: .venv/installed
 	@echo "dreams       demo/runs/$(GAME)/dreams"
 
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
-# that were really taken there, the others what would be if one direction were held.
+# that were really taken there, the last one what would be under others: left, right, up and down
+# the ladder, jumps.
 DREAM := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_revenge \
 	data=pretrained/montezuma_revenge/starts out=dreams
+WHAT_IF := 'start="go_explore-91950a-seed1-00001329-from-000020:45"' horizon=40 \
+	'what_if=[LEFT,RIGHT,"RIGHT*4,UP*5,DOWN","(FIRE,NOOP*9)*4"]'
 
 dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
-	$(BIN)/python world_model/imagine.py $(DREAM) seed=3 count=2 horizon=40 what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
+	$(BIN)/python world_model/imagine.py $(DREAM) $(WHAT_IF)
 	@echo
 	@echo "dreams  dreams/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
 

@@ -164,7 +164,7 @@ def run_variant(variant: Variant, seed: int, options: argparse.Namespace) -> lis
         judged = [f"horizons={list(HORIZONS)}", f"starts={options.starts}", "seed=0"]
         evaluate.main(compose(evaluate.EvaluateConfig, "world_model_evaluate", [*places, *judged]))
     about, rows = read_fidelity(folder)
-    followed = about["figures"].get("followed_sideways")
+    followed = about["figures"].get("sideways_followed")
     return cells_of(variant.name, seed, rows, followed, frames_trained(source))
 
 

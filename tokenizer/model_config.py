@@ -60,7 +60,7 @@ class TokenizerConfig:
     channel_multipliers: list[int] = field(default_factory=lambda: [1, 1, 1, 1, 1])
     attention_resolutions: list[int] = field(default_factory=lambda: [16, 8])
     latent_channels: int = 512
-    decoder_width: int = 256
+    decoder_width: int = 64
     decoder_depth: int = 3
     decoder_fine_depth: int = 3
     quantizer: str = "dictionary"

@@ -139,21 +139,30 @@ def find_runs(
     return [runs[i * len(runs) // most] for i in range(most)]
 
 
-def share_followed(runs: Sequence[Run], read: np.ndarray) -> float:
-    """Share of runs in which the player is seen to have moved so.
-
-    He must have come at least half as far as in truth and at most half as far again: a player
-    that stays, vanishes or appears somewhere else did not follow.
+def shares_of_way(runs: Sequence[Run], read: np.ndarray) -> np.ndarray:
+    """How far the player is seen to have come, as a share of his true way: float (n,).
 
     Args:
         runs: What was steered.
         read: Where a probe sees the player after the run, RAM units, float32 (n,); NaN for
-            nowhere.
+            nowhere, of which the share is NaN.
     """
     begin = np.array([run.begin for run in runs])
     way = np.array([run.way for run in runs])
-    share = (read - begin) / way
-    return float(((share >= 0.5) & (share <= 1.5)).mean())
+    return (read - begin) / way
+
+
+def share_followed(shares: np.ndarray) -> float:
+    """Share of runs in which he came at least half of the true way and at most half as far again.
+
+    A player that stays, vanishes or appears somewhere else did not follow.
+    """
+    return float(((shares >= 0.5) & (shares <= 1.5)).mean())
+
+
+def share_right_way(shares: np.ndarray) -> float:
+    """Share of runs in which he came a quarter of the true way at least, or any way beyond."""
+    return float((shares >= 0.25).mean())
 
 
 def follow_figures(
@@ -175,9 +184,10 @@ def follow_figures(
         context: Known frames before a run.
 
     Returns:
-        For each motion M of which there is a run: M_runs, their number; followed_M, in dreams;
-        followed_M_by_true_frames, where the probe reads the tokenizer's reconstruction of the true
-        last frame: below 1 by the probe's own errors and what the tokenizer lost.
+        For each motion M of which there is a run: M_runs, their number; M_right_way and
+        M_followed, in dreams; M_followed_in_true_frames, where the probe reads the tokenizer's
+        reconstruction of the true last frame: below 1 by the probe's own errors and what the
+        tokenizer lost.
     """
     figures = {}
     for motion in MOTIONS:
@@ -188,15 +198,16 @@ def follow_figures(
         found = roll_out(model, starts, context, motion.steps, top_k=1)
         scenes = np.array([run.scene for run in runs])
         imagined, true = (
-            share_followed(
+            shares_of_way(
                 runs, probes[motion.axis].read(tokenizer.decode(last).cpu().numpy(), scenes)
             )
             for last in (found.rollout.tokens[:, -1], found.truth.tokens[:, -1])
         )
         figures |= {
             f"{motion.name}_runs": float(len(runs)),
-            f"followed_{motion.name}": imagined,
-            f"followed_{motion.name}_by_true_frames": true,
+            f"{motion.name}_right_way": share_right_way(imagined),
+            f"{motion.name}_followed": share_followed(imagined),
+            f"{motion.name}_followed_in_true_frames": share_followed(true),
         }
     return figures
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from world_model.following import MOTIONS, Run, find_runs, follow_figures, share_followed
+from world_model.following import (
+    MOTIONS,
+    Run,
+    find_runs,
+    follow_figures,
+    share_followed,
+    share_right_way,
+    shares_of_way,
+)
 from world_model.segments import TokenEpisode
 
 SIDEWAYS, CLIMBING, JUMPING = MOTIONS
@@ -115,7 +123,11 @@ def test_a_run_is_followed_if_the_player_is_seen_about_where_he_truly_went():
     runs = [Run(nothing, 0, 10, way, 0) for way in ways]  # pyright: ignore
     # Half the way, hardly any, far too much, vanished; all, to the other side, half as far again.
     read = np.array([14.0, 13.0, 23.0, np.nan, 2.0, 18.0, -2.0])
-    assert share_followed(runs, read) == pytest.approx(3 / 7)
+    shares = shares_of_way(runs, read)
+    assert share_followed(shares) == pytest.approx(3 / 7)
+    # A quarter of the way is the right way, and so is more than all of it.
+    assert share_right_way(shares) == pytest.approx(5 / 7)
+    assert share_right_way(np.array([0.2, 0.25, np.nan, -1.0])) == 0.25
 
 
 class Copies:
@@ -146,7 +158,8 @@ def test_figures_name_the_motions_that_occur_and_can_be_read(monkeypatch):
     figures = follow_figures(*given, {"x": Reads()}, data, [data.episode], 2)  # pyright: ignore
     assert figures == {
         "sideways_runs": 2.0,
-        "followed_sideways": 0.0,
-        "followed_sideways_by_true_frames": 1.0,
+        "sideways_right_way": 0.0,
+        "sideways_followed": 0.0,
+        "sideways_followed_in_true_frames": 1.0,
     }
     assert follow_figures(*given, {}, data, [data.episode], 2) == {}  # pyright: ignore
