@@ -25,13 +25,13 @@ from tokenizer import Tokenizer
 from tokenizer.frame_data import fit_backgrounds
 from training.atomic import write_text
 from training.command_line import launch
-from world_model.following import follow_figures, probe_figures
+from world_model.following import follow_figures
 from world_model.metrics import Fidelity, count_predictions
 from world_model.model import WorldModel
 from world_model.model_card import fidelity_summary
 from world_model.open_loop import measure, roll_out
 from world_model.pictures import save_fidelity_curves
-from world_model.probe import fit_probes
+from world_model.probe import fit_probes, probe_figures
 from world_model.sampling import Sampling, seeded_generators
 from world_model.tables import (
     CSV,

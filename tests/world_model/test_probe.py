@@ -11,9 +11,9 @@ from tokenizer.metrics import SceneBackgrounds
 from training.command_line import compose
 from world_model import evaluate
 from world_model.evaluate import EvaluateConfig
-from world_model.following import MOTIONS, find_runs, probe_figures
+from world_model.following import MOTIONS, find_runs
 from world_model.metrics import Fidelity
-from world_model.probe import PositionProbe, fit_probe, fit_probes
+from world_model.probe import PositionProbe, fit_probe, fit_probes, probe_figures
 from world_model.tables import comparison_table, copying_beaten, overall_table, room_table
 from world_model.token_cache import load_tokens
 
