@@ -48,7 +48,8 @@ class Variant:
     passes: int | None = None
 
 
-REFINE = ("model.refine_layers=1", "model.stay_gate=false")
+UNGATED = "model.stay_gate=false"
+REFINE = ("model.refine_layers=1", UNGATED)
 VARIANTS = (
     Variant("default"),
     # Contexts that are wrong as dreams are.
@@ -67,11 +68,11 @@ VARIANTS = (
     Variant("noise_refine", ("noise_share=0.05", *REFINE)),
     Variant("own_refine", ("own_share=0.25", *REFINE)),
     # What the default is made of, taken away.
-    Variant("no_stay_gate", ("model.stay_gate=false",)),
-    Variant("all_still_tokens", ("still_share=1", "model.stay_gate=false")),
-    Variant("few_still_tokens", ("still_share=0.1", "model.stay_gate=false")),
+    Variant("no_stay_gate", (UNGATED,)),
+    Variant("all_still_tokens", ("still_share=1", UNGATED)),
+    Variant("few_still_tokens", ("still_share=0.1", UNGATED)),
     Variant("no_history", ("model.history=1",)),
-    Variant("no_copies", ("model.copies=0", "model.stay_gate=false")),
+    Variant("no_copies", ("model.copies=0", UNGATED)),
     Variant("no_codes", ("model.codes=false",)),
     Variant("no_merge", ("model.merge=1",)),
     Variant("absolute_positions", ("model.positions=absolute", "segment=8")),

@@ -90,15 +90,15 @@ def _draw_changes(
     network, tokens = memory.network, recent[..., 0].clone()
     odds = network._stay_odds(network._head_features(x))
     stay = odds.sigmoid()
-    is_open = odds < 0 if level is None else level >= stay
-    nats = torch.full_like(stay, torch.nan)
+    needed = is_open = odds < 0 if level is None else level >= stay
+    nats = nothing = torch.full_like(stay, torch.nan)
     if measure:
         leave = (-odds).sigmoid()
         nats = stay * F.softplus(-odds) + leave * F.softplus(odds)
-        is_measured = leave * math.log(network.config.vocab_size) > NEGLIGIBLE
-    else:
-        is_measured = torch.zeros_like(is_open)
-    needed = is_open | is_measured
+        needed = is_open | (leave * math.log(network.config.vocab_size) > NEGLIGIBLE)
+    if level is not None:
+        # What is left of the level once the token is known to change.
+        level = ((level - stay) / (1 - stay))[needed].clamp(min=0.0)
     features, older, drawn, found = x[needed], recent[needed], [], []
     rows = _rows_at_a_time(features[:, None], memory)
     for first in range(0, len(features), rows):
@@ -109,15 +109,13 @@ def _draw_changes(
         if level is None:
             drawn.append(logits.argmax(dim=-1))
         else:
-            # What is left of the level once the token is known to change.
-            left = (level - stay) / (1 - stay)
             changes = logits.scatter_(-1, older[of, :1], -torch.inf)
-            drawn.append(draw_at(changes, Sampling(), left[needed][of].clamp(min=0.0)))
+            drawn.append(draw_at(changes, Sampling(), level[of]))
     if drawn:
         tokens[needed] = torch.where(is_open[needed], torch.cat(drawn), tokens[needed])
     if found:
         nats[needed] = torch.cat(found)
-    return Drawn(tokens, nats, torch.full_like(stay, torch.nan))
+    return Drawn(tokens, nats, nothing)
 
 
 def _rows_at_a_time(x: Tensor, memory: DreamMemory) -> int:

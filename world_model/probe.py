@@ -167,44 +167,36 @@ def label_byte(game: str, label: str) -> int | None:
     return ram_labels(game).get(label)
 
 
-def fit_probe(
-    dataset: EpisodeSource,
-    tokens: TokenDataset,
-    tokenizer: Tokenizer,
-    backgrounds: SceneBackgrounds,
-    axis: str,
-) -> PositionProbe | None:
-    """A probe of training episodes; None where the game does not say where its player is.
-
-    It learns from frames as the tokenizer decodes them, since it will read decoded dreams.
-
-    Args:
-        dataset: The training episodes; has the RAM.
-        tokens: The same as tokens.
-        tokenizer: Decodes them.
-        backgrounds: Of the scenes.
-        axis: The coordinate that it reads, x or y.
-    """
-    byte = label_byte(dataset.game, f"player_{axis}")
-    if byte is None:
-        return None
-    numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in tokens.episodes])
-    frames = np.concatenate([episode.tokens for episode in tokens.episodes])
-    chosen = np.random.default_rng(0).permutation(len(numbers))[:FRAMES]
-    player = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen], byte]
-    decoded = tokenizer.decode(frames[chosen].astype(np.int64)).cpu().numpy()
-    return PositionProbe.fit(decoded, dataset.scene[numbers[chosen]], player, backgrounds)
-
-
 def fit_probes(
     dataset: EpisodeSource,
     tokens: TokenDataset,
     tokenizer: Tokenizer,
     backgrounds: SceneBackgrounds,
 ) -> dict[str, PositionProbe]:
-    """Probes of x and y, as far as the game says them; see `fit_probe`."""
-    made = {axis: fit_probe(dataset, tokens, tokenizer, backgrounds, axis) for axis in "xy"}
-    return {axis: probe for axis, probe in made.items() if probe is not None}
+    """Probes of training episodes, of x and y as far as the game says where its player is.
+
+    They learn from frames as the tokenizer decodes them, since they will read decoded dreams.
+
+    Args:
+        dataset: The training episodes; has the RAM.
+        tokens: The same as tokens.
+        tokenizer: Decodes them.
+        backgrounds: Of the scenes.
+    """
+    labelled = {axis: label_byte(dataset.game, f"player_{axis}") for axis in "xy"}
+    places = {axis: byte for axis, byte in labelled.items() if byte is not None}
+    if not places:
+        return {}
+    numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in tokens.episodes])
+    frames = np.concatenate([episode.tokens for episode in tokens.episodes])
+    chosen = np.random.default_rng(0).permutation(len(numbers))[:FRAMES]
+    ram = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen]]
+    decoded = tokenizer.decode(frames[chosen].astype(np.int64)).cpu().numpy()
+    scenes = dataset.scene[numbers[chosen]]
+    return {
+        axis: PositionProbe.fit(decoded, scenes, ram[:, byte], backgrounds)
+        for axis, byte in places.items()
+    }
 
 
 def probe_figures(

@@ -129,9 +129,7 @@ class TokenDataset:
             ValueError: The text is something else, there is no such episode, or it has no such
                 window.
         """
-        name, colon, number = text.rpartition(":")
-        if not colon or not number.isdecimal():
-            raise ValueError(f"start: expected EPISODE:FRAME, got {text!r}")
+        name, first = parse_place("start", text)
         found = [episode for episode in self.episodes if episode.name == name]
         if not found:
             raise ValueError(
@@ -139,12 +137,24 @@ class TokenDataset:
                 f"{self.episodes[0].name!r}"
             )
         last = len(found[0]) + 1 - context - horizon
-        if int(number) > last:
+        if first > last:
             raise ValueError(
                 f"start: {name} has frames 0 to {len(found[0])}; with context + horizon = "
-                f"{context + horizon} expected at most {last}, got {number}"
+                f"{context + horizon} expected at most {last}, got {first}"
             )
-        return found[0], int(number)
+        return found[0], first
+
+
+def parse_place(key: str, text: str) -> tuple[str, int]:
+    """The episode's name and the frame's number of EPISODE:FRAME.
+
+    Raises:
+        ValueError: The text is something else; `key` names where it was given.
+    """
+    name, _, number = text.rpartition(":")
+    if not name or not number.isdecimal():
+        raise ValueError(f"{key}: expected EPISODE:FRAME, got {text!r}")
+    return name, int(number)
 
 
 def stack_windows(

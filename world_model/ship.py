@@ -31,6 +31,7 @@ from tokenizer.pretrained_model import PretrainedModel
 from training.command_line import launch
 from training.run_folder import replace_folder
 from world_model.model import WorldModel
+from world_model.segments import parse_place
 from world_model.token_cache import load_tokens
 
 COMPARED_FRAMES = 512
@@ -167,14 +168,14 @@ def find_piece(dataset: EpisodeDataset, text: str, steps: int) -> tuple[int, int
     Raises:
         ValueError: There is no such piece among the held-out episodes.
     """
-    name, _, number = text.rpartition(":")
-    lengths = {info.id: info.num_steps for info in dataset.infos}
-    if name not in lengths or not number.isdecimal() or int(number) + steps > lengths[name]:
+    name, first = parse_place("include", text)
+    index = {info.id: index for index, info in enumerate(dataset.infos)}.get(name)
+    if index is None or first + steps > dataset.infos[index].num_steps:
         raise ValueError(
             f"include: expected EPISODE:FRAME of a held-out episode with {steps} steps after it, "
             f"got {text!r}"
         )
-    return [info.id for info in dataset.infos].index(name), int(number)
+    return index, first
 
 
 def cut(episode: Episode, first: int, steps: int) -> Episode:

@@ -13,7 +13,7 @@ from world_model import evaluate
 from world_model.evaluate import EvaluateConfig
 from world_model.following import MOTIONS, find_runs
 from world_model.metrics import Fidelity
-from world_model.probe import PositionProbe, fit_probe, fit_probes, probe_figures
+from world_model.probe import PositionProbe, fit_probes, probe_figures
 from world_model.tables import comparison_table, copying_beaten, overall_table, room_table
 from world_model.token_cache import load_tokens
 
@@ -82,8 +82,7 @@ def test_a_probe_is_fitted_to_decoded_training_frames(dataset, tokenizer_folder,
     tokens = load_tokens(data, tokenizer)
     probes = fit_probes(data, tokens, tokenizer, fit_backgrounds(data))
     assert list(probes) == ["x", "y"]
-    probe = fit_probe(data, tokens, tokenizer, fit_backgrounds(data), "x")
-    figures = probe_figures(probe, tokenizer, data, tokens.episodes, most=50)
+    figures = probe_figures(probes["x"], tokenizer, data, tokens.episodes, most=50)
     assert set(figures) == {"probe_seen", "probe_error", "probe_error_pixels", "probe_within_4"}
     # The fake game's player walks over columns 0 to 3: nothing can be 4 off.
     assert figures["probe_error"] < 4 and figures["probe_within_4"] == figures["probe_seen"]
