@@ -21,19 +21,19 @@ from pathlib import Path
 import numpy as np
 from ale_py import ALEInterface, roms
 
-from collect import (
+from worldtokens.collect import (
     DatasetDescription,
     EpisodeDataset,
     EpisodeSource,
     ShardWriter,
     write_description,
 )
-from collect.from_reset import RecordFromReset, episode_seed
-from collect.loader import load_segments
-from collect.policies import HeldRandomPolicy
-from collect.workers import Progress, Worker
-from envs import EnvConfig, make_env, ram_labels
-from envs.games import rom_of
+from worldtokens.collect.dataset.loader import load_segments
+from worldtokens.collect.from_reset import RecordFromReset, episode_seed
+from worldtokens.collect.policies.random_actions import HeldRandomPolicy
+from worldtokens.collect.workers import Progress, Worker
+from worldtokens.envs import EnvConfig, make_env, ram_labels
+from worldtokens.envs.games import rom_of
 
 _FRAME_SKIP = 4
 _HOLD = 10

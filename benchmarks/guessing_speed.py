@@ -23,12 +23,12 @@ import torch
 from speed import IrisPeer
 from torch import Tensor
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from world_model import WorldModel
-from world_model.open_loop import roll_out
-from world_model.segments import TokenEpisode
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.world_model import WorldModel
+from worldtokens.world_model.data.segments import TokenEpisode
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluation.open_loop import roll_out
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ WORKS = (
 def import_iris(path: Path) -> Any:
     """IRIS's `models` package; gym, which its imagination module only names, is stood in for."""
     source = path / "src"
-    if not (source / "models" / "world_model.py").is_file():
+    if not (source / "models" / "worldtokens.world_model.py").is_file():
         raise ValueError(
             f"--iris: {path} is not a clone of IRIS: src/models/world_model.py missing"
         )

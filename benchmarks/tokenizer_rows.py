@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tokenizer.judging import MISSING
-from tokenizer.train import TrainConfig
-from training.atomic import replacing, write_text
-from training.checkpoint import load_checkpoint
+from worldtokens.common.atomic import replacing, write_text
+from worldtokens.tokenizer.evaluation.report import MISSING
+from worldtokens.tokenizer.train import TrainConfig
+from worldtokens.training.checkpoint import load_checkpoint
 
 
 def column(title: str, digits: int = 0) -> float:

@@ -5,15 +5,15 @@ import torch
 from torch import Tensor
 from work import PeerWork, Work
 
-from envs import make_env
-from tokenizer import Tokenizer
-from tokenizer.adversary import make_adversary
-from tokenizer.frame_data import FrameBatch
-from tokenizer.precision import native_autocast_dtype
-from tokenizer.train import TrainConfig, train_step
-from training.accelerator import make_accelerator
-from training.budget import Progress
-from training.command_line import compose
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.envs import make_env
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.data.training import FrameBatch
+from worldtokens.tokenizer.losses.adversarial import make_adversary
+from worldtokens.tokenizer.train import TrainConfig, train_step
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.budget import Progress
+from worldtokens.training.command_line import compose
 
 BATCH = 64
 

@@ -24,15 +24,15 @@ import yaml
 from accelerate.state import AcceleratorState
 from tokenizer_rows import Row, machine, probe_baselines, read_row, write_rows
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer, evaluate, train
-from tokenizer.evaluation import HeldoutFrames, one_per_scene
-from tokenizer.frame_data import load_heldout
-from tokenizer.image_data import is_image_data
-from tokenizer.pictures import save_comparison
-from tokenizer.sources import open_sources
-from training.atomic import replacing, write_text
-from training.command_line import compose
+from worldtokens.collect import EpisodeDataset
+from worldtokens.common.atomic import replacing, write_text
+from worldtokens.tokenizer import Tokenizer, evaluate, train
+from worldtokens.tokenizer.data.heldout import HeldoutFrames, load_heldout
+from worldtokens.tokenizer.data.images import is_image_data
+from worldtokens.tokenizer.data.sources import open_sources
+from worldtokens.tokenizer.evaluation.plots import save_comparison
+from worldtokens.tokenizer.evaluation.reconstruction import one_per_scene
+from worldtokens.training.command_line import compose
 
 HERE = Path(__file__).parent
 ROW_FILE = "table_row.json"

@@ -21,12 +21,12 @@ from pathlib import Path
 import yaml
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from training.atomic import replacing, write_text
-from training.command_line import compose
-from training.metric_writers import read_metrics
-from world_model import WorldModel, evaluate, train
-from world_model.metrics import Fidelity
-from world_model.tables import JSON, read_fidelity
+from worldtokens.common.atomic import replacing, write_text
+from worldtokens.training.command_line import compose
+from worldtokens.training.metric_writers import read_metrics
+from worldtokens.world_model import WorldModel, evaluate, train
+from worldtokens.world_model.evaluation.metrics import Fidelity
+from worldtokens.world_model.evaluation.tables import JSON, read_fidelity
 
 HORIZONS = (1, 2, 4, 8, 16, 20)
 

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 from world_model_speed import Design, make_config, make_tokenizer
 
-from training.command_line import compose
-from world_model import Sampling, WorldModel
-from world_model.predictions import DreamMemory
-from world_model.train import TrainConfig
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import Sampling, WorldModel
+from worldtokens.world_model.networks.predictions import DreamMemory
+from worldtokens.world_model.train import TrainConfig
 
 EARLY = 50
 STRETCH = 50

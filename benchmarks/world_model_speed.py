@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from work import PeerWork, Work
 
-from tokenizer import Tokenizer
-from tokenizer.precision import native_autocast_dtype
-from tokenizer.train import TrainConfig as TokenizerTrainConfig
-from training.accelerator import make_accelerator
-from training.budget import Progress
-from training.command_line import compose
-from world_model import Sampling, WorldModel, WorldModelConfig
-from world_model.optimizers import MuonAdamW
-from world_model.segments import TokenSegments
-from world_model.train import TrainConfig, train_step
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.train import TrainConfig as TokenizerTrainConfig
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.budget import Progress
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.optimizers import MuonAdamW
+from worldtokens.world_model.train import TrainConfig, train_step
 
 NUM_ACTIONS = 18
 IRIS_SEGMENTS = 8

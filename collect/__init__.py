@@ -1,10 +1,14 @@
 """Collecting episodes, and the datasets that they make."""
 
-from collect.dataset import EpisodeDataset, InMemoryDataset, is_heldout_seed
-from collect.description import DatasetDescription, read_description, write_description
-from collect.episode import Episode, EpisodeInfo, SegmentBatch
-from collect.shards import ShardWriter
-from collect.source import EpisodeSource
+from worldtokens.collect.dataset.description import (
+    DatasetDescription,
+    read_description,
+    write_description,
+)
+from worldtokens.collect.dataset.episode import Episode, EpisodeInfo, SegmentBatch
+from worldtokens.collect.dataset.episodes import EpisodeDataset, InMemoryDataset, is_heldout_seed
+from worldtokens.collect.dataset.shards import ShardWriter
+from worldtokens.collect.dataset.source import EpisodeSource
 
 __all__ = [
     "DatasetDescription",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from collect.dataset import EpisodeDataset
-from collect.image_files import export_images
-from collect.minari_format import export_minari
-from collect.source import Split
-from training.command_line import launch
+from worldtokens.collect.dataset.episodes import EpisodeDataset
+from worldtokens.collect.dataset.source import Split
+from worldtokens.collect.formats.image_files import export_images
+from worldtokens.collect.formats.minari_format import export_minari
+from worldtokens.training.command_line import launch
 
 _FORMATS = {"minari": export_minari, "images": export_images}
 

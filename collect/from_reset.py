@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collect.episode import EpisodeInfo
-from collect.rollout import EpisodeRecorder, rollout
-from collect.workers import Progress, Recorded, Task, Worker
+from worldtokens.collect.dataset.episode import EpisodeInfo
+from worldtokens.collect.rollout import EpisodeRecorder, rollout
+from worldtokens.collect.workers import Progress, Recorded, Task, Worker
 
 _REPORT_EVERY = 250
 

@@ -13,15 +13,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from collect.dataset import SHARDS_FOLDER, EpisodeDataset
-from collect.description import DatasetDescription, read_description, write_description
-from collect.image_files import read_images
-from collect.imported import ImportedEpisode, Source, to_episode
-from collect.minari_format import read_minari
-from collect.peer_episodes import read_peer_episodes
-from collect.shards import ShardWriter
-from envs import EnvConfig, make_env
-from training.command_line import launch
+from worldtokens.collect.dataset.description import (
+    DatasetDescription,
+    read_description,
+    write_description,
+)
+from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset
+from worldtokens.collect.dataset.shards import ShardWriter
+from worldtokens.collect.formats.image_files import read_images
+from worldtokens.collect.formats.importing import ImportedEpisode, Source, to_episode
+from worldtokens.collect.formats.iris_diamond import read_peer_episodes
+from worldtokens.collect.formats.minari_format import read_minari
+from worldtokens.envs import EnvConfig, make_env
+from worldtokens.training.command_line import launch
 
 
 @dataclass

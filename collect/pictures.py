@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from collect.source import EpisodeSource
-from envs import room_layout
+from worldtokens.collect.dataset.source import EpisodeSource
+from worldtokens.envs import room_layout
 
 _SCALE = 2
 _LABEL_HEIGHT = 14

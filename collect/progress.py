@@ -2,8 +2,8 @@
 
 from tqdm import tqdm
 
-from collect.archive import Archive
-from collect.workers import Progress
+from worldtokens.collect.go_explore.archive import Archive
+from worldtokens.collect.workers import Progress
 
 
 class RecordingBar:

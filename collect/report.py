@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from collect.dataset import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
-from collect.description import read_description
-from collect.pictures import save_contact_sheet, save_room_map
-from collect.shards import list_shards, set_aside, verify_shard
-from training.command_line import launch
+from worldtokens.collect.dataset.description import read_description
+from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
+from worldtokens.collect.dataset.shards import list_shards, set_aside, verify_shard
+from worldtokens.collect.pictures import save_contact_sheet, save_room_map
+from worldtokens.training.command_line import launch
 
 _BAR_WIDTH = 40
 

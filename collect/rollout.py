@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collect.episode import Episode, EpisodeInfo, Start
-from collect.policies import Policy, PolicyStopped
-from envs import AtariEnv
+from worldtokens.collect.dataset.episode import Episode, EpisodeInfo, Start
+from worldtokens.collect.policies.policy import Policy, PolicyStopped
+from worldtokens.envs import AtariEnv
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from collect.archive import Archive
-from collect.cells import make_cells
-from collect.dataset import SHARDS_FOLDER, EpisodeDataset
-from collect.description import DatasetDescription, write_description
-from collect.from_cells import FromCellsScheduler
-from collect.from_reset import FromResetScheduler, JobShare
-from collect.go_explore import GO_EXPLORE, ExploreScheduler, GoExploreConfig, open_archive
-from collect.pictures import save_contact_sheet, save_room_map
-from collect.progress import ExploringBar, RecordingBar
-from collect.shards import list_shards, read_shard_info
-from collect.workers import WorkerSetup, run_workers
-from envs import EnvConfig, make_env_from_config
-from training.command_line import launch
+from worldtokens.collect.dataset.description import DatasetDescription, write_description
+from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset
+from worldtokens.collect.dataset.shards import list_shards, read_shard_info
+from worldtokens.collect.from_reset import FromResetScheduler, JobShare
+from worldtokens.collect.go_explore.archive import Archive
+from worldtokens.collect.go_explore.cells import make_cells
+from worldtokens.collect.go_explore.explorer import (
+    GO_EXPLORE,
+    ExploreScheduler,
+    GoExploreConfig,
+    open_archive,
+)
+from worldtokens.collect.go_explore.recorder import FromCellsScheduler
+from worldtokens.collect.pictures import save_contact_sheet, save_room_map
+from worldtokens.collect.progress import ExploringBar, RecordingBar
+from worldtokens.collect.workers import WorkerSetup, run_workers
+from worldtokens.envs import EnvConfig, make_env_from_config
+from worldtokens.training.command_line import launch
 
 
 @dataclass
@@ -114,7 +119,7 @@ def worker_policy(config: CollectConfig) -> dict[str, Any]:
     if config.policy.get("name") != GO_EXPLORE:
         return config.policy
     return {
-        "_target_": "collect.policies.HeldRandomPolicy",
+        "_target_": "worldtokens.collect.policies.HeldRandomPolicy",
         "mean_hold": config.policy["mean_hold"],
     }
 
@@ -189,6 +194,6 @@ def _check(config: CollectConfig) -> None:
 
 if __name__ == "__main__":
     # By this name the jobs of configs/machines find it in their own processes.
-    from collect import run
+    from worldtokens.collect import run
 
     launch(run.main, run.CollectConfig, "collect")

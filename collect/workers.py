@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from collect.episode import Episode, EpisodeInfo
-from collect.policies import Policy, make_policy
-from collect.shards import ShardWriter
-from envs import AtariEnv, EnvConfig, make_env_from_config, ram_labels
+from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
+from worldtokens.collect.dataset.shards import ShardWriter
+from worldtokens.collect.policies.policy import Policy, make_policy
+from worldtokens.envs import AtariEnv, EnvConfig, make_env_from_config, ram_labels
 
 _PR_SET_PDEATHSIG = 1
 

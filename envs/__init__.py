@@ -1,10 +1,10 @@
 """Atari environments: preprocessing, saved states, RAM labels."""
 
-from envs.atari import AtariEnv, EnvState, make_env, make_env_from_config
-from envs.config import EnvConfig
-from envs.games import list_games, usual_name
-from envs.ram import ram_labels, room_layout
-from envs.registration import register_games
+from worldtokens.envs.atari import AtariEnv, EnvState, make_env, make_env_from_config
+from worldtokens.envs.config import EnvConfig
+from worldtokens.envs.games import list_games, usual_name
+from worldtokens.envs.ram import ram_labels, room_layout
+from worldtokens.envs.registration import register_games
 
 __all__ = [
     "AtariEnv",

@@ -3,7 +3,7 @@
 import numpy as np
 from ale_py import Action, ALEInterface, ALEState, LoggerMode, roms
 
-from envs.palettes import NTSC, PAL
+from worldtokens.envs.palettes import NTSC, PAL
 
 ALEInterface.setLoggerMode(LoggerMode.Error)
 

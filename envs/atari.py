@@ -10,12 +10,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from envs.ale_emulator import ALEEmulator
-from envs.config import EnvConfig
-from envs.emulator import Emulator
-from envs.fake_game import FakeGameEmulator
-from envs.games import FAKE_GAME, rom_of
-from envs.screens import FrameBuilder
+from worldtokens.envs.ale_emulator import ALEEmulator
+from worldtokens.envs.config import EnvConfig
+from worldtokens.envs.emulator import Emulator
+from worldtokens.envs.fake_game import FakeGameEmulator
+from worldtokens.envs.games import FAKE_GAME, rom_of
+from worldtokens.envs.screens import FrameBuilder
 
 Value = int | float | bool | str
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from envs.games import usual_name
+from worldtokens.envs.games import usual_name
 
 
 @dataclass

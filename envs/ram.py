@@ -7,8 +7,8 @@ the same label in every game.
 
 from collections.abc import Iterable
 
-from envs.fake_game import RAM_LABELS as FAKE_GAME_LABELS
-from envs.games import FAKE_GAME, usual_name
+from worldtokens.envs.fake_game import RAM_LABELS as FAKE_GAME_LABELS
+from worldtokens.envs.games import FAKE_GAME, usual_name
 
 
 def _several(label: str, indices: Iterable[int]) -> dict[str, int]:

@@ -1,16 +1,16 @@
 """The games under gymnasium's own names: "worldtokens/MontezumaRevenge", "worldtokens/Pong" ...
 
-`import envs` registers them; nothing is loaded before an environment is made.
+`import worldtokens.envs` registers them; nothing is loaded before an environment is made.
 
-    import envs
+    import worldtokens.envs
     env = gymnasium.make("worldtokens/MontezumaRevenge", terminate_on_life_loss=True)
     vector_env = gymnasium.make_vec("worldtokens/MontezumaRevenge", num_envs=8)
 """
 
 import gymnasium
 
-from envs.atari import AtariEnv, Value, make_env
-from envs.games import list_games
+from worldtokens.envs.atari import AtariEnv, Value, make_env
+from worldtokens.envs.games import list_games
 
 NAMESPACE = "worldtokens"
 

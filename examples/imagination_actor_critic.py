@@ -32,15 +32,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import trange
 
-import envs
-from envs import make_env
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.precision import native_autocast_dtype
-from tokenizer.wrappers import VectorTokenObservation
-from world_model import ImaginedVectorEnv, WorldModel, WorldModelConfig
-from world_model.losses import sample_tokens, world_model_loss
-from world_model.optimizers import MuonAdamW
-from world_model.segments import TokenDataset, TokenEpisode
+from worldtokens import envs
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.envs import make_env
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.wrappers import VectorTokenObservation
+from worldtokens.world_model import ImaginedVectorEnv, WorldModel, WorldModelConfig
+from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
+from worldtokens.world_model.losses import sample_tokens, world_model_loss
+from worldtokens.world_model.optimizers import MuonAdamW
 
 CONTEXT, SEGMENT = 4, 12  # frames that the world model sees; frames of a training window
 DISCOUNT, LAMBDA, CLIP, ENTROPY = 0.99, 0.95, 0.2, 0.01

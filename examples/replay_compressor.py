@@ -21,9 +21,10 @@ import gymnasium
 import numpy as np
 import torch
 
-from envs import ram_labels, usual_name
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.metrics import SceneBackgrounds, foreground_recall, psnr_per_frame, score_rows
+from worldtokens.envs import ram_labels, usual_name
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, score_rows
+from worldtokens.tokenizer.evaluation.metrics import foreground_recall, psnr_per_frame
 
 MEAN_HOLD = 10  # steps for which random play holds an action on average
 COMPARED_FRAMES = 1000

@@ -20,8 +20,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformReward
 from torch import Tensor, nn
 
-from envs import make_env, usual_name
-from tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.envs import make_env, usual_name
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 
 try:
     from stable_baselines3 import PPO

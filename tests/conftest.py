@@ -4,7 +4,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 
 
 @pytest.fixture(autouse=True)

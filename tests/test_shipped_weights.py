@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.locations import SHIPPED
-from world_model import WorldModel
+from worldtokens.collect import EpisodeDataset
+from worldtokens.hub.locations import SHIPPED
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.world_model import WorldModel
 
 NAME = "montezuma_revenge"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tokenizer import Tokenizer
-from world_model import WorldModel, WorldModelConfig
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.world_model import WorldModel, WorldModelConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("envs", "collect", "tokenizer", "world_model", "training", "configs", "pretrained")
@@ -22,11 +22,11 @@ PROGRAM = """
 import sys
 from importlib.resources import files
 import numpy as np
-import collect, configs, envs, training.session
-import tokenizer, tokenizer.wrappers, world_model
-from tokenizer.locations import shipped_folder, shipped_names
-from training.command_line import compose
-from world_model.imagine import ImagineConfig
+import worldtokens.collect, worldtokens.configs, worldtokens.envs, worldtokens.training.session
+import worldtokens.tokenizer, worldtokens.tokenizer.wrappers, worldtokens.world_model
+from worldtokens.hub.locations import shipped_folder, shipped_names
+from worldtokens.training.command_line import compose
+from worldtokens.world_model.imagine import ImagineConfig
 
 inside = sys.prefix
 for package in (collect, configs, envs, tokenizer, world_model, training.session):

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tokenizer.checks import as_frames, as_tokens
-from tokenizer.model_card import CardModel
-from tokenizer.model_config import TokenizerConfig
-from tokenizer.model_files import Kind
-from tokenizer.networks import build_network
-from tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
-from tokenizer.precision import native_autocast_dtype
-from tokenizer.pretrained_model import PretrainedModel
-from tokenizer.quantizers import Quantized, Quantizer, build_quantizer
-from tokenizer.tokenizer_card import tokenizer_card
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.hub.model_card import CardModel
+from worldtokens.hub.model_files import Kind
+from worldtokens.hub.pretrained_model import PretrainedModel
+from worldtokens.tokenizer.card import tokenizer_card
+from worldtokens.tokenizer.checks import as_frames, as_tokens
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.networks import build_network
+from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
+from worldtokens.tokenizer.quantizers import Quantized, Quantizer, build_quantizer
 
 GPU_CHUNK = 512
 START_CHUNK = 256

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.autoencoder import Tokenizer
 
 
 class WeightAverage:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenizer.autoencoder import Tokenizer
-from tokenizer.evaluation import HeldoutFrames, one_per_scene, worst_frames
-from tokenizer.frame_data import load_heldout
-from tokenizer.judging import Judged, judge, load_probe_frames
-from tokenizer.pictures import save_code_use, save_comparison, save_sheet
-from tokenizer.sources import open_sources
-from tokenizer.tables import as_json, table
-from training.atomic import replacing, write_text
-from training.command_line import launch
+from worldtokens.common.atomic import replacing, write_text
+from worldtokens.tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.data.heldout import HeldoutFrames, load_heldout
+from worldtokens.tokenizer.data.sources import open_sources
+from worldtokens.tokenizer.evaluation.plots import save_code_use, save_comparison, save_sheet
+from worldtokens.tokenizer.evaluation.reconstruction import one_per_scene, worst_frames
+from worldtokens.tokenizer.evaluation.report import Judged, judge, load_probe_frames
+from worldtokens.tokenizer.evaluation.tables import as_json, table
+from worldtokens.training.command_line import launch
 
 # What of metrics.json the model's card tells.
 CARD = (

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenizer.autoencoder import Tokenizer
-from tokenizer.onnx_graphs import check_installed, compare, export_onnx
-from training.command_line import launch
+from worldtokens.tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.onnx_graphs import check_installed, compare, export_onnx
+from worldtokens.training.command_line import launch
 
 
 @dataclass

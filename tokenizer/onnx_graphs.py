@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.autoencoder import Tokenizer
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 

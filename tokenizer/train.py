@@ -14,25 +14,26 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from tokenizer.adversary import Adversary, make_adversary
-from tokenizer.autoencoder import Tokenizer
-from tokenizer.averaging import WeightAverage
-from tokenizer.discriminator import AdversaryConfig
-from tokenizer.evaluation import HeldoutFrames, evaluate, one_per_scene
-from tokenizer.frame_data import FrameBatch, TrainingFrames, load_heldout
-from tokenizer.losses import LossConfig, tokenizer_loss
-from tokenizer.model_config import TokenizerConfig
-from tokenizer.perceptual import Perceptual, load_perceptual
-from tokenizer.pictures import save_sheet
-from tokenizer.precision import native_autocast_dtype
-from tokenizer.sources import open_sources
-from training.accelerator import make_accelerator
-from training.atomic import replacing
-from training.budget import Progress, learning_rate
-from training.command_line import launch
-from training.optimization import optimizer_step
-from training.random_streams import step_rng
-from training.session import Session, SessionConfig
+from worldtokens.common.atomic import replacing
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.averaging import WeightAverage
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.data.heldout import HeldoutFrames, load_heldout
+from worldtokens.tokenizer.data.sources import open_sources
+from worldtokens.tokenizer.data.training import FrameBatch, TrainingFrames
+from worldtokens.tokenizer.evaluation.plots import save_sheet
+from worldtokens.tokenizer.evaluation.reconstruction import evaluate, one_per_scene
+from worldtokens.tokenizer.losses.adversarial import Adversary, make_adversary
+from worldtokens.tokenizer.losses.discriminator import AdversaryConfig
+from worldtokens.tokenizer.losses.lpips_loss import Perceptual, load_perceptual
+from worldtokens.tokenizer.losses.terms import LossConfig, tokenizer_loss
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.command_line import launch
+from worldtokens.training.optimization import optimizer_step
+from worldtokens.training.random_streams import step_rng
+from worldtokens.training.session import Session, SessionConfig
 
 
 @dataclass

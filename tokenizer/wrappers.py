@@ -10,7 +10,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.autoencoder import Tokenizer
 
 Observation = Literal["tokens", "embeddings", "reconstruction"]
 # While their bounds are found; of 64 tokens of 192 values these take 13 MB.

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from training.atomic import replacing
+from worldtokens.common.atomic import replacing
 
 FORMAT = 1
 

@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from training.run_folder import flatten
+from worldtokens.training.run_folder import flatten
 
-CONFIG_PATH = "pkg://configs"
+CONFIG_PATH = "pkg://worldtokens.configs"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 USER_ERRORS = (ValueError, OSError, FloatingPointError, *CONFIG_ERRORS)
 
@@ -84,7 +84,7 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
 
 def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("configs", version_base="1.3"):
+    with hydra.initialize_config_module("worldtokens.configs", version_base="1.3"):
         return hydra.compose(config_name, overrides=list(overrides))
 
 

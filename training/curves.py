@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.atomic import replacing
-from training.metric_writers import read_metrics
+from worldtokens.common.atomic import replacing
+from worldtokens.training.metric_writers import read_metrics
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
-from training.atomic import write_text
+from worldtokens.common.atomic import write_text
 
 WandbMode = Literal["online", "offline", "disabled"]
 

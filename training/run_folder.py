@@ -1,7 +1,6 @@
 """A run's folder: where a training run keeps its config, figures, pictures and state."""
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from training.atomic import write_text
+from worldtokens.common.atomic import write_text
 
 
 class RunFolder:
@@ -107,17 +106,3 @@ def flatten(tree: dict[str, Any], prefix: str = "", branches: bool = False) -> d
         else:
             flat[prefix + str(key)] = value
     return flat
-
-
-def replace_folder(built: Path, final: Path) -> None:
-    """Puts a finished folder in the place of an older one of the same purpose.
-
-    A folder cannot be replaced in one system call; the old one is moved aside first, so that a
-    crash leaves either of the two whole.
-    """
-    aside = final.with_name(final.name + ".old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if final.exists():
-        os.replace(final, aside)
-    os.replace(built, final)
-    shutil.rmtree(aside, ignore_errors=True)

@@ -16,10 +16,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from tqdm import tqdm
 
-from training.budget import BudgetConfig, Clock, Progress
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.curves import draw_curves
-from training.metric_writers import (
+from worldtokens.common.atomic import replace_folder
+from worldtokens.training.budget import BudgetConfig, Clock, Progress
+from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
+from worldtokens.training.curves import draw_curves
+from worldtokens.training.metric_writers import (
     JsonlWriter,
     MetricWriter,
     NullWriter,
@@ -27,8 +28,8 @@ from training.metric_writers import (
     WandbWriter,
     WriterGroup,
 )
-from training.random_streams import seed_torch, step_rng
-from training.run_folder import RunFolder, replace_folder
+from worldtokens.training.random_streams import seed_torch, step_rng
+from worldtokens.training.run_folder import RunFolder
 
 FREE_KEYS = ("wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations")
 

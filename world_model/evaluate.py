@@ -20,20 +20,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.frame_data import fit_backgrounds
-from training.atomic import write_text
-from training.command_line import launch
-from world_model.following import follow_figures
-from world_model.metrics import Fidelity, count_predictions
-from world_model.model import WorldModel
-from world_model.model_card import fidelity_summary
-from world_model.open_loop import measure, roll_out
-from world_model.pictures import save_fidelity_curves
-from world_model.probe import fit_probes, probe_figures
-from world_model.sampling import Sampling, seeded_generators
-from world_model.tables import (
+from worldtokens.collect import EpisodeDataset
+from worldtokens.common.atomic import write_text
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.data.backgrounds import fit_backgrounds
+from worldtokens.training.command_line import launch
+from worldtokens.world_model.card import fidelity_summary
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluation.action_following import follow_figures
+from worldtokens.world_model.evaluation.metrics import Fidelity, count_predictions
+from worldtokens.world_model.evaluation.open_loop import measure, roll_out
+from worldtokens.world_model.evaluation.plots import save_fidelity_curves
+from worldtokens.world_model.evaluation.probe import fit_probes, probe_figures
+from worldtokens.world_model.evaluation.tables import (
     CSV,
     JSON,
     comparison_table,
@@ -43,7 +42,8 @@ from world_model.tables import (
     room_table,
     write_csv,
 )
-from world_model.token_cache import load_tokens
+from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
+from worldtokens.world_model.model import WorldModel
 
 EVERY_HORIZON_TO = 20
 

@@ -22,20 +22,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from collect import EpisodeDataset
-from collect.policies import PolicyStopped, make_policy
-from tokenizer import Tokenizer
-from training.atomic import write_text
-from training.command_line import launch
-from world_model.action_scripts import parse_actions
-from world_model.dream_films import make_header, make_panels
-from world_model.dream_policies import SEES, AgentsInDream
-from world_model.model import WorldModel
-from world_model.open_loop import OpenLoop, roll_out
-from world_model.sampling import Sampling, seeded_generators
-from world_model.segments import TokenEpisode, stack_windows
-from world_model.token_cache import load_tokens
-from world_model.video import compose_film, write_gif, write_mp4
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.policies.policy import PolicyStopped, make_policy
+from worldtokens.common.atomic import write_text
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.command_line import launch
+from worldtokens.world_model.data.segments import TokenEpisode, stack_windows
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluation.open_loop import OpenLoop, roll_out
+from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
+from worldtokens.world_model.model import WorldModel
+from worldtokens.world_model.rl.agents import SEES, AgentsInDream
+from worldtokens.world_model.video.action_scripts import parse_actions
+from worldtokens.world_model.video.panels import make_header, make_panels
+from worldtokens.world_model.video.writer import compose_film, write_gif, write_mp4
 
 FROM_DATA = "data"
 

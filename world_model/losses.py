@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from world_model.predictions import Prediction
-from world_model.refinement import Draft
-from world_model.segments import TokenSegments
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.networks.predictions import Prediction
+from worldtokens.world_model.networks.refinement import Draft
 
 # Tokens are asked for by so many: on CPUs torch (2.15) prepares each size of a matrix product anew
 # and keeps what it prepared, which took 16 MB more memory a step.

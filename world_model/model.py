@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from tokenizer.model_card import CardModel
-from tokenizer.model_files import Kind
-from tokenizer.pretrained_model import PretrainedModel
-from world_model.configuration import WorldModelConfig
-from world_model.dreaming import Dreamer
-from world_model.model_card import world_model_card
-from world_model.precision import Prepared
-from world_model.predictions import Prediction, Tables
-from world_model.refinement import Draft, Refiner
-from world_model.transformer import Transformer, residual_outputs
+from worldtokens.hub.model_card import CardModel
+from worldtokens.hub.model_files import Kind
+from worldtokens.hub.pretrained_model import PretrainedModel
+from worldtokens.world_model.card import world_model_card
+from worldtokens.world_model.config import WorldModelConfig
+from worldtokens.world_model.imagination.imaginer import Dreamer
+from worldtokens.world_model.imagination.precision import Prepared
+from worldtokens.world_model.networks.predictions import Prediction, Tables
+from worldtokens.world_model.networks.refinement import Draft, Refiner
+from worldtokens.world_model.networks.transformer import Transformer, residual_outputs
 
 # What these fields default to is what models exported before them did.
 ADDED = ("refine_layers", "refine_passes", "stay_gate")

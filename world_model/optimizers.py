@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
-from world_model.model import WorldModel
-from world_model.prior import FramePrior
+from worldtokens.world_model.model import WorldModel
+from worldtokens.world_model.prior.model import FramePrior
 
 
 class MuonAdamW(Optimizer):

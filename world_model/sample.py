@@ -20,15 +20,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokenizer import Tokenizer
-from training.atomic import write_text
-from training.command_line import launch
-from training.run_folder import read_config
-from world_model.larger_frames import check_decodes_larger, decode_larger, show_known, split_known
-from world_model.pictures import save_strips
-from world_model.prior import FramePrior
-from world_model.prior_data import PriorBatch, PriorDataConfig, load_prior_frames
-from world_model.sampling import Sampling, seeded_generators
+from worldtokens.common.atomic import write_text
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.command_line import launch
+from worldtokens.training.run_folder import read_config
+from worldtokens.world_model.evaluation.plots import save_strips
+from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
+from worldtokens.world_model.prior.data import PriorBatch, PriorDataConfig, load_prior_frames
+from worldtokens.world_model.prior.larger_frames import (
+    check_decodes_larger,
+    decode_larger,
+    show_known,
+    split_known,
+)
+from worldtokens.world_model.prior.model import FramePrior
 
 
 @dataclass

@@ -17,22 +17,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from collect import (
+from worldtokens.collect import (
     DatasetDescription,
     Episode,
     EpisodeDataset,
     ShardWriter,
     write_description,
 )
-from tokenizer import Tokenizer
-from tokenizer.locations import STARTS, snake_case
-from tokenizer.model_files import round_to_half, write_half_weights
-from tokenizer.pretrained_model import PretrainedModel
-from training.command_line import launch
-from training.run_folder import replace_folder
-from world_model.model import WorldModel
-from world_model.segments import parse_place
-from world_model.token_cache import load_tokens
+from worldtokens.common.atomic import replace_folder
+from worldtokens.hub.locations import STARTS, snake_case
+from worldtokens.hub.model_files import round_to_half, write_half_weights
+from worldtokens.hub.pretrained_model import PretrainedModel
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.command_line import launch
+from worldtokens.world_model.data.segments import parse_place
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.model import WorldModel
 
 COMPARED_FRAMES = 512
 

@@ -15,24 +15,24 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.precision import native_autocast_dtype
-from training.accelerator import make_accelerator
-from training.budget import Progress, learning_rate
-from training.command_line import launch
-from training.optimization import optimizer_step
-from training.session import Session, SessionConfig
-from world_model.configuration import Architecture, WorldModelConfig
-from world_model.contexts import ContextConfig, make_context
-from world_model.heldout import Heldout
-from world_model.losses import choose_reward_values, sample_tokens, world_model_loss
-from world_model.model import WorldModel
-from world_model.optimizers import MuonAdamW
-from world_model.precision import compile_training
-from world_model.refinement import random_draft
-from world_model.segments import TokenDataset, TokenSegments
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.command_line import launch
+from worldtokens.training.optimization import optimizer_step
+from worldtokens.training.session import Session, SessionConfig
+from worldtokens.world_model.config import Architecture, WorldModelConfig
+from worldtokens.world_model.data.scheduled_sampling import ContextConfig, make_context
+from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluation.validation import Heldout
+from worldtokens.world_model.imagination.precision import compile_training
+from worldtokens.world_model.losses import choose_reward_values, sample_tokens, world_model_loss
+from worldtokens.world_model.model import WorldModel
+from worldtokens.world_model.networks.refinement import random_draft
+from worldtokens.world_model.optimizers import MuonAdamW
 
 
 @dataclass

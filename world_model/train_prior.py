@@ -16,19 +16,24 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 
-from tokenizer import Tokenizer
-from tokenizer.precision import native_autocast_dtype
-from training.accelerator import make_accelerator
-from training.budget import Progress, learning_rate
-from training.command_line import launch
-from training.optimization import optimizer_step
-from training.session import Session, SessionConfig
-from world_model.optimizers import MuonAdamW
-from world_model.pictures import save_strips
-from world_model.prior import ANY_CLASS, FramePrior
-from world_model.prior_configuration import CONDITIONS, FramePriorConfig, PriorArchitecture
-from world_model.prior_data import PriorBatch, PriorDataConfig, PriorFrames, load_prior_frames
-from world_model.sampling import seeded_generators
+from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.command_line import launch
+from worldtokens.training.optimization import optimizer_step
+from worldtokens.training.session import Session, SessionConfig
+from worldtokens.world_model.evaluation.plots import save_strips
+from worldtokens.world_model.imagination.sampling import seeded_generators
+from worldtokens.world_model.optimizers import MuonAdamW
+from worldtokens.world_model.prior.config import CONDITIONS, FramePriorConfig, PriorArchitecture
+from worldtokens.world_model.prior.data import (
+    PriorBatch,
+    PriorDataConfig,
+    PriorFrames,
+    load_prior_frames,
+)
+from worldtokens.world_model.prior.model import ANY_CLASS, FramePrior
 
 PICTURES = 8
 

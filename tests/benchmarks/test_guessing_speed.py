@@ -3,8 +3,8 @@ import pytest
 import torch
 from guessing_speed import compare
 
-from world_model import WorldModel, WorldModelConfig
-from world_model.segments import TokenEpisode
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.data.segments import TokenEpisode
 
 
 def tiny(prediction="autoregressive"):

@@ -8,10 +8,17 @@ from PIL import Image
 from tokenizer_rows import Row
 from tokenizer_table import read_designs
 
-from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
-from envs import make_env
-from tokenizer import probes, train
-from training.command_line import compose
+from worldtokens.collect import (
+    DatasetDescription,
+    Episode,
+    EpisodeInfo,
+    ShardWriter,
+    write_description,
+)
+from worldtokens.envs import make_env
+from worldtokens.tokenizer import train
+from worldtokens.tokenizer.evaluation import probes
+from worldtokens.training.command_line import compose
 
 TINY = [
     "budget={max_minutes: null, max_steps: 3}", "batch_size=2", "start_frames=20",

@@ -2,7 +2,7 @@ import pytest
 import torch
 from world_model_memory import Dream, measure, state_bytes
 
-from world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model import WorldModel, WorldModelConfig
 
 SHAPES = {
     "parallel": dict(prediction="parallel"),

@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collect import (
+from worldtokens.collect import (
     DatasetDescription,
     Episode,
     EpisodeInfo,
     ShardWriter,
     write_description,
 )
-from envs import EnvConfig
+from worldtokens.envs import EnvConfig
 
 SHAPE = (8, 8, 3)
 

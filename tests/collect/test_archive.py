@@ -4,9 +4,9 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from collect.archive import Archive, Route, is_heldout_cell
-from collect.cells import PixelCells, RamCells, make_cells
-from envs import make_env
+from worldtokens.collect.go_explore.archive import Archive, Route, is_heldout_cell
+from worldtokens.collect.go_explore.cells import PixelCells, RamCells, make_cells
+from worldtokens.envs import make_env
 
 
 def route(key, score=0.0, lives=3, steps=10, room=0, state=b"state"):

@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from collect import EpisodeDataset, is_heldout_seed
-from collect.from_reset import episode_seed
+from worldtokens.collect import EpisodeDataset, is_heldout_seed
+from worldtokens.collect.from_reset import episode_seed
 
 LENGTHS = [5, 3, 1, 7, 2, 9, 4, 6, 8, 20, 3, 2]
 

@@ -1,9 +1,9 @@
 import pytest
 
-from collect import EpisodeDataset
-from collect.archive import is_heldout_cell
-from collect.run import CollectConfig, main
-from training.command_line import compose
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.go_explore.archive import is_heldout_cell
+from worldtokens.collect.run import CollectConfig, main
+from worldtokens.training.command_line import compose
 
 
 def collect(folder, *overrides, env="FakeGame"):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from collect import EpisodeDataset
-from collect.export_episodes import ExportConfig
-from collect.export_episodes import main as export_main
-from collect.import_episodes import ImportConfig
-from collect.import_episodes import main as import_main
-from training.command_line import compose
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.export_episodes import ExportConfig
+from worldtokens.collect.export_episodes import main as export_main
+from worldtokens.collect.import_episodes import ImportConfig
+from worldtokens.collect.import_episodes import main as import_main
+from worldtokens.training.command_line import compose
 
 
 def export_to(*overrides):

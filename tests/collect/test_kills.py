@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collect import EpisodeDataset
-from collect.shards import list_shards, verify_shard
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.dataset.shards import list_shards, verify_shard
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("KILLS", "4"))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from collect import EpisodeDataset
-from collect.loader import load_segments
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.dataset.loader import load_segments
 
 
 def test_workers_read_what_the_dataset_holds(dataset_folder):

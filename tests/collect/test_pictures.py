@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from collect import EpisodeDataset
-from collect.pictures import room_frames, save_contact_sheet, save_room_map
-from envs import room_layout
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.pictures import room_frames, save_contact_sheet, save_room_map
+from worldtokens.envs import room_layout
 
 
 def pixels(path):

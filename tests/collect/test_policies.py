@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
 
-from collect.policies import (
-    CallablePolicy,
-    HeldRandomPolicy,
-    PolicyStopped,
-    RandomPolicy,
-    make_policy,
-)
+from worldtokens.collect.policies.policy import CallablePolicy, PolicyStopped, make_policy
+from worldtokens.collect.policies.random_actions import HeldRandomPolicy, RandomPolicy
 
 MEANINGS = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHTFIRE")
 FRAME = np.zeros((8, 8, 3), np.uint8)
@@ -61,13 +56,16 @@ def test_wrong_policies_say_what_is_wrong():
     with pytest.raises(ValueError, match="made a int, which is neither a Policy"):
         make_policy({"_target_": f"{__name__}.not_a_policy"}, MEANINGS)
     with pytest.raises(ValueError, match="cannot be made: .*unexpected keyword argument 'hold'"):
-        make_policy({"_target_": "collect.policies.RandomPolicy", "hold": 0}, MEANINGS)
+        make_policy({"_target_": "worldtokens.collect.policies.RandomPolicy", "hold": 0}, MEANINGS)
     with pytest.raises(ValueError, match="mean_hold"):
-        make_policy({"_target_": "collect.policies.HeldRandomPolicy", "mean_hold": 0}, MEANINGS)
+        make_policy(
+            {"_target_": "worldtokens.collect.policies.HeldRandomPolicy", "mean_hold": 0},
+            MEANINGS,
+        )
 
 
 def test_keys_become_the_action_that_does_most_of_them():
-    from collect.human import action_of
+    from worldtokens.collect.policies.human import action_of
 
     assert action_of(set(), MEANINGS) == 0
     assert action_of({"UP"}, MEANINGS) == 2
@@ -78,11 +76,12 @@ def test_keys_become_the_action_that_does_most_of_them():
 
 def test_people_play_until_they_close_the_window(monkeypatch):
     pygame = pytest.importorskip("pygame")
-    from collect.human import HumanPolicy
+    from worldtokens.collect.policies.human import HumanPolicy
 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     policy = make_policy(
-        {"_target_": "collect.human.HumanPolicy", "steps_per_second": 1000}, MEANINGS
+        {"_target_": "worldtokens.collect.policies.human.HumanPolicy", "steps_per_second": 1000},
+        MEANINGS,
     )
     assert isinstance(policy, HumanPolicy)
     policy.begin(np.random.default_rng(0))
@@ -94,7 +93,7 @@ def test_people_play_until_they_close_the_window(monkeypatch):
 
 
 LEAVING = """
-from collect.policies import PolicyStopped
+from worldtokens.collect.policies.policy import PolicyStopped
 
 
 class Leaving:
@@ -110,9 +109,9 @@ class Leaving:
 
 
 def test_what_was_played_before_leaving_is_recorded(tmp_path, monkeypatch):
-    from collect import EpisodeDataset
-    from collect.run import CollectConfig, main
-    from training.command_line import compose
+    from worldtokens.collect import EpisodeDataset
+    from worldtokens.collect.run import CollectConfig, main
+    from worldtokens.training.command_line import compose
 
     (tmp_path / "leaving_policy.py").write_text(LEAVING)
     monkeypatch.syspath_prepend(tmp_path)
@@ -136,7 +135,7 @@ def test_agents_of_stable_baselines_play(tmp_path):
 
     sb3.PPO("CnnPolicy", Blank(), n_steps=8, batch_size=8, device="cpu").save(tmp_path / "a.zip")
     node = {
-        "_target_": "collect.stable_baselines.StableBaselinesPolicy",
+        "_target_": "worldtokens.collect.policies.stable_baselines.StableBaselinesPolicy",
         "algorithm": "PPO",
         "checkpoint": str(tmp_path / "a.zip"),
         "deterministic": False,

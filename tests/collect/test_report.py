@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from collect import EpisodeDataset
-from collect.report import ReportConfig, main, make_report
-from training.command_line import compose
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.report import ReportConfig, main, make_report
+from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).parents[2]
 

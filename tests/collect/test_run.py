@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from collect import EpisodeDataset
-from collect.run import CollectConfig, main
-from training.command_line import compose
+from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.run import CollectConfig, main
+from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).parents[2]
 TINY = ["num_steps=1500", "shard_steps=400", "env_config.max_episode_steps=200"]
@@ -99,7 +99,7 @@ def test_the_episodes_do_not_depend_on_the_number_of_workers(tmp_path):
 
 
 def test_the_actions_lead_from_frame_to_frame(tmp_path):
-    from envs import make_env
+    from worldtokens.envs import make_env
 
     collect(tmp_path, "num_steps=100", "env_config.max_episode_steps=120", env="MontezumaRevenge")
     episode = EpisodeDataset(tmp_path).episodes[0]

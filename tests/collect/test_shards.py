@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 import pytest
 
-from collect import (
+from worldtokens.collect import (
     DatasetDescription,
     EpisodeDataset,
     ShardWriter,
     read_description,
     write_description,
 )
-from envs import EnvConfig
+from worldtokens.envs import EnvConfig
 
 SHAPE = (8, 8, 3)
 
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing_behind_and_loses_nothing(tmp_path):
 import resource, signal, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import SHAPE, make_episode
-from collect import ShardWriter
+from worldtokens.collect import ShardWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer = ShardWriter(__import__("pathlib").Path({str(tmp_path)!r}), "w", SHAPE)
 writer.append(make_episode(0, 4))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from envs import EnvConfig, EnvState, list_games, make_env, ram_labels
+from worldtokens.envs import EnvConfig, EnvState, list_games, make_env, ram_labels
 
 # Q*bert's states are replayed; the others are ale-py's own.
 GAMES = ("FakeGame", "MontezumaRevenge", "Pong", "Qbert")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from envs import make_env, ram_labels
+from worldtokens.envs import make_env, ram_labels
 
 LABELS = ram_labels("FakeGame")
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from envs.ale_emulator import ALEEmulator
-from envs.games import rom_of
-from envs.palettes import NTSC, PAL
+from worldtokens.envs.ale_emulator import ALEEmulator
+from worldtokens.envs.games import rom_of
+from worldtokens.envs.palettes import NTSC, PAL
 
 
 # Seaquest's water and Pooyan are NTSC; Air Raid and King Kong have PAL screens of 250 lines.

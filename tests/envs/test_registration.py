@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import envs
-from envs.registration import register_games
+from worldtokens import envs
+from worldtokens.envs.registration import register_games
 
 
 def test_importing_envs_registers_every_game_once():

@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from envs import make_env
-from envs.ale_emulator import ALEEmulator
-from envs.games import rom_of
-from envs.screens import FrameBuilder, _area_weights
+from worldtokens.envs import make_env
+from worldtokens.envs.ale_emulator import ALEEmulator
+from worldtokens.envs.games import rom_of
+from worldtokens.envs.screens import FrameBuilder, _area_weights
 
 
 def plainly(first, second, size):

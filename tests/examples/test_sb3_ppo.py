@@ -6,7 +6,7 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="needs stable-baselines3 (the extra sb3)")
 
-from envs import make_env
+from worldtokens.envs import make_env
 
 SMALL = {"frame_height": 16, "frame_width": 24}
 

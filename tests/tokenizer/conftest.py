@@ -3,8 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
-from envs import EnvConfig
+from worldtokens.collect import (
+    DatasetDescription,
+    Episode,
+    EpisodeInfo,
+    ShardWriter,
+    write_description,
+)
+from worldtokens.envs import EnvConfig
 
 HEIGHT, WIDTH = 16, 24
 

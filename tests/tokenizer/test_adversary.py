@@ -7,10 +7,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from tokenizer import Tokenizer, TokenizerConfig, train
-from tokenizer.adversary import NoAdversary, PatchAdversary, make_adversary
-from tokenizer.averaging import WeightAverage
-from tokenizer.discriminator import (
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig, train
+from worldtokens.tokenizer.averaging import WeightAverage
+from worldtokens.tokenizer.losses.adversarial import NoAdversary, PatchAdversary, make_adversary
+from worldtokens.tokenizer.losses.discriminator import (
     AdversaryConfig,
     Discriminator,
     adaptive_lambda,
@@ -19,10 +19,10 @@ from tokenizer.discriminator import (
     lecam,
     r1_penalty,
 )
-from tokenizer.perceptual import Perceptual, load_perceptual
-from training.budget import Progress
-from training.command_line import compose
-from training.metric_writers import read_metrics
+from worldtokens.tokenizer.losses.lpips_loss import Perceptual, load_perceptual
+from worldtokens.training.budget import Progress
+from worldtokens.training.command_line import compose
+from worldtokens.training.metric_writers import read_metrics
 
 CONFIG = dict(
     weight=0.5, loss="hinge", start=0, warmup=0, learning_rate=1e-3, width=4, depth=1,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.model_files import Kind
+from worldtokens.hub.model_files import Kind
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 
 SETTINGS = dict(
     frame_height=16, frame_width=16, network="patch", quantizer="fsq", encoder_width=8,

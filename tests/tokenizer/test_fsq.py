@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tokenizer.quantizers import FSQ
+from worldtokens.tokenizer.quantizers import FSQ
 
 
 def test_each_latent_rounds_to_its_level():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 
 H, W, K, VOCABULARY = 16, 24, 6, 16
 CASES = 200

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tokenizer import Tokenizer, evaluate, train
-from tokenizer.image_data import ImageSource, is_image_data, resize
-from training.command_line import compose
-from training.metric_writers import read_metrics
+from worldtokens.tokenizer import Tokenizer, evaluate, train
+from worldtokens.tokenizer.data.images import ImageSource, is_image_data, resize
+from worldtokens.training.command_line import compose
+from worldtokens.training.metric_writers import read_metrics
 
 
 def split_image():

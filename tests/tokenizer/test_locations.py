@@ -9,9 +9,10 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file
 
-from tokenizer import Tokenizer, TokenizerConfig, locations
-from tokenizer.model_files import round_to_half, write_half_weights
-from world_model import WorldModel, WorldModelConfig
+from worldtokens.hub import locations
+from worldtokens.hub.model_files import round_to_half, write_half_weights
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.world_model import WorldModel, WorldModelConfig
 
 
 @pytest.fixture

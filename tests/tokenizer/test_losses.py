@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tokenizer.autoencoder import TokenizerOutput
-from tokenizer.losses import LossConfig, hard_pixels, masked_mean, tokenizer_loss
+from worldtokens.tokenizer.autoencoder import TokenizerOutput
+from worldtokens.tokenizer.losses.terms import LossConfig, hard_pixels, masked_mean, tokenizer_loss
 
 NOTHING = dict(
     absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, foreground=0.0, perceptual=0.0,

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tokenizer import metrics
+from worldtokens.tokenizer.data import backgrounds as backgrounds_module
+from worldtokens.tokenizer.evaluation import metrics
 
 
 def frames_of(*values, size=4):
@@ -41,7 +42,7 @@ def test_foreground_is_what_differs_from_the_median_of_its_scene():
     frames[0, 1, 1] = (10, 50, 10)
     frames[0, 0, 0] = (255, 255, 255)
     frames[5, 3, 3] = (200, 159, 200)
-    backgrounds = metrics.SceneBackgrounds.fit(frames, scenes, score_rows=1)
+    backgrounds = backgrounds_module.SceneBackgrounds.fit(frames, scenes, score_rows=1)
     assert backgrounds.scenes.tolist() == [1, 7]
     assert backgrounds.medians[:, 0, 0, 0].tolist() == [10, 200]
     mask = backgrounds.foreground(frames, scenes)
@@ -53,16 +54,18 @@ def test_a_frame_that_shows_another_scene_has_no_foreground():
     scenes = np.array([1, 1, 7, 7, 1])
     frames[0, 0, :] = 255
     frames[1, :2, :6] = 255
-    backgrounds = metrics.SceneBackgrounds.fit(frames[[2, 3]], scenes[[2, 3]], score_rows=0)
+    backgrounds = backgrounds_module.SceneBackgrounds.fit(
+        frames[[2, 3]], scenes[[2, 3]], score_rows=0
+    )
     assert backgrounds.foreground(frames[:1], np.array([7])).all(), "one scene: no other to show"
     medians = np.concatenate([frames_of(10, size=10), backgrounds.medians])
-    backgrounds = metrics.SceneBackgrounds(np.array([1, 7]), medians, score_rows=0)
+    backgrounds = backgrounds_module.SceneBackgrounds(np.array([1, 7]), medians, score_rows=0)
     sizes = backgrounds.foreground(frames, scenes).sum(axis=(1, 2))
     assert sizes.tolist() == [10, 0, 0, 0, 0]
 
 
 def test_a_scene_that_was_not_seen_has_no_foreground():
-    backgrounds = metrics.SceneBackgrounds.fit(frames_of(0), np.array([3]), score_rows=0)
+    backgrounds = backgrounds_module.SceneBackgrounds.fit(frames_of(0), np.array([3]), score_rows=0)
     for scene in (2, 4):
         assert not backgrounds.foreground(frames_of(255), np.array([scene])).any()
 
@@ -126,6 +129,6 @@ def test_code_use_of_a_known_distribution():
 
 
 def test_score_rows_of_known_and_unknown_games():
-    assert metrics.score_rows("MontezumaRevenge", 64) == 14
-    assert metrics.score_rows("MontezumaRevenge", 210) == 46
-    assert metrics.score_rows("Pong", 64) == 0
+    assert backgrounds_module.score_rows("MontezumaRevenge", 64) == 14
+    assert backgrounds_module.score_rows("MontezumaRevenge", 210) == 46
+    assert backgrounds_module.score_rows("Pong", 64) == 0

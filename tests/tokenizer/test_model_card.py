@@ -3,9 +3,9 @@ import json
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from tokenizer import Tokenizer
-from tokenizer.model_card import CardFacts, make_card
-from tokenizer.tokenizer_card import tokenizer_card
+from worldtokens.hub.model_card import CardFacts, make_card
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.card import tokenizer_card
 
 HEADER = ModelCardData(library_name="worldtokens", license="mit", tags=["atari"])
 MODEL = tokenizer_card([("frames", "uint8, 16 x 24 x 3")])

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.networks.patch import from_patches, to_patches
-from tokenizer.train import TrainConfig
-from training.command_line import compose
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.networks.patch import from_patches, to_patches
+from worldtokens.tokenizer.train import TrainConfig
+from worldtokens.training.command_line import compose
 
 # Tokens of a 64x64 frame, vocabulary.
 PRESETS = {

@@ -10,10 +10,10 @@ onnx = pytest.importorskip("onnx", reason="needs onnx (the extra onnx)")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime (the extra onnx)")
 pytest.importorskip("onnxscript", reason="needs onnxscript (the extra onnx)")
 
-from tokenizer import Tokenizer, TokenizerConfig  # noqa: E402
-from tokenizer.export_onnx import ExportConfig, main  # noqa: E402
-from tokenizer.onnx_graphs import Agreement, compare, export_onnx  # noqa: E402
-from training.command_line import compose  # noqa: E402
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig  # noqa: E402
+from worldtokens.tokenizer.export_onnx import ExportConfig, main  # noqa: E402
+from worldtokens.tokenizer.onnx_graphs import Agreement, compare, export_onnx  # noqa: E402
+from worldtokens.training.command_line import compose  # noqa: E402
 
 # float32 has 24 bits; a hundred sums of values of order 1 stay within this.
 ROUNDING = 1e-4
@@ -124,8 +124,8 @@ def test_the_command(tokenizer, tmp_path, capsys):
 
 def test_nothing_is_written_where_the_graphs_disagree(tokenizer, files, tmp_path, monkeypatch):
     tokenizer.save_pretrained(tmp_path / "FakeGame" / "tokenizer" / "export")
-    monkeypatch.setattr("tokenizer.export_onnx.export_onnx", lambda *_: files)
-    monkeypatch.setattr("tokenizer.export_onnx.compare", lambda *_: Agreement(0.5, 0))
+    monkeypatch.setattr("worldtokens.tokenizer.export_onnx.export_onnx", lambda *_: files)
+    monkeypatch.setattr("worldtokens.tokenizer.export_onnx.compare", lambda *_: Agreement(0.5, 0))
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="the graphs disagree with the tokenizer; nothing was"):
         main(overrides(tmp_path, f"out={out}"))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig, evaluate, train
-from tokenizer.evaluation import HeldoutFrames
-from tokenizer.evaluation import evaluate as judge
-from tokenizer.pixels import crop_pixels, pad_pixels
-from training.command_line import compose
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig, evaluate, train
+from worldtokens.tokenizer.data.heldout import HeldoutFrames
+from worldtokens.tokenizer.evaluation.reconstruction import evaluate as judge
+from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels
+from worldtokens.training.command_line import compose
 
 SMALL = dict(
     frame_height=21, frame_width=18, encoder_width=32, encoder_depth=1, decoder_width=8,

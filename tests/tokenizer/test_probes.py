@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig, probes
-from tokenizer.probes import ProbeFrames, entropy, macro_f1, score_probes
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.evaluation import probes
+from worldtokens.tokenizer.evaluation.probes import ProbeFrames, entropy, macro_f1, score_probes
 
 
 def test_entropy_in_nats():

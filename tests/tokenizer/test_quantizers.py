@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.pixels import unscale_frames
-from tokenizer.quantizers import LFQ, VQ, Dictionary, Residual, clustering, vq
-from tokenizer.quantizers.clustering import count_distinct, k_means, nearest_center
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.pixels import unscale_frames
+from worldtokens.tokenizer.quantizers import LFQ, VQ, Dictionary, Residual, clustering, vq
+from worldtokens.tokenizer.quantizers.clustering import count_distinct, k_means, nearest_center
 
 
 def generator(seed=0):

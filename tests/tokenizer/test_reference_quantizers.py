@@ -4,7 +4,7 @@ import pytest
 import torch
 import vector_quantize_pytorch as reference
 
-from tokenizer.quantizers import FSQ, LFQ, VQ, Residual
+from worldtokens.tokenizer.quantizers import FSQ, LFQ, VQ, Residual
 
 CODES, DIM = 24, 5
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tokenizer import Tokenizer, TokenizerConfig
-from tokenizer.pixels import scale_frames, unscale_frames
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.tokenizer.pixels import scale_frames, unscale_frames
 
 TINY = TokenizerConfig(
     frame_height=16,

@@ -11,12 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
-from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
-from envs import make_env
-from tokenizer import Tokenizer, evaluate, train
-from training.checkpoint import load_checkpoint
-from training.command_line import compose
-from training.metric_writers import read_metrics
+from worldtokens.collect import (
+    DatasetDescription,
+    Episode,
+    EpisodeInfo,
+    ShardWriter,
+    write_description,
+)
+from worldtokens.envs import make_env
+from worldtokens.tokenizer import Tokenizer, evaluate, train
+from worldtokens.training.checkpoint import load_checkpoint
+from worldtokens.training.command_line import compose
+from worldtokens.training.metric_writers import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,9 +11,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FrameStackObservation
 
-from envs import make_env
-from tokenizer import Tokenizer
-from tokenizer.wrappers import TokenObservation, VectorTokenObservation
+from worldtokens.envs import make_env
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.wrappers import TokenObservation, VectorTokenObservation
 
 SMALL = {"frame_height": 16, "frame_width": 24}
 OBSERVATIONS = ("tokens", "embeddings", "reconstruction")

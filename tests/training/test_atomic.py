@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from training.atomic import replacing, write_text
+from worldtokens.common.atomic import replacing, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):

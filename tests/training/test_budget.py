@@ -1,6 +1,6 @@
 import pytest
 
-from training.budget import BudgetConfig, Clock, learning_rate
+from worldtokens.training.budget import BudgetConfig, Clock, learning_rate
 
 
 def test_a_clock_yields_the_steps_that_are_left():

@@ -3,7 +3,7 @@ import errno
 import pytest
 import torch
 
-from training.checkpoint import load_checkpoint, save_checkpoint
+from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_state_comes_back(tmp_path):

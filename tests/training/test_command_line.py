@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tokenizer.train import TrainConfig
-from training.command_line import compose
+from worldtokens.tokenizer.train import TrainConfig
+from worldtokens.training.command_line import compose
 
 SCRIPT = """
 from dataclasses import dataclass
 from typing import Any
-from training.command_line import launch
+from worldtokens.training.command_line import launch
 
 @dataclass
 class Config:

@@ -3,8 +3,8 @@ import json
 import pytest
 from PIL import Image
 
-from training.curves import draw_curves
-from training.metric_writers import (
+from worldtokens.training.curves import draw_curves
+from worldtokens.training.metric_writers import (
     JsonlWriter,
     NullWriter,
     WandbConfig,

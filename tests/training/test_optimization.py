@@ -3,8 +3,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from training.accelerator import make_accelerator
-from training.optimization import optimizer_step
+from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.optimization import optimizer_step
 
 
 def step(loss_of, learning_rate=0.1, max_gradient_norm=100.0):

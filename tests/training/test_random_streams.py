@@ -1,6 +1,6 @@
 import torch
 
-from training.random_streams import seed_torch, step_rng
+from worldtokens.training.random_streams import seed_torch, step_rng
 
 
 def test_a_step_draws_the_same_whenever_it_is_asked():

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from training.run_folder import RunFolder, read_config, replace_folder
+from worldtokens.training.run_folder import RunFolder, read_config, replace_folder
 
 
 @dataclass

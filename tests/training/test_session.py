@@ -7,9 +7,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from training.budget import BudgetConfig
-from training.metric_writers import WandbConfig, read_metrics
-from training.session import Session, SessionConfig
+from worldtokens.training.budget import BudgetConfig
+from worldtokens.training.metric_writers import WandbConfig, read_metrics
+from worldtokens.training.session import Session, SessionConfig
 
 
 class Model(torch.nn.Linear):

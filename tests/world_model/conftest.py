@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from collect import DatasetDescription, Episode, EpisodeInfo, ShardWriter, write_description
-from envs import EnvConfig
-from tokenizer import Tokenizer, TokenizerConfig
-from world_model import WorldModel, WorldModelConfig
+from worldtokens.collect import (
+    DatasetDescription,
+    Episode,
+    EpisodeInfo,
+    ShardWriter,
+    write_description,
+)
+from worldtokens.envs import EnvConfig
+from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.world_model import WorldModel, WorldModelConfig
 
 HEIGHT, WIDTH = 16, 32
 ACTIONS = ("NOOP", "RIGHT", "LEFT")

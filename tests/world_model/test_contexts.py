@@ -1,9 +1,14 @@
 import pytest
 import torch
 
-from world_model import WorldModel, WorldModelConfig
-from world_model.contexts import ContextConfig, make_context, noisy_context, own_context
-from world_model.segments import TokenSegments
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.data.scheduled_sampling import (
+    ContextConfig,
+    make_context,
+    noisy_context,
+    own_context,
+)
+from worldtokens.world_model.data.segments import TokenSegments
 
 
 def tiny():

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from training.command_line import compose
-from world_model import WorldModel, imagine
-from world_model.dream_films import make_header, make_panels
-from world_model.dream_policies import AgentsInDream
-from world_model.imagine import ImagineConfig
-from world_model.open_loop import roll_out
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import WorldModel, imagine
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluation.open_loop import roll_out
+from worldtokens.world_model.imagine import ImagineConfig
+from worldtokens.world_model.rl.agents import AgentsInDream
+from worldtokens.world_model.video.panels import make_header, make_panels
 
 
 class Counter:
@@ -138,7 +138,9 @@ def test_a_policy_plays_in_every_sample(trained, dataset):
     ("name", "sees"), [("reads_frames", "frames"), ("counts_tokens", "tokens")]
 )
 def test_any_function_plays(trained, dataset, name, sees, monkeypatch):
-    monkeypatch.setattr("collect.policies.resolve_name", lambda dotted: globals()[dotted])
+    monkeypatch.setattr(
+        "worldtokens.collect.policies.policy.resolve_name", lambda dotted: globals()[dotted]
+    )
     about = write(trained, dataset, f"+policy._target_={name}", f"policy_sees={sees}")
     (dream,) = about["dreams"]
     assert set(dream["actions"]) <= {0, 1, 2} and len(dream["actions"]) == 6
@@ -162,7 +164,9 @@ def test_wrong_policies_are_named(trained, dataset, more, message):
 
 
 def test_an_agents_action_out_of_range_is_named(trained, dataset, monkeypatch):
-    monkeypatch.setattr("collect.policies.resolve_name", lambda dotted: globals()[dotted])
+    monkeypatch.setattr(
+        "worldtokens.collect.policies.policy.resolve_name", lambda dotted: globals()[dotted]
+    )
     with pytest.raises(ValueError, match=r"policy's actions: expected values in \[0, 3\), got 3"):
         write(trained, dataset, "+policy._target_=plays_too_high")
 

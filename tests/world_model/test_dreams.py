@@ -7,16 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.metrics import SceneBackgrounds
-from training.command_line import compose
-from world_model import WorldModel, evaluate, imagine
-from world_model.action_scripts import parse_actions
-from world_model.evaluate import EvaluateConfig
-from world_model.imagine import ImagineConfig
-from world_model.open_loop import measure, roll_out
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import WorldModel, evaluate, imagine
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluate import EvaluateConfig
+from worldtokens.world_model.evaluation.open_loop import measure, roll_out
+from worldtokens.world_model.imagine import ImagineConfig
+from worldtokens.world_model.video.action_scripts import parse_actions
 
 
 def overrides(root, dataset, *more):

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from world_model.dropout import attend_with_dropout, dropout, keep_scale
+from worldtokens.world_model.networks.dropout import attend_with_dropout, dropout, keep_scale
 
 
 def test_a_share_is_dropped_and_the_mean_stays():
@@ -40,7 +40,9 @@ def test_attention_is_torch_s_where_the_dropped_weights_are_known(monkeypatch):
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, 5, 4, requires_grad=True) for _ in range(3))
     mask = torch.ones(5, 5, dtype=torch.bool).tril()
-    monkeypatch.setattr("world_model.dropout.keep_scale", lambda shape, *_: torch.ones(shape))
+    monkeypatch.setattr(
+        "worldtokens.world_model.networks.dropout.keep_scale", lambda shape, *_: torch.ones(shape)
+    )
     got = attend_with_dropout(q, k, v, mask, 0.1)
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     torch.testing.assert_close(got, expected)
@@ -53,7 +55,7 @@ def test_dropped_weights_do_not_reach_the_output(monkeypatch):
     q, k = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 3, 2)
     v = torch.tensor([[[[1.0], [10.0], [100.0]]]])
     scale = torch.tensor([[[0.0, 2.0, 2.0]]])
-    monkeypatch.setattr("world_model.dropout.keep_scale", lambda *_: scale)
+    monkeypatch.setattr("worldtokens.world_model.networks.dropout.keep_scale", lambda *_: scale)
     # Equal weights of 1/3: 0 + 20/3 + 200/3.
     got = attend_with_dropout(q, k, v.expand(-1, -1, -1, 2), None, 0.3)
     torch.testing.assert_close(got, torch.full((1, 1, 1, 2), 220 / 3))

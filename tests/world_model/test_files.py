@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from world_model import WorldModel, WorldModelConfig
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.data.token_cache import load_tokens
 
 
 def tiny() -> WorldModel:

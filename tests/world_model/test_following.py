@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from world_model.following import (
+from worldtokens.world_model.data.segments import TokenEpisode
+from worldtokens.world_model.evaluation.action_following import (
     MOTIONS,
     Run,
     find_runs,
@@ -13,7 +14,6 @@ from world_model.following import (
     share_right_way,
     shares_of_way,
 )
-from world_model.segments import TokenEpisode
 
 SIDEWAYS, CLIMBING, JUMPING = MOTIONS
 X, Y, LIVES, ROOM = 1, 2, 3, 4
@@ -51,7 +51,7 @@ class Episode:
 @pytest.fixture(autouse=True)
 def labels(monkeypatch):
     known = {"player_x": X, "player_y": Y, "lives": LIVES, "room": ROOM}
-    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: known)
+    monkeypatch.setattr("worldtokens.world_model.evaluation.probe.ram_labels", lambda game: known)
     return known
 
 

@@ -6,11 +6,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.wrappers import VectorTokenObservation
-from world_model import ImaginedVectorEnv, Sampling, WorldModel, WorldModelConfig
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.wrappers import VectorTokenObservation
+from worldtokens.world_model import ImaginedVectorEnv, Sampling, WorldModel, WorldModelConfig
+from worldtokens.world_model.data.token_cache import load_tokens
 
 GREEDY = Sampling(top_k=1)
 

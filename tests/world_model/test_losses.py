@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from world_model.losses import (
+from worldtokens.world_model.data.segments import (
+    TokenDataset,
+    TokenEpisode,
+    TokenSegments,
+    stack_windows,
+)
+from worldtokens.world_model.losses import (
     TokenSample,
     WeightedCrossEntropy,
     choose_reward_values,
@@ -13,9 +19,8 @@ from world_model.losses import (
     sample_tokens,
     world_model_loss,
 )
-from world_model.predictions import Prediction
-from world_model.refinement import Draft
-from world_model.segments import TokenDataset, TokenEpisode, TokenSegments, stack_windows
+from worldtokens.world_model.networks.predictions import Prediction
+from worldtokens.world_model.networks.refinement import Draft
 
 
 def segments(**changes):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from world_model import WorldModel, WorldModelConfig
-from world_model.sampling import Sampling
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.imagination.sampling import Sampling
 
 SHAPES = {
     "autoregressive": dict(prediction="autoregressive", attention="full", merge=1, history=1),

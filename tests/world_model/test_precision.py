@@ -4,10 +4,11 @@ import pickle
 import pytest
 import torch
 
-from world_model import WorldModel, WorldModelConfig, precision
-from world_model.sampling import Sampling
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.imagination import precision
+from worldtokens.world_model.imagination.sampling import Sampling
 
-CPU_BF16 = "world_model.precision.native_autocast_dtype"
+CPU_BF16 = "worldtokens.world_model.imagination.precision.native_autocast_dtype"
 
 
 def tiny(**changes):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from world_model import FramePrior, FramePriorConfig
-from world_model.larger_frames import decode_larger, show_known, split_known
-from world_model.prior import window_start
+from worldtokens.world_model import FramePrior, FramePriorConfig
+from worldtokens.world_model.prior.larger_frames import decode_larger, show_known, split_known
+from worldtokens.world_model.prior.model import window_start
 
 
 def tiny(seed=0, **changes) -> FramePrior:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.image_data import ImageSource
-from training.command_line import compose
-from world_model import FramePrior, sample, train_prior
-from world_model.prior_data import PriorDataConfig, coarsen, load_prior_frames
-from world_model.sample import SampleConfig
-from world_model.train_prior import TrainPriorConfig
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.data.images import ImageSource
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import FramePrior, sample, train_prior
+from worldtokens.world_model.prior.data import PriorDataConfig, coarsen, load_prior_frames
+from worldtokens.world_model.sample import SampleConfig
+from worldtokens.world_model.train_prior import TrainPriorConfig
 
 SHAPE = (16, 32, 3)
 

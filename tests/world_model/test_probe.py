@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer
-from tokenizer.frame_data import fit_backgrounds
-from tokenizer.metrics import SceneBackgrounds
-from training.command_line import compose
-from world_model import evaluate
-from world_model.evaluate import EvaluateConfig
-from world_model.following import MOTIONS, find_runs
-from world_model.metrics import Fidelity
-from world_model.probe import PositionProbe, fit_probes, probe_figures
-from world_model.tables import comparison_table, copying_beaten, overall_table, room_table
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, fit_backgrounds
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import evaluate
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.evaluate import EvaluateConfig
+from worldtokens.world_model.evaluation.action_following import MOTIONS, find_runs
+from worldtokens.world_model.evaluation.metrics import Fidelity
+from worldtokens.world_model.evaluation.probe import PositionProbe, fit_probes, probe_figures
+from worldtokens.world_model.evaluation.tables import (
+    comparison_table,
+    copying_beaten,
+    overall_table,
+    room_table,
+)
 
 GREY = (60, 60, 60)
 
@@ -86,7 +90,7 @@ def test_a_probe_is_fitted_to_decoded_training_frames(dataset, tokenizer_folder,
     assert set(figures) == {"probe_seen", "probe_error", "probe_error_pixels", "probe_within_4"}
     # The fake game's player walks over columns 0 to 3: nothing can be 4 off.
     assert figures["probe_error"] < 4 and figures["probe_within_4"] == figures["probe_seen"]
-    monkeypatch.setattr("world_model.probe.ram_labels", lambda game: {})
+    monkeypatch.setattr("worldtokens.world_model.evaluation.probe.ram_labels", lambda game: {})
     assert fit_probes(data, tokens, tokenizer, fit_backgrounds(data)) == {}
     assert find_runs(MOTIONS[0], data, tokens.episodes, 2, 10) == []
     assert probe_figures(None, tokenizer, data, tokens.episodes) == {}

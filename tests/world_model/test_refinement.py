@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from world_model import WorldModel, WorldModelConfig
-from world_model.refinement import Draft, random_draft, redrawn_counts
-from world_model.sampling import Sampling
+from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.imagination.sampling import Sampling
+from worldtokens.world_model.networks.refinement import Draft, random_draft, redrawn_counts
 
 
 def tiny(**changes):

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from world_model.sampling import Sampling, draw, draw_at, seeded_generators, truncate, uniform
+from worldtokens.world_model.imagination.sampling import (
+    Sampling,
+    draw,
+    draw_at,
+    seeded_generators,
+    truncate,
+    uniform,
+)
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
@@ -39,7 +46,7 @@ def test_top_p_keeps_the_fewest_that_hold_p(top_p, kept):
 def test_impossible_classes_are_never_drawn_even_at_the_edges_of_the_unit_interval(monkeypatch):
     logits = torch.tensor([-torch.inf, 0.0, 0.0, -torch.inf]).expand(2, 4)
     edges = torch.tensor([0.0, 1.0 - 2**-24])
-    monkeypatch.setattr("world_model.sampling.uniform", lambda *_: edges)
+    monkeypatch.setattr("worldtokens.world_model.imagination.sampling.uniform", lambda *_: edges)
     assert draw(logits, Sampling()).tolist() == [1, 2]
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from collect import EpisodeDataset
-from tokenizer import Tokenizer, locations
-from training.command_line import compose
-from world_model import WorldModel, imagine, ship
-from world_model.imagine import ImagineConfig
-from world_model.ship import Answers, ShipConfig, cut
-from world_model.token_cache import load_tokens
+from worldtokens.collect import EpisodeDataset
+from worldtokens.hub import locations
+from worldtokens.tokenizer import Tokenizer
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import WorldModel, imagine, ship
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.imagine import ImagineConfig
+from worldtokens.world_model.ship import Answers, ShipConfig, cut
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from tests.world_model.test_model import episode, tiny
-from world_model import Sampling
-from world_model.drawing import draw_tokens
-from world_model.losses import sample_tokens, world_model_loss
-from world_model.sampling import seeded_generators
-from world_model.segments import TokenSegments
+from worldtokens.world_model import Sampling
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.imagination.decoding import draw_tokens
+from worldtokens.world_model.imagination.sampling import seeded_generators
+from worldtokens.world_model.losses import sample_tokens, world_model_loss
 
 SHAPES = ("gated", "autoregressive")
 

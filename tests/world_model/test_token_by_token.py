@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from world_model import Sampling, WorldModel, WorldModelConfig
-from world_model.sampling import seeded_generators
+from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
+from worldtokens.world_model.imagination.sampling import seeded_generators
 
 
 def tiny(positions="rotary", copies=1, std=0.4):

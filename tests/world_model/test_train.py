@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from training.checkpoint import load_checkpoint
-from training.command_line import compose
-from training.metric_writers import read_metrics
-from world_model import WorldModel, train
-from world_model.losses import WorldModelLoss
-from world_model.train import TrainConfig
+from worldtokens.training.checkpoint import load_checkpoint
+from worldtokens.training.command_line import compose
+from worldtokens.training.metric_writers import read_metrics
+from worldtokens.world_model import WorldModel, train
+from worldtokens.world_model.losses import WorldModelLoss
+from worldtokens.world_model.train import TrainConfig
 
 SCRIPT = Path(train.__file__)
 
@@ -164,7 +164,7 @@ def test_spoilt_contexts_and_weights_train(overrides, tmp_path, options):
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_a_compiled_transformer_learns_as_another(overrides, tmp_path, monkeypatch):
     # "eager" traces and guards as a compiler does, but needs none.
-    monkeypatch.setattr("world_model.precision.BACKEND", "eager")
+    monkeypatch.setattr("worldtokens.world_model.imagination.precision.BACKEND", "eager")
     torch.compiler.reset()
     losses = {}
     for compiled in ("true", "false"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from world_model import WorldModel
-from world_model.metrics import Fidelity
+from worldtokens.world_model import WorldModel
+from worldtokens.world_model.evaluation.metrics import Fidelity
 
 # The benchmarks are scripts: their folder is on the path when they run.
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -1,10 +1,10 @@
 """Networks: pixels to latents, code vectors to pixels."""
 
-from tokenizer.model_config import TokenizerConfig
-from tokenizer.networks.base import Network
-from tokenizer.networks.patch import DictionaryNetwork, PatchNetwork
-from tokenizer.networks.vqgan import VQGANNetwork
-from tokenizer.networks.vqvae import VQVAE2Network, VQVAENetwork
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.networks.base import Network
+from worldtokens.tokenizer.networks.patch import DictionaryNetwork, PatchNetwork
+from worldtokens.tokenizer.networks.vqgan import VQGANNetwork
+from worldtokens.tokenizer.networks.vqvae import VQVAE2Network, VQVAENetwork
 
 __all__ = ["Network", "build_network"]
 

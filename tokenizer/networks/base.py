@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
 
 
 class Network(nn.Module):

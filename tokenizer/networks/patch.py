@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tokenizer.model_config import TokenizerConfig
-from tokenizer.networks.base import Network
-from tokenizer.quantizers.base import Quantized
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.networks.base import Network
+from worldtokens.tokenizer.quantizers.base import Quantized
 
 
 class PatchNetwork(Network):

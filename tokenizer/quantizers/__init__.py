@@ -1,12 +1,12 @@
 """Quantizers: latents in, code vectors and tokens out."""
 
-from tokenizer.model_config import TokenizerConfig
-from tokenizer.quantizers.base import Quantized, Quantizer
-from tokenizer.quantizers.dictionary import Dictionary
-from tokenizer.quantizers.fsq import FSQ
-from tokenizer.quantizers.lfq import LFQ
-from tokenizer.quantizers.residual import Residual
-from tokenizer.quantizers.vq import VQ
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.dictionary import Dictionary
+from worldtokens.tokenizer.quantizers.fsq import FSQ
+from worldtokens.tokenizer.quantizers.lfq import LFQ
+from worldtokens.tokenizer.quantizers.residual import Residual
+from worldtokens.tokenizer.quantizers.vq import VQ
 
 __all__ = [
     "FSQ",

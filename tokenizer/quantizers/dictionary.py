@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from tokenizer.quantizers.base import Quantized, Quantizer
-from tokenizer.quantizers.clustering import (
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.clustering import (
     LARGEST_SAMPLE,
     count_distinct,
     first_of_each,

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
 
 
 class FSQ(Quantizer):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
 
 SHARPNESS = 100.0
 

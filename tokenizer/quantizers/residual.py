@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from tokenizer.quantizers.base import Quantized, Quantizer
-from tokenizer.quantizers.clustering import first_rows
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.clustering import first_rows
 
 
 class Residual(Quantizer):

@@ -7,8 +7,8 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tokenizer.quantizers.base import Quantized, Quantizer
-from tokenizer.quantizers.clustering import (
+from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
+from worldtokens.tokenizer.quantizers.clustering import (
     LARGEST_SAMPLE,
     first_rows,
     k_means,

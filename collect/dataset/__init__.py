@@ -1,0 +1,1 @@
+"""Datasets of episodes: shards on disk, episodes, segments."""

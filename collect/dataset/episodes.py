@@ -1,0 +1,248 @@
+"""Datasets of episodes on disk, and copied into memory."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  (makes HDF5 know the Zstandard filter)
+import numpy as np
+
+from worldtokens.collect.dataset.description import read_description
+from worldtokens.collect.dataset.episode import EpisodeInfo
+from worldtokens.collect.dataset.shards import (
+    FRAME_ARRAYS,
+    STEP_ARRAYS,
+    ShardInfo,
+    bad_shard,
+    list_shards,
+    read_shard_info,
+)
+from worldtokens.collect.dataset.source import EpisodeSource, Split, StepArrays
+
+SHARDS_FOLDER = "shards"
+_HELDOUT_ONE_IN = 10
+# Below this share of an episode's frames, single reads cost less than the whole episode.
+_SPARSE = 1 / 16
+
+
+def is_heldout_seed(seed: int) -> bool:
+    """Tell whether episodes of a seed are held out: those whose seed ends in 9.
+
+    The collector gives the k-th episode of a job a seed that ends in k's last digit, so any ten
+    consecutive episodes hold exactly one that is held out.
+    """
+    return seed % _HELDOUT_ONE_IN == _HELDOUT_ONE_IN - 1
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an episode lies: in which shard, from which row of frames and of steps."""
+
+    info: EpisodeInfo
+    shard: int
+    frame_row: int
+    step_row: int
+
+
+class EpisodeDataset(EpisodeSource):
+    """The union of a folder's shards, read lazily and without locks.
+
+    Episodes are ordered by id, whatever shard they lie in. A dataset that grows meanwhile is seen
+    as it was when this object was made.
+
+    Splits: an episode is held out where `is_heldout_seed` says so of its seed. Where that leaves
+    one side empty and there are two episodes or more, the one with the smallest seed is held out
+    alone.
+
+    Objects may be pickled and used after a fork: every process opens the files for itself.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], split: Split | None = None) -> None:
+        """Read the tables of all shards; frames are read when asked for.
+
+        Args:
+            path: the dataset's folder, for example "data/MontezumaRevenge".
+            split: None for everything, "train" or "heldout".
+
+        Raises:
+            ValueError: no dataset there, a bad shard, an unknown split or an empty split.
+        """
+        if split not in (None, "train", "heldout"):
+            raise ValueError(f"split must be None, 'train' or 'heldout', got {split!r}.")
+        path = Path(path)
+        description = read_description(path)
+        shards = [read_shard_info(shard) for shard in list_shards(path / SHARDS_FOLDER)]
+        self._shard_paths = [shard.path for shard in shards]
+        everything = _places(shards)
+        self._places = _choose(everything, split)
+        if not self._places:
+            where = f"the {split} split of {path}" if split else str(path)
+            raise ValueError(
+                f"{where} has no episodes ({len(everything)} in all); collect more with "
+                f"`python collect/run.py env={description.env.name} data={path}`."
+            )
+        super().__init__(
+            path, split, description, tuple(p.info for p in self._places), _fingerprint(shards)
+        )
+        self._steps: StepArrays | None = None
+        self._arrays: dict[tuple[int, str], h5py.Dataset] = {}
+        self._arrays_pid = os.getpid()
+
+    def in_memory(self) -> "InMemoryDataset":
+        """Return a copy that holds every frame in memory (12 kB each) and is much faster."""
+        return InMemoryDataset(self)
+
+    @property
+    def steps(self) -> StepArrays:
+        """See `EpisodeSource.steps`; read once."""
+        if self._steps is None:
+            self._steps = self._read_steps()
+        return self._steps
+
+    def gather_frames(self, indices: np.ndarray) -> np.ndarray:
+        """See `EpisodeSource.gather_frames`."""
+        frames = np.zeros((len(indices), *self.frame_shape), np.uint8)
+        episodes = np.searchsorted(self.frame_starts, indices, side="right") - 1
+        for episode in np.unique(episodes).tolist():
+            chosen = np.flatnonzero(episodes == episode)
+            start, stop = (int(row) for row in self.frame_starts[episode : episode + 2])
+            if len(chosen) > (stop - start) * _SPARSE:
+                frames[chosen] = self.read_frames(start, stop)[indices[chosen] - start]
+                continue
+            for row in chosen.tolist():
+                index = int(indices[row])
+                frames[row] = self.read_frames(index, index + 1)[0]
+        return frames
+
+    def _read_frame_array(self, name: str, start: int, stop: int) -> np.ndarray:
+        episode = int(np.searchsorted(self.frame_starts, start, side="right")) - 1
+        pieces = []
+        while start < stop:
+            place = self._places[episode]
+            first = int(self.frame_starts[episode])
+            end = min(stop, int(self.frame_starts[episode + 1]))
+            offset = place.frame_row - first
+            pieces.append(self._read_rows(place.shard, name, start + offset, end + offset))
+            start, episode = end, episode + 1
+        if len(pieces) == 1:
+            return pieces[0]
+        if not pieces:
+            return self._read_rows(self._places[0].shard, name, 0, 0)
+        return np.concatenate(pieces)
+
+    def _read_steps(self) -> StepArrays:
+        arrays = StepArrays(
+            actions=np.zeros(self.num_frames, np.int64),
+            rewards=np.zeros(self.num_frames, np.float32),
+            terminated=np.zeros(self.num_frames, np.bool_),
+            truncated=np.zeros(self.num_frames, np.bool_),
+            action_mask=np.ones(self.num_frames, np.bool_),
+        )
+        arrays.action_mask[self.frame_starts[1:] - 1] = False
+        columns: dict[int, dict[str, np.ndarray]] = {}
+        for episode, place in enumerate(self._places):
+            if place.shard not in columns:
+                columns[place.shard] = {
+                    name: self._read_rows(place.shard, name, 0, None) for name in STEP_ARRAYS
+                }
+            first, count = int(self.frame_starts[episode]), place.info.num_steps
+            for name, values in columns[place.shard].items():
+                rows = values[place.step_row : place.step_row + count]
+                getattr(arrays, name)[first : first + count] = rows
+        return arrays
+
+    def _read_rows(self, shard: int, name: str, start: int, stop: int | None) -> np.ndarray:
+        try:
+            return self._open(shard, name)[start:stop]
+        except (OSError, KeyError, RuntimeError) as error:
+            raise bad_shard(self._shard_paths[shard], error) from None
+
+    def _open(self, shard: int, name: str) -> h5py.Dataset:
+        """Return one array of a shard; looking it up anew costs as much as reading 10 frames."""
+        if self._arrays_pid != os.getpid():
+            # After a fork the parent's files share one position in the file with ours.
+            self._arrays = {}
+            self._arrays_pid = os.getpid()
+        if (shard, name) not in self._arrays:
+            file = h5py.File(self._shard_paths[shard], "r")
+            for key in (*FRAME_ARRAYS, *STEP_ARRAYS):
+                array = file[key]
+                assert isinstance(array, h5py.Dataset)
+                self._arrays[shard, key] = array
+        return self._arrays[shard, name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open files behind when pickled."""
+        return {**self.__dict__, "_arrays": {}}
+
+
+class InMemoryDataset(EpisodeSource):
+    """A dataset whose arrays are all in memory; the same methods and order as its source.
+
+    Attributes:
+        frames: uint8 (num_frames, H, W, 3).
+        ram: uint8 (num_frames, 128).
+        lives: uint8 (num_frames,).
+    """
+
+    def __init__(self, source: EpisodeDataset) -> None:
+        """Copy a dataset."""
+        super().__init__(
+            source.path, source.split, source.description, source.infos, source.fingerprint
+        )
+        self._steps = source.steps
+        self.frames = np.empty((self.num_frames, *self.frame_shape), np.uint8)
+        for start, stop in zip(
+            self.frame_starts[:-1].tolist(), self.frame_starts[1:].tolist(), strict=True
+        ):
+            self.frames[start:stop] = source.read_frames(start, stop)
+        self.ram = source.read("ram", 0, self.num_frames)
+        self.lives = source.read("lives", 0, self.num_frames)
+
+    @property
+    def steps(self) -> StepArrays:
+        """See `EpisodeSource.steps`."""
+        return self._steps
+
+    def in_memory(self) -> "InMemoryDataset":
+        """Return this dataset itself."""
+        return self
+
+    def gather_frames(self, indices: np.ndarray) -> np.ndarray:
+        """See `EpisodeSource.gather_frames`."""
+        return self.frames[indices]
+
+    def _read_frame_array(self, name: str, start: int, stop: int) -> np.ndarray:
+        return getattr(self, name)[start:stop]
+
+
+def _fingerprint(shards: list[ShardInfo]) -> str:
+    digest = hashlib.sha256()
+    for shard in sorted(shards, key=lambda shard: shard.path.name):
+        digest.update(f"{shard.path.name} {shard.size}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _places(shards: list[ShardInfo]) -> list[_Place]:
+    """Find every episode; where jobs ran twice at once, an id counts once."""
+    places: dict[str, _Place] = {}
+    for number, shard in enumerate(shards):
+        frame_row = step_row = 0
+        for info in shard.episodes:
+            places.setdefault(info.id, _Place(info, number, frame_row, step_row))
+            frame_row += info.num_steps + 1
+            step_row += info.num_steps
+    return sorted(places.values(), key=lambda place: place.info.id)
+
+
+def _choose(places: list[_Place], split: Split | None) -> list[_Place]:
+    if split is None:
+        return places
+    is_heldout = [is_heldout_seed(place.info.seed) for place in places]
+    if len(places) >= 2 and len(set(is_heldout)) == 1:
+        smallest = min(range(len(places)), key=lambda index: places[index].info.seed)
+        is_heldout = [index == smallest for index in range(len(places))]
+    return [p for p, held in zip(places, is_heldout, strict=True) if held == (split == "heldout")]

@@ -1,0 +1,1 @@
+"""Formats of other projects: images, Minari, episodes of IRIS and DIAMOND."""

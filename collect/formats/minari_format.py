@@ -1,0 +1,138 @@
+"""Datasets of Minari: export without loss, and import.
+
+Needs the package minari: pip install 'worldtokens[minari]'.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from worldtokens.collect.dataset.episode import RAM_BYTES, EpisodeInfo
+from worldtokens.collect.dataset.source import EpisodeSource
+from worldtokens.collect.formats.importing import ImportedEpisode, Source
+
+_OURS = "worldtokens_episode"
+
+
+def export_minari(source: EpisodeSource, folder: Path) -> None:
+    """Write all episodes as a Minari dataset, frames as they are (no JPEG).
+
+    RAM and lives become `infos`; id, start and cell become metadata of each episode.
+
+    Args:
+        source: what to write.
+        folder: the dataset's folder; must not exist.
+
+    Raises:
+        ValueError: minari is not installed.
+    """
+    minari = _import_minari()
+    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_storage import MinariStorage
+
+    storage = MinariStorage.new(
+        folder,
+        observation_space=gymnasium.spaces.Box(0, 255, source.frame_shape, np.uint8),
+        action_space=gymnasium.spaces.Discrete(source.num_actions),
+        data_format="hdf5",
+        jpeg_encoding=False,
+    )
+    storage.update_metadata(
+        {
+            "dataset_id": f"worldtokens/{source.game}-v0",
+            "minari_version": minari.__version__,
+            "description": f"Episodes of {source.game}; settings {asdict(source.env_config)}.",
+            "worldtokens_game": source.game,
+            "worldtokens_action_meanings": list(source.action_meanings),
+        }
+    )
+
+    def buffers() -> Iterator[EpisodeBuffer]:
+        for number, episode in enumerate(source.episodes):
+            yield EpisodeBuffer(
+                id=number,
+                seed=episode.seed,
+                observations=episode.frames,  # pyright: ignore[reportArgumentType]
+                actions=episode.actions,  # pyright: ignore[reportArgumentType]
+                rewards=episode.rewards,  # pyright: ignore[reportArgumentType]
+                terminations=episode.terminated,  # pyright: ignore[reportArgumentType]
+                truncations=episode.truncated,  # pyright: ignore[reportArgumentType]
+                infos={"ram": episode.ram, "lives": episode.lives},
+            )
+
+    storage.update_episodes(buffers())
+    storage.update_episode_metadata({_OURS: json.dumps(asdict(info))} for info in source.infos)
+
+
+def read_minari(folder: Path) -> Source:
+    """Open a Minari dataset of images with discrete actions.
+
+    Raises:
+        ValueError: minari is not installed, or the dataset is of another kind.
+    """
+    _import_minari()
+    from minari.dataset.minari_storage import MinariStorage
+
+    try:
+        storage = MinariStorage.read(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder} is not a Minari dataset ({error}).") from None
+    frames, actions = storage.observation_space, storage.action_space
+    is_image = isinstance(frames, gymnasium.spaces.Box) and frames.dtype == np.uint8
+    shape = frames.shape or ()
+    if not is_image or len(shape) != 3 or shape[2] != 3:
+        raise ValueError(
+            f"{folder} has observations {frames}; expected uint8 images (height, width, 3)."
+        )
+    if not isinstance(actions, gymnasium.spaces.Discrete):
+        raise ValueError(f"{folder} has actions {actions}; expected a Discrete space.")
+    metadata: dict[str, Any] = storage.metadata
+    meanings = metadata.get("worldtokens_action_meanings")
+    return Source(
+        game=metadata.get("worldtokens_game"),
+        num_actions=int(actions.n),
+        action_meanings=tuple(meanings) if meanings else None,
+        # Minari encodes images as JPEG unless told otherwise.
+        lossy=bool(metadata.get("jpeg_encoding", True)),
+        episodes=_episodes_of(storage),
+    )
+
+
+def _episodes_of(storage: Any) -> Iterator[ImportedEpisode]:
+    for index in range(int(storage.total_episodes)):
+        (episode,) = storage.get_episodes([index])
+        (metadata,) = storage.get_episode_metadata([index])
+        frames = np.asarray(episode["observations"])
+        infos = episode["infos"] or {}
+        ours = metadata.get(_OURS)
+        yield ImportedEpisode(
+            frames=frames,
+            actions=np.asarray(episode["actions"]),
+            rewards=np.asarray(episode["rewards"]),
+            terminated=np.asarray(episode["terminations"]),
+            truncated=np.asarray(episode["truncations"]),
+            ram=_fitting(infos.get("ram"), (len(frames), RAM_BYTES)),
+            lives=_fitting(infos.get("lives"), (len(frames),)),
+            info=EpisodeInfo(**json.loads(ours)) if ours else None,
+            seed=metadata.get("seed"),
+        )
+
+
+def _fitting(values: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    array = None if values is None else np.asarray(values)
+    return array if array is not None and array.shape == shape else None
+
+
+def _import_minari() -> Any:
+    try:
+        import minari
+    except ImportError:
+        raise ValueError(
+            "this needs the package minari: pip install 'worldtokens[minari]'."
+        ) from None
+    return minari

@@ -1,0 +1,150 @@
+"""Cells: what Go-Explore takes for the same place.
+
+Ecoffet et al. 2021, "First return, then explore": states in one cell count as one, so a cell must
+be coarse enough to be met again and fine enough to tell progress.
+"""
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from worldtokens.envs import ram_labels
+
+# Labels that make a place in any game, and how many of their values count as one.
+_SCENE = ("room", "level")
+_EXACT = (*_SCENE, "inventory")
+_GRID = {"player_x": 8, "player_y": 8, "player_column": 1, "ball_x": 16, "ball_y": 16}
+
+
+@dataclass(frozen=True)
+class RamCells:
+    """Cells from labelled bytes of the RAM.
+
+    Attributes:
+        bytes_: indices of the bytes.
+        divisors: how many of each byte's values count as one.
+        num_exact: the first so many bytes make the group: where, and carrying what.
+        num_scene: the first so many of these say where.
+    """
+
+    bytes_: tuple[int, ...]
+    divisors: tuple[int, ...]
+    num_exact: int = 0
+    num_scene: int = 0
+
+    needs_frame = False
+
+    def key(self, ram: np.ndarray, frame: np.ndarray | None) -> str:
+        """Return the cell's name for the RAM, uint8 (128,)."""
+        return bytes(
+            int(ram[byte]) // divisor
+            for byte, divisor in zip(self.bytes_, self.divisors, strict=True)
+        ).hex()
+
+    def group(self, key: str) -> str:
+        """Return the part of a cell's name that cells of one room and inventory share."""
+        return key[: 2 * self.num_exact]
+
+    def place(self, key: str) -> str:
+        """Return the cell's name without what is carried there."""
+        return key[: 2 * self.num_scene] + key[2 * self.num_exact :]
+
+    def neighbours(self, key: str) -> list[str]:
+        """Return the names of the cells beside this one, in its group."""
+        exact, grid = bytes.fromhex(key)[: self.num_exact], bytes.fromhex(key)[self.num_exact :]
+        steps = itertools.product((-1, 0, 1), repeat=len(grid))
+        moved = (
+            [at + by for at, by in zip(grid, step, strict=True)] for step in steps if any(step)
+        )
+        return [(exact + bytes(to)).hex() for to in moved if min(to) >= 0 and max(to) < 256]
+
+
+@dataclass(frozen=True)
+class PixelCells:
+    """Cells from the frame, shrunk and with few levels of grey.
+
+    Attributes:
+        fineness: an index into `GRIDS`, from coarse to fine.
+    """
+
+    fineness: int
+
+    needs_frame = True
+
+    # (width, height, levels of grey); the paper's without adaptation is (11, 8, 8).
+    GRIDS = (
+        (3, 3, 4), (4, 4, 4), (6, 5, 6), (8, 6, 6), (11, 8, 8), (14, 10, 8), (18, 14, 10),
+        (24, 18, 12),
+    )  # fmt: skip
+    START = 6
+
+    def key(self, ram: np.ndarray, frame: np.ndarray | None) -> str:
+        """Return the cell's name for the frame, uint8 (H, W, 3)."""
+        assert frame is not None
+        width, height, levels = self.GRIDS[self.fineness]
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        coarse = small.astype(np.uint16) * levels // 256
+        return hashlib.blake2b(coarse.astype(np.uint8).tobytes(), digest_size=8).hexdigest()
+
+    def group(self, key: str) -> str:
+        """Return one group for all cells: pixels do not tell rooms."""
+        return ""
+
+    def place(self, key: str) -> str:
+        """Return the cell's name: pixels do not tell what is carried either."""
+        return key
+
+    def neighbours(self, key: str) -> list[str]:
+        """Return nothing: pixels do not tell what lies beside a place."""
+        return []
+
+    def adapted(self, new_cells: int, steps: int) -> "PixelCells":
+        """Return cells as fine as the rate of discovery asks for.
+
+        More than one new cell in 10 steps tells hardly anything apart from time passing; fewer
+        than one in 500 steps tells hardly anything apart at all.
+        """
+        rate = new_cells / steps
+        if rate > 0.1:
+            return PixelCells(max(self.fineness - 1, 0))
+        if rate < 0.002:
+            return PixelCells(min(self.fineness + 1, len(self.GRIDS) - 1))
+        return self
+
+
+Cells = RamCells | PixelCells
+
+
+def make_cells(game: str, source: str) -> Cells:
+    """Choose how cells are made.
+
+    Args:
+        game: the game's name.
+        source: "ram", "pixels", or "auto": RAM where the game labels the player's place.
+
+    Raises:
+        ValueError: an unknown source, or "ram" for a game without labels.
+    """
+    if source not in ("auto", "ram", "pixels"):
+        raise ValueError(f"policy.cells must be auto, ram or pixels, got {source!r}.")
+    labels = ram_labels(game)
+    exact = {label: 1 for label in _EXACT if label in labels}
+    divisors = exact | {label: divisor for label, divisor in _GRID.items() if label in labels}
+    has_place = any(label in divisors for label in _GRID)
+    if source == "ram" and not has_place:
+        raise ValueError(
+            f"policy.cells=ram: {game} has no labelled bytes for the player's place; "
+            "choose policy.cells=pixels."
+        )
+    if source == "pixels" or not has_place:
+        return PixelCells(PixelCells.START)
+    return RamCells(
+        tuple(labels[label] for label in divisors),
+        tuple(divisors.values()),
+        num_exact=len(exact),
+        num_scene=len(exact.keys() & set(_SCENE)),
+    )

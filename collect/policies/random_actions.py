@@ -1,0 +1,56 @@
+"""Policies that draw actions at random."""
+
+import numpy as np
+
+
+class RandomPolicy:
+    """Draws every action uniformly."""
+
+    def __init__(self, num_actions: int) -> None:
+        """Choose among `num_actions`."""
+        self._num_actions = num_actions
+        self._rng = np.random.default_rng(0)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Policy.begin`."""
+        self._rng = rng
+
+    def act(self, frame: np.ndarray) -> int:
+        """See `Policy.act`."""
+        return int(self._rng.integers(self._num_actions))
+
+
+class HeldRandomPolicy:
+    """Draws actions uniformly and holds each for a geometric number of steps.
+
+    Uniform draws at every step cancel each other out; held ones walk somewhere. The holding time
+    follows Go-Explore (Ecoffet et al. 2021, "First return, then explore"): after each step the
+    action is kept with probability 1 - 1 / mean_hold.
+    """
+
+    def __init__(self, num_actions: int, mean_hold: float) -> None:
+        """Choose among `num_actions`, each held for `mean_hold` steps on average.
+
+        Raises:
+            ValueError: mean_hold is below 1.
+        """
+        if mean_hold < 1:
+            raise ValueError(f"policy.mean_hold must be at least 1 step, got {mean_hold}.")
+        self._num_actions = num_actions
+        self._mean_hold = mean_hold
+        self._rng = np.random.default_rng(0)
+        self._action = 0
+        self._left = 0
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Policy.begin`."""
+        self._rng = rng
+        self._left = 0
+
+    def act(self, frame: np.ndarray) -> int:
+        """See `Policy.act`."""
+        if self._left == 0:
+            self._action = int(self._rng.integers(self._num_actions))
+            self._left = int(self._rng.geometric(1.0 / self._mean_hold))
+        self._left -= 1
+        return self._action

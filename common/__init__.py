@@ -1,0 +1,1 @@
+"""What every package may use: atomic files, devices, checks of numbers, names of commands."""

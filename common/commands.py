@@ -1,0 +1,77 @@
+"""The stages, and the command that runs each where the user is: a clone, or an installed wheel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# The folder that holds the packages: the clone, or worldtokens/ in site-packages.
+_SOURCE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command.
+
+    Attributes:
+        name: As in `worldtokens NAME`.
+        script: The entry script, from the top of a clone.
+        config: Its primary config in configs/, without the ending.
+        summary: What it does.
+    """
+
+    name: str
+    script: str
+    config: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the entry script; it has a function `cli`."""
+        return "worldtokens." + self.script.removesuffix(".py").replace("/", ".")
+
+
+STAGES = (
+    Stage("collect", "collect/run.py", "collect", "collects episodes"),
+    Stage("report", "collect/report.py", "report", "says what a dataset holds, and verifies it"),
+    Stage(
+        "import-episodes", "collect/import_episodes.py", "import_episodes",
+        "makes a dataset of episodes from elsewhere",
+    ),
+    Stage(
+        "export-episodes", "collect/export_episodes.py", "export_episodes",
+        "writes a dataset as Minari or images",
+    ),
+    Stage("train-tokenizer", "tokenizer/train.py", "tokenizer", "trains a frame tokenizer"),
+    Stage(
+        "evaluate-tokenizer", "tokenizer/evaluate.py", "tokenizer_evaluate",
+        "evaluates tokenizers on held-out episodes",
+    ),
+    Stage(
+        "export-tokenizer-onnx", "tokenizer/export_onnx.py", "tokenizer_export_onnx",
+        "writes a tokenizer as ONNX graphs",
+    ),
+    Stage("train-world-model", "world_model/train.py", "world_model", "trains a world model"),
+    Stage(
+        "evaluate-world-model", "world_model/evaluate.py", "world_model_evaluate",
+        "measures how long dreams stay true",
+    ),
+    Stage("imagine", "world_model/imagine.py", "imagine", "writes dreams as video"),
+    Stage("train-prior", "world_model/train_prior.py", "prior", "trains a prior over frames"),
+    Stage("sample", "world_model/sample.py", "sample", "draws frames from a prior"),
+    Stage("ship", "world_model/ship.py", "ship", "puts trained models into pretrained/"),
+)  # fmt: skip
+
+
+def find_stage(name: str) -> Stage:
+    """The stage of a name in STAGES."""
+    return next(stage for stage in STAGES if stage.name == name)
+
+
+def stage_command(name: str) -> str:
+    """What the user types to run a stage.
+
+    At the top of a clone this is `python collect/run.py`; elsewhere the scripts are out of sight,
+    and it is the console command.
+    """
+    if (_SOURCE / "pyproject.toml").is_file() and Path.cwd() == _SOURCE:
+        return f"python {find_stage(name).script}"
+    return f"worldtokens {name}"

@@ -1,0 +1,1 @@
+"""Models on disk and on the Hub: saving, loading, cards, shipped weights."""

@@ -1,0 +1,1 @@
+../../worldtokens/__init__.py

@@ -1,0 +1,1 @@
+"""Frames to train and to evaluate a tokenizer on."""

@@ -1,0 +1,69 @@
+"""Frames to train a tokenizer on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
+from worldtokens.tokenizer.data.frames import FrameSource
+
+
+@dataclass
+class FrameBatch:
+    """Drawn frames.
+
+    Attributes:
+        frames: uint8 (n, height, width, 3).
+        foreground: bool (n, height, width), or None where it was not asked for.
+    """
+
+    frames: Tensor
+    foreground: Tensor | None
+
+    def to(self, device: torch.device) -> "FrameBatch":
+        """The same on a device."""
+        foreground = None if self.foreground is None else self.foreground.to(device)
+        return FrameBatch(self.frames.to(device), foreground)
+
+
+class TrainingFrames:
+    """Single frames, drawn at random.
+
+    Attributes:
+        num_frames: How many there are to draw from.
+    """
+
+    def __init__(
+        self, source: FrameSource, balance: bool, backgrounds: SceneBackgrounds | None = None
+    ):
+        """Prepares the drawing.
+
+        Args:
+            source: Where the frames are.
+            balance: Draw every scene equally often, however many frames it has.
+            backgrounds: By which the foreground of drawn frames is marked; None to leave it out.
+        """
+        self._source = source
+        self._backgrounds = backgrounds
+        self.num_frames = source.num_frames
+        self._cumulative = None
+        if balance:
+            _, scene, sizes = np.unique(source.scene, return_inverse=True, return_counts=True)
+            self._cumulative = np.cumsum(1.0 / (len(sizes) * sizes[scene]))
+
+    def draw(self, count: int, rng: np.random.Generator) -> FrameBatch:
+        """Draws frames with replacement, on the CPU."""
+        total = self._source.num_frames
+        if self._cumulative is None:
+            indices = rng.integers(total, size=count)
+        else:
+            indices = np.searchsorted(self._cumulative, rng.random(count), side="right")
+            indices = indices.clip(max=total - 1)
+        frames = self._source.gather_frames(indices)
+        foreground = None
+        if self._backgrounds is not None:
+            mask = self._backgrounds.foreground(frames, self._source.scene[indices])
+            foreground = torch.from_numpy(mask)
+        return FrameBatch(torch.from_numpy(frames), foreground)

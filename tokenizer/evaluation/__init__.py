@@ -1,0 +1,1 @@
+"""Metrics of tokenizers, probes, tables and plots."""

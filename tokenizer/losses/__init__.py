@@ -1,0 +1,1 @@
+"""Loss terms of a tokenizer: reconstruction, LPIPS, adversarial."""

@@ -1,0 +1,94 @@
+"""The frames that a training step predicts from: the true ones, spoilt ones or the model's own.
+
+A dream's frames follow from imagined frames, which a model that saw true frames only has never
+met: it then makes an error larger with each step. Here it meets frames that are wrong as dreams
+are, and learns to go on from them to what really came.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.model import WorldModel
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """How contexts differ from the true frames.
+
+    Attributes:
+        own_share: Share of the context's frames that are replaced by what the model itself holds
+            likeliest, in [0, 1].
+        own_depth: How often: once, and each is predicted from true frames; n times, and a row of
+            replaced frames is a dream of up to n steps, at the price of as many passes.
+        noise_share: Share of the context's tokens that are replaced, one half by the token a
+            frame before, the other by a token from anywhere in the batch, in [0, 1).
+    """
+
+    own_share: float
+    own_depth: int
+    noise_share: float
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not 0 <= self.own_share <= 1:
+            raise ValueError(f"own_share: expected a share in [0, 1], got {self.own_share}")
+        if self.own_depth < 1:
+            raise ValueError(f"own_depth: expected at least 1, got {self.own_depth}")
+        if not 0 <= self.noise_share < 1:
+            raise ValueError(f"noise_share: expected a share in [0, 1), got {self.noise_share}")
+
+
+def make_context(model: WorldModel, segments: TokenSegments, config: ContextConfig) -> Tensor:
+    """The frames to predict from, int64 (B, L, K); the targets stay the true ones.
+
+    Without shares these are the true frames themselves, and no random number is drawn.
+    """
+    tokens = segments.tokens
+    if config.own_share:
+        chosen = torch.rand(tokens.shape[:2], device=tokens.device) < config.own_share
+        tokens = own_context(model, segments, chosen, config.own_depth)
+    if config.noise_share:
+        tokens = noisy_context(tokens, config.noise_share)
+    return tokens
+
+
+@torch.no_grad()
+def own_context(model: WorldModel, segments: TokenSegments, chosen: Tensor, depth: int) -> Tensor:
+    """Replaces frames by the model's likeliest prediction of them.
+
+    This is parallel scheduled sampling (arXiv:1906.04331, section 3): one pass predicts all frames
+    at once, and the next pass predicts from the frames that the last one left.
+
+    Args:
+        model: Predicts; dropout is off meanwhile.
+        segments: True frames.
+        chosen: bool (B, L), frames to replace; the first frame is never, since nothing foretells
+            it, nor is the last, from which nothing is predicted.
+        depth: Number of passes.
+
+    Returns:
+        int64 (B, L, K).
+    """
+    true, mixed = segments.tokens, segments.tokens
+    asked = (chosen & segments.mask)[:, 1:, None].expand(-1, -1, true.shape[-1]).clone()
+    asked[:, -1] = False
+    was_training = model.training
+    model.eval()
+    for _ in range(depth):
+        likeliest = model(mixed, segments.actions, asked).tokens.argmax(dim=-1)
+        mixed = true.clone()
+        mixed[:, 1:][asked] = likeliest
+    model.train(was_training)
+    return mixed
+
+
+def noisy_context(tokens: Tensor, share: float) -> Tensor:
+    """Replaces a random share of tokens, int64 (B, L, K): by those before them, or by any."""
+    before = torch.cat((tokens[:, :1], tokens[:, :-1]), dim=1)
+    order = torch.randperm(tokens.numel(), device=tokens.device)
+    strange = tokens.flatten()[order].view_as(tokens)
+    drawn = torch.rand(tokens.shape, device=tokens.device)
+    return torch.where(drawn < share / 2, before, torch.where(drawn < share, strange, tokens))

@@ -1,0 +1,1 @@
+"""Metrics of dreams, probes, tables and plots."""

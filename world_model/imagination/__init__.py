@@ -1,0 +1,1 @@
+"""Imagination: rolling a world model out, frame by frame."""

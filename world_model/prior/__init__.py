@@ -1,0 +1,1 @@
+"""A prior over single frames (the second stage of VQGAN)."""

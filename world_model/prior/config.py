@@ -1,0 +1,83 @@
+"""What a prior over frames is made of, and what it was made for."""
+
+from dataclasses import dataclass, field
+
+from worldtokens.world_model.config import WorldModelConfig
+
+CONDITIONS = ("none", "previous", "low_resolution", "images")
+
+
+@dataclass
+class PriorArchitecture:
+    """Shape of the transformer.
+
+    Attributes:
+        layers: Transformer blocks.
+        heads: Attention heads.
+        width: Channels of the residual stream.
+        dropout: Share of activations dropped in training.
+        positions: `rotary`, relative ones, or `absolute`, learned for each place.
+    """
+
+    layers: int = 6
+    heads: int = 4
+    width: int = 256
+    dropout: float = 0.0
+    positions: str = "rotary"
+
+
+@dataclass
+class FramePriorConfig(PriorArchitecture):
+    """An architecture, and the tokenizer and images that the prior belongs to.
+
+    Attributes:
+        tokenizer: Fingerprint of the tokenizer whose tokens the prior speaks.
+        vocab_size: Number of tokens V.
+        grid: Rows and columns of a frame's tokens; K is their product.
+        classes: Names of the classes (rooms, labels) that frames can be asked of; may be empty.
+        condition: What image it is told beside the class: `none`; `previous`, the frame before;
+            `low_resolution`, a coarse version of the frame; or `images`, others of a user's own
+            (segmentations, say).
+        low_resolution: By what factor `low_resolution` shrinks a frame's sides.
+    """
+
+    tokenizer: str = ""
+    vocab_size: int = 512
+    grid: tuple[int, int] = (8, 8)
+    classes: list[str] = field(default_factory=list)
+    condition: str = "none"
+    low_resolution: int = 4
+
+    def __post_init__(self) -> None:
+        """Checks each field."""
+        # JSON knows no tuples.
+        self.grid = (int(self.grid[0]), int(self.grid[1]))
+        if self.condition not in CONDITIONS:
+            raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes: expected different names, got {self.classes}")
+        _ = self.transformer
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether another image is given."""
+        return self.condition != "none"
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """K, the number of tokens of a frame."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def transformer(self) -> WorldModelConfig:
+        """The world model's transformer that does the work: one or two blocks of K + 1 positions.
+
+        Raises:
+            ValueError: A field is out of range.
+        """
+        return WorldModelConfig(
+            prediction="autoregressive", attention="full", positions=self.positions,
+            context=2 if self.conditioned else 1, layers=self.layers, heads=self.heads,
+            width=self.width, merge=1, dropout=self.dropout, history=1, copies=0, codes=False,
+            vocab_size=self.vocab_size, grid=self.grid,
+        )  # fmt: skip
