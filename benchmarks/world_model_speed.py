@@ -170,7 +170,7 @@ def training_call(world_model: WorldModel, config: TrainConfig) -> tuple[Callabl
         tokens=game_tokens(*shape, made.tokens_per_frame, made.vocab_size),
         actions=torch.randint(made.num_actions, steps),
         rewards=torch.zeros(steps),
-        ends=torch.zeros(steps, dtype=torch.bool),
+        terminated=torch.zeros(steps, dtype=torch.bool),
         truncated=torch.zeros(steps, dtype=torch.bool),
         mask=torch.ones(shape, dtype=torch.bool),
     ).to(accelerator.device)

@@ -53,7 +53,7 @@ class CardModel:
         summary: One sentence or two.
         rows: Names and values of what it is made of.
         usage: Python code.
-        figures: Names of known metrics, and how they are written: ("PSNR", "{:.2f} dB").
+        metrics: Names of known metrics, and how they are written: ("PSNR", "{:.2f} dB").
         evaluation: The command that measures them.
         limits: Sentences.
     """
@@ -62,7 +62,7 @@ class CardModel:
     summary: str
     rows: Sequence[tuple[str, str]]
     usage: str
-    figures: Mapping[str, tuple[str, str]]
+    metrics: Mapping[str, tuple[str, str]]
     evaluation: str
     limits: Sequence[str]
 
@@ -99,11 +99,11 @@ def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> Mode
 
 def _figures(metrics: Mapping[str, Any], model: CardModel) -> str:
     """A table of the numbers, those with known names first, and a table per list of rows."""
-    names = [name for name in model.figures if name in metrics]
-    names += [name for name in metrics if name not in model.figures]
+    names = [name for name in model.metrics if name in metrics]
+    names += [name for name in metrics if name not in model.metrics]
     rows = []
     for name in names:
-        words, written = model.figures.get(name, (name.replace("_", " "), "{:.4g}"))
+        words, written = model.metrics.get(name, (name.replace("_", " "), "{:.4g}"))
         value = metrics[name]
         if _is_number(value):
             rows.append((words, written.format(value)))
@@ -112,7 +112,7 @@ def _figures(metrics: Mapping[str, Any], model: CardModel) -> str:
     parts = [_table([("", ""), *rows])] if rows else []
     for name, value in metrics.items():
         if isinstance(value, list | tuple) and value:
-            words = model.figures.get(name, (name.replace("_", " "), ""))[0]
+            words = model.metrics.get(name, (name.replace("_", " "), ""))[0]
             columns = list(value[0])
             cells = [[_cell(row.get(column)) for column in columns] for row in value]
             parts.append(f"{words[:1].upper()}{words[1:]}:\n\n" + _table([columns, *cells]))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from worldtokens.hub.model_card import CardModel
 
-# Names of the figures of tokenizer/evaluate.py, and how they are written.
-FIGURES = {
+# Names of the metrics of tokenizer/evaluate.py, and how they are written.
+METRICS = {
     "psnr": ("PSNR", "{:.2f} dB"),
     "ssim": ("SSIM", "{:.4f}"),
     "lpips": ("LPIPS", "{:.4f}"),
@@ -32,7 +32,7 @@ def tokenizer_card(rows: Sequence[tuple[str, str]]) -> CardModel:
         summary="Turns a frame of an Atari game into a few tokens and back.",
         rows=rows,
         usage=USAGE,
-        figures=FIGURES,
+        metrics=METRICS,
         evaluation="python tokenizer/evaluate.py",
         limits=[
             "It knows the frames that it was trained on: another game, another preprocessing or a "

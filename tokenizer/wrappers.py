@@ -1,20 +1,21 @@
-"""Gymnasium wrappers: an agent sees tokens, code vectors or reconstructions instead of frames."""
+"""Gymnasium wrappers: an agent sees tokens, code vectors or decoded frames."""
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from worldtokens.tokenizer.autoencoder import Tokenizer
-
-Observation = Literal["tokens", "embeddings", "reconstruction"]
-# While their bounds are found; of 64 tokens of 192 values these take 13 MB.
-CODES_AT_ONCE = 256
+from worldtokens.tokenizer.observations import (
+    ObservationMode,
+    check_mode,
+    observation_space,
+    observe,
+)
 
 
 class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
@@ -27,11 +28,11 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
     Attributes:
         observation_space: For "tokens" MultiDiscrete, int64 (K,); for "embeddings" Box, float32
             (K, D) between the smallest and the largest code in each dimension; for
-            "reconstruction" Box, uint8 (height, width, 3).
+            "frames" Box, uint8 (height, width, 3).
     """
 
     def __init__(
-        self, env: gymnasium.Env, tokenizer: Tokenizer, observation: Observation = "tokens"
+        self, env: gymnasium.Env, tokenizer: Tokenizer, observation: ObservationMode = "tokens"
     ):
         """Wraps an environment.
 
@@ -39,7 +40,7 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
             env: Its observations are frames, uint8 (height, width, 3), as the tokenizer takes them.
             tokenizer: A trained tokenizer; it is kept, not copied.
             observation: What the agent sees: "tokens", "embeddings" (the tokens' code vectors) or
-                "reconstruction" (the frames decoded from them).
+                "frames" (those decoded from them).
 
         Raises:
             ValueError: `observation` is none of these, or the observations are no such frames.
@@ -50,12 +51,12 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         )
         gymnasium.ObservationWrapper.__init__(self, env)
         _check_frames(env.observation_space, tokenizer)
-        self._view = _View(tokenizer, observation)
-        self.observation_space = space_of(tokenizer, observation)
+        self._tokenizer, self._mode = tokenizer, check_mode(observation)
+        self.observation_space = observation_space(tokenizer, observation)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
         """What the agent sees of one frame, uint8 (height, width, 3)."""
-        return self._view.of(observation)
+        return observe(self._tokenizer, self._tokenizer.encode(observation), self._mode)
 
 
 class VectorTokenObservation(VectorWrapper):
@@ -69,12 +70,14 @@ class VectorTokenObservation(VectorWrapper):
         observation_space: The same, batched over the environments.
     """
 
-    def __init__(self, env: VectorEnv, tokenizer: Tokenizer, observation: Observation = "tokens"):
+    def __init__(
+        self, env: VectorEnv, tokenizer: Tokenizer, observation: ObservationMode = "tokens"
+    ):
         """Wraps a vector environment; arguments and errors as for `TokenObservation`."""
         super().__init__(env)
         _check_frames(env.single_observation_space, tokenizer)
-        self._view = _View(tokenizer, observation)
-        self.single_observation_space = space_of(tokenizer, observation)
+        self._tokenizer, self._mode = tokenizer, check_mode(observation)
+        self.single_observation_space = observation_space(tokenizer, observation)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     def reset(
@@ -85,7 +88,7 @@ class VectorTokenObservation(VectorWrapper):
             seed=seed,  # pyright: ignore[reportArgumentType]
             options=options,
         )
-        return self._view.of(frames), infos
+        return self._see(frames), infos
 
     def step(
         self, actions: Any
@@ -93,47 +96,19 @@ class VectorTokenObservation(VectorWrapper):
         """Steps the environments; see `VectorEnv.step`."""
         frames, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" not in infos:
-            return self._view.of(frames), rewards, terminated, truncated, infos
+            return self._see(frames), rewards, terminated, truncated, infos
         (ended,) = np.nonzero(infos.get("_final_obs", terminated | truncated))
         last = [infos["final_obs"][index] for index in ended]
-        seen = self._view.of(np.concatenate([frames, np.stack(last)]) if last else frames)
+        seen = self._see(np.concatenate([frames, np.stack(last)]) if last else frames)
         final_obs = np.full(self.num_envs, None, dtype=object)
         for index, view in zip(ended, seen[self.num_envs :], strict=True):
             final_obs[index] = view
         infos = {**infos, "final_obs": final_obs}
         return seen[: self.num_envs], rewards, terminated, truncated, infos
 
-
-class _View:
-    """What an agent sees of frames."""
-
-    def __init__(self, tokenizer: Tokenizer, observation: Observation):
-        if observation not in get_args(Observation):
-            raise ValueError(
-                f"observation: expected one of {get_args(Observation)}, got {observation!r}"
-            )
-        self._tokenizer = tokenizer
-        self._observation = observation
-
-    def of(self, frames: np.ndarray) -> np.ndarray:
-        """The view of frames, uint8 (..., height, width, 3), in main memory."""
-        tokens = self._tokenizer.encode(frames)
-        if self._observation == "embeddings":
-            return self._tokenizer.embed(tokens).cpu().numpy()
-        if self._observation == "reconstruction":
-            return self._tokenizer.decode(tokens).cpu().numpy()
-        return tokens.cpu().numpy()
-
-
-def space_of(tokenizer: Tokenizer, observation: Observation) -> spaces.Space:
-    """The space of one environment's observations; see `TokenObservation`."""
-    if observation == "tokens":
-        return spaces.MultiDiscrete(
-            np.full(tokenizer.tokens_per_frame, tokenizer.vocab_size), dtype=np.int64
-        )
-    if observation == "reconstruction":
-        return spaces.Box(0, 255, tokenizer.frame_shape, np.uint8)
-    return spaces.Box(*_bounds(tokenizer), dtype=np.float32)
+    def _see(self, frames: np.ndarray) -> np.ndarray:
+        """What the agents see of frames, uint8 (n, height, width, 3)."""
+        return observe(self._tokenizer, self._tokenizer.encode(frames), self._mode)
 
 
 def _check_frames(space: spaces.Space | None, tokenizer: Tokenizer) -> None:
@@ -145,13 +120,3 @@ def _check_frames(space: spaces.Space | None, tokenizer: Tokenizer) -> None:
         f"got {space}; make the environment with frame_height={shape[0]}, frame_width={shape[1]}, "
         "and stack frames after this wrapper, not before"
     )
-
-
-def _bounds(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest coordinates of all codes at each place, two float32 (K, D)."""
-    lows, highs = [], []
-    for codes in torch.arange(tokenizer.vocab_size).split(CODES_AT_ONCE):
-        vectors = tokenizer.embed(codes[:, None].expand(-1, tokenizer.tokens_per_frame))
-        lows.append(vectors.amin(0).cpu())
-        highs.append(vectors.amax(0).cpu())
-    return torch.stack(lows).amin(0).numpy(), torch.stack(highs).amax(0).numpy()

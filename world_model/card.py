@@ -6,8 +6,8 @@ from typing import Protocol
 from worldtokens.hub.model_card import CardModel
 from worldtokens.world_model.config import WorldModelConfig
 
-# Names of the figures of world_model/evaluate.py, and how they are written.
-FIGURES = {
+# Names of the metrics of world_model/evaluate.py, and how they are written.
+METRICS = {
     "nats_per_frame": ("nats per frame, one step ahead", "{:.2f}"),
     "token_accuracy": ("token accuracy, one step ahead", "{:.4f}"),
     "copy_accuracy": ("the same of copying the last frame", "{:.4f}"),
@@ -71,7 +71,7 @@ def world_model_card(config: WorldModelConfig) -> CardModel:
         summary="Imagines how a game goes on under given actions, in the tokens of a tokenizer.",
         rows=rows,
         usage=USAGE,
-        figures=FIGURES,
+        metrics=METRICS,
         evaluation="python world_model/evaluate.py",
         limits=[
             "It works with the tokenizer of that fingerprint only, on frames of the same "

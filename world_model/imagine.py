@@ -26,13 +26,14 @@ from worldtokens.collect import EpisodeDataset
 from worldtokens.collect.policies.policy import PolicyStopped, make_policy
 from worldtokens.common.atomic import write_text
 from worldtokens.tokenizer import Tokenizer
+from worldtokens.tokenizer.observations import check_mode
 from worldtokens.training.command_line import launch
 from worldtokens.world_model.data.segments import TokenEpisode, stack_windows
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.open_loop import OpenLoop, roll_out
 from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
 from worldtokens.world_model.model import WorldModel
-from worldtokens.world_model.rl.agents import SEES, AgentsInDream
+from worldtokens.world_model.rl.agents import AgentsInDream
 from worldtokens.world_model.video.action_scripts import parse_actions
 from worldtokens.world_model.video.panels import make_header, make_panels
 from worldtokens.world_model.video.writer import compose_film, write_gif, write_mp4
@@ -62,7 +63,7 @@ class ImagineConfig:
         what_if: Sequences as above: each start is dreamt under each of them, side by side; one
             key is held.
         policy: An agent that plays in the dreams, as in collect/run.py; null for none.
-        policy_sees: What it is shown: frames, tokens or embeddings.
+        observation: What the agent sees: frames, tokens or embeddings.
         samples: Dreams of each start, side by side; they differ unless top_k is 1.
         temperature: Divides the logits.
         top_k: Draw among the k likeliest; 1 is greedy.
@@ -86,7 +87,7 @@ class ImagineConfig:
     actions: str
     what_if: list[str]
     policy: dict[str, Any] | None
-    policy_sees: str
+    observation: str
     samples: int
     temperature: float
     top_k: int | None
@@ -110,8 +111,7 @@ class ImagineConfig:
                     f"policy={self.policy.get('name')}: needs an emulator; dreams are played by "
                     "random, held_random, human, stable_baselines3 or a policy._target_ of your own"
                 )
-        if self.policy_sees not in SEES:
-            raise ValueError(f"policy_sees: expected one of {SEES}, got {self.policy_sees!r}")
+        check_mode(self.observation)
         Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
@@ -178,7 +178,7 @@ def make_agents(
     """An agent for each dream of a start, which has seen the known frames."""
     assert config.policy is not None
     agents = [make_policy(config.policy, dataset.action_meanings) for _ in range(config.samples)]
-    playing = AgentsInDream(agents, tokenizer, seed, config.policy_sees)
+    playing = AgentsInDream(agents, tokenizer, seed, config.observation)
     known = stack_windows([episode], [first], config.context).tokens[:, :-1].to(tokenizer.device)
     playing.watch(known.expand(config.samples, -1, -1))
     return playing
@@ -236,7 +236,7 @@ def describe(
     if config.replays:
         after = slice(config.context - 1, None)
         about["real_rewards"] = found.truth.rewards[0, after].tolist()
-        about["real_ends"] = found.truth.ends[0, after].tolist()
+        about["real_ends"] = found.truth.terminated[0, after].tolist()
     return about
 
 

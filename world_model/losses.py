@@ -138,7 +138,7 @@ def world_model_loss(
         draft: What refinement was shown; beside a sample only.
     """
     real = segments.mask[:, 1:]
-    known_end = real & (segments.ends | ~segments.truncated)
+    known_end = real & (segments.terminated | ~segments.truncated)
     true = segments.tokens[:, 1:]
     if sample is None:
         token_loss = F.cross_entropy(prediction.tokens.permute(0, 3, 1, 2), true, reduction="none")
@@ -157,7 +157,7 @@ def world_model_loss(
         refined = _sampled(prediction.refined, true, draft.asked, sample.weights) / hidden
     classes = reward_classes(segments.rewards, reward_values)
     reward_loss = F.cross_entropy(prediction.rewards.mT, classes, reduction="none")
-    end_loss = F.cross_entropy(prediction.ends.mT, segments.ends.long(), reduction="none")
+    end_loss = F.cross_entropy(prediction.ends.mT, segments.terminated.long(), reduction="none")
     return WorldModelLoss(
         token_term, _mean_over(reward_loss, real), _mean_over(end_loss, known_end), refined
     )

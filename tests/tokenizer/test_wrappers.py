@@ -16,7 +16,7 @@ from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.wrappers import TokenObservation, VectorTokenObservation
 
 SMALL = {"frame_height": 16, "frame_width": 24}
-OBSERVATIONS = ("tokens", "embeddings", "reconstruction")
+OBSERVATIONS = ("tokens", "embeddings", "frames")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_spaces(tokenizer):
     low, high = np.tile([-1.0, -1.0], (6, 1)), np.tile([0.5, 1.0], (6, 1))
     embeddings = TokenObservation(env, tokenizer, "embeddings").observation_space
     assert embeddings == spaces.Box(low.astype(np.float32), high.astype(np.float32))
-    reconstruction = TokenObservation(env, tokenizer, "reconstruction").observation_space
+    reconstruction = TokenObservation(env, tokenizer, "frames").observation_space
     assert reconstruction == spaces.Box(0, 255, (16, 24, 3), np.uint8)
 
 

@@ -31,7 +31,7 @@ def segments(frames=6):
         tokens=torch.randint(7, (2, frames, 8), generator=generator),
         actions=torch.randint(3, steps, generator=generator),
         rewards=torch.zeros(steps),
-        ends=torch.zeros(steps, dtype=torch.bool),
+        terminated=torch.zeros(steps, dtype=torch.bool),
         truncated=torch.zeros(steps, dtype=torch.bool),
         mask=torch.ones(2, frames, dtype=torch.bool),
     )

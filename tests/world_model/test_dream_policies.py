@@ -64,7 +64,7 @@ def test_agents_see_what_they_ask_for(trained, dataset, tokenizer_folder, sees):
     model, tokenizer, _, episodes = load(trained, dataset, tokenizer_folder)
     tokens = torch.from_numpy(episodes[0].tokens[None, :3].astype(np.int64)).expand(2, -1, -1)
     first, second = Counter(), Counter()
-    agents = AgentsInDream([first, second], tokenizer, seed=5, sees=sees)
+    agents = AgentsInDream([first, second], tokenizer, seed=5, observation=sees)
     assert first.drawn != second.drawn  # Each has a random stream of its own.
     agents.watch(tokens[:, :-1])
     rollout = model.imagine(tokens, torch.zeros(2, 2, dtype=torch.int64), agents, horizon=4)
@@ -141,7 +141,7 @@ def test_any_function_plays(trained, dataset, name, sees, monkeypatch):
     monkeypatch.setattr(
         "worldtokens.collect.policies.policy.resolve_name", lambda dotted: globals()[dotted]
     )
-    about = write(trained, dataset, f"+policy._target_={name}", f"policy_sees={sees}")
+    about = write(trained, dataset, f"+policy._target_={name}", f"observation={sees}")
     (dream,) = about["dreams"]
     assert set(dream["actions"]) <= {0, 1, 2} and len(dream["actions"]) == 6
 
@@ -152,7 +152,7 @@ def test_any_function_plays(trained, dataset, name, sees, monkeypatch):
         (("policy=random", "actions=random"), "policy: it chooses the actions; leave out"),
         (("policy=random", "what_if=[LEFT]"), "policy: it chooses the actions; leave out"),
         (("policy=go_explore",), "policy=go_explore: needs an emulator; dreams are played by"),
-        (("policy=random", "policy_sees=ram"), "policy_sees: expected one of .* got 'ram'"),
+        (("policy=random", "observation=ram"), "observation: expected one of .* got 'ram'"),
         (("+policy._target_=no.such",), "policy._target_: no.such cannot be imported"),
         (("policy=stable_baselines3",), "policy.checkpoint"),
         (("policy=stable_baselines3", "policy.checkpoint=no.zip"), "there is no file no.zip"),
@@ -176,5 +176,5 @@ def test_agents_and_dreams_must_be_as_many(trained, dataset, tokenizer_folder):
     agents = AgentsInDream([Counter()], tokenizer, seed=0)
     with pytest.raises(ValueError, match="agents: expected one per dream, 2, got 1"):
         agents(torch.zeros(2, 8, dtype=torch.int64))
-    with pytest.raises(ValueError, match="policy_sees: expected one of"):
-        AgentsInDream([Counter()], tokenizer, seed=0, sees="sound")
+    with pytest.raises(ValueError, match="observation: expected one of"):
+        AgentsInDream([Counter()], tokenizer, seed=0, observation="sound")

@@ -200,7 +200,7 @@ def test_fidelity_of_copying_is_computed_on_true_frames(trained, dataset, tokeni
     if error.any():
         assert copy.psnr == pytest.approx(10 * np.log10(255**2 / error.mean()), abs=1e-4)
     assert copy.reward_accuracy == 0.0 and copy.rollouts == 1  # The last step pays 100.
-    assert copy.end_accuracy == float(not episode.ends[-1])
+    assert copy.end_accuracy == float(not episode.terminated[-1])
 
 
 def test_another_tokenizer_is_refused(trained, dataset, tokenizer_folder, new_tokenizer):

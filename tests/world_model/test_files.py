@@ -84,7 +84,7 @@ def test_tokens_are_those_of_the_frames_and_are_computed_once(
         true = held.episodes[index]
         np.testing.assert_array_equal(episode.tokens, tokenizer.encode(true.frames).numpy())
         np.testing.assert_array_equal(episode.actions, true.actions)
-        np.testing.assert_array_equal(episode.ends, true.terminated)
+        np.testing.assert_array_equal(episode.terminated, true.terminated)
         np.testing.assert_array_equal(episode.truncated, true.truncated)
         frames = held.read_frames(episode.first_frame, episode.first_frame + 13)
         np.testing.assert_array_equal(frames, true.frames)

@@ -28,7 +28,7 @@ def segments(**changes):
         tokens=torch.tensor([[[0, 1], [1, 1], [0, 0]]]),
         actions=torch.zeros(1, 2, dtype=torch.int64),
         rewards=torch.tensor([[0.0, 100.0]]),
-        ends=torch.tensor([[False, True]]),
+        terminated=torch.tensor([[False, True]]),
         truncated=torch.tensor([[False, False]]),
         mask=torch.ones(1, 3, dtype=torch.bool),
     )
@@ -130,7 +130,9 @@ def test_padding_gives_no_gradient():
 
 
 def test_a_truncated_step_does_not_train_the_end_head_but_the_others():
-    cut = segments(ends=torch.tensor([[False, False]]), truncated=torch.tensor([[False, True]]))
+    cut = segments(
+        terminated=torch.tensor([[False, False]]), truncated=torch.tensor([[False, True]])
+    )
     loss = world_model_loss(prediction(), cut, VALUES)
     assert math.isclose(float(loss.ends), math.log(2), rel_tol=1e-6)
     whole = world_model_loss(prediction(), segments(), VALUES)
@@ -169,7 +171,7 @@ def episode(name, frames):
         tokens=np.arange(frames * 2).reshape(frames, 2).astype(np.int16),
         actions=np.arange(steps),
         rewards=np.arange(steps, dtype=np.float32),
-        ends=np.arange(steps) == steps - 1,
+        terminated=np.arange(steps) == steps - 1,
         truncated=np.zeros(steps, bool),
     )
 
@@ -180,7 +182,7 @@ def test_windows_are_cut_and_padded_behind():
     assert batch.tokens[0, :, 0].tolist() == [2, 4, 6, 8]
     assert batch.tokens[1, :, 0].tolist() == [2, 4, 0, 0]
     assert batch.actions.tolist() == [[1, 2, 3], [1, 0, 0]]
-    assert batch.ends.tolist() == [[False, False, True], [True, False, False]]
+    assert batch.terminated.tolist() == [[False, False, True], [True, False, False]]
 
 
 def test_every_step_is_the_start_of_a_window_as_often_as_others():
@@ -212,7 +214,8 @@ def test_foreground_is_what_its_place_shows_in_less_than_half_of_the_real_frames
     steps = (1, 4)
     batch = segments(
         tokens=tokens, actions=torch.zeros(steps).long(), rewards=torch.zeros(steps),
-        ends=torch.zeros(steps, dtype=torch.bool), truncated=torch.zeros(steps, dtype=torch.bool),
+        terminated=torch.zeros(steps, dtype=torch.bool),
+        truncated=torch.zeros(steps, dtype=torch.bool),
         mask=torch.tensor([[True] * 4 + [False]]),
     )  # fmt: skip
     # Of four real frames: 5 three times and 6 once; 1 and 2 twice each.

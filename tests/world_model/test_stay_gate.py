@@ -24,7 +24,7 @@ def segments(tokens, actions):
         tokens=tokens,
         actions=actions,
         rewards=torch.zeros(batch, steps),
-        ends=torch.zeros(batch, steps, dtype=torch.bool),
+        terminated=torch.zeros(batch, steps, dtype=torch.bool),
         truncated=torch.zeros(batch, steps, dtype=torch.bool),
         mask=torch.ones(batch, steps + 1, dtype=torch.bool),
     )

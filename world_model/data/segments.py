@@ -17,7 +17,7 @@ class TokenEpisode:
         tokens: Integers (T + 1, K), one row per frame.
         actions: int64 (T,); action t leads from frame t to frame t + 1.
         rewards: float32 (T,).
-        ends: bool (T,), whether the game ended with that step.
+        terminated: bool (T,), whether the game ended with that step.
         truncated: bool (T,), whether recording stopped there without the game having ended.
         first_frame: Number of its first frame in its dataset.
     """
@@ -26,7 +26,7 @@ class TokenEpisode:
     tokens: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
-    ends: np.ndarray
+    terminated: np.ndarray
     truncated: np.ndarray
     first_frame: int = 0
 
@@ -43,7 +43,7 @@ class TokenSegments:
         tokens: int64 (B, L, K).
         actions: int64 (B, L - 1).
         rewards: float32 (B, L - 1).
-        ends: bool (B, L - 1).
+        terminated: bool (B, L - 1).
         truncated: bool (B, L - 1).
         mask: bool (B, L), True for frames that exist; step t exists if frame t + 1 does.
     """
@@ -51,7 +51,7 @@ class TokenSegments:
     tokens: Tensor
     actions: Tensor
     rewards: Tensor
-    ends: Tensor
+    terminated: Tensor
     truncated: Tensor
     mask: Tensor
 
@@ -167,7 +167,7 @@ def stack_windows(
     steps = {
         "actions": np.zeros((batch, length - 1), np.int64),
         "rewards": np.zeros((batch, length - 1), np.float32),
-        "ends": np.zeros((batch, length - 1), bool),
+        "terminated": np.zeros((batch, length - 1), bool),
         "truncated": np.zeros((batch, length - 1), bool),
     }
     for row, (episode, start) in enumerate(zip(episodes, starts, strict=True)):

@@ -48,7 +48,7 @@ def _episode(dataset: EpisodeSource, index: int, tokens: np.ndarray) -> TokenEpi
         tokens=tokens,
         actions=dataset.steps.actions[first : end - 1],
         rewards=dataset.steps.rewards[first : end - 1],
-        ends=dataset.steps.terminated[first : end - 1],
+        terminated=dataset.steps.terminated[first : end - 1],
         truncated=dataset.steps.truncated[first : end - 1],
         first_frame=first,
     )

@@ -56,7 +56,7 @@ class PredictionCounts:
         self.right_changed += int((right & ~stayed).sum())
         classes = reward_classes(segments.rewards, reward_values)
         self.right_rewards += int((made.rewards.argmax(-1) == classes)[real].sum())
-        self.right_ends += int(((made.ends.argmax(-1) == 1) == segments.ends)[real].sum())
+        self.right_ends += int(((made.ends.argmax(-1) == 1) == segments.terminated)[real].sum())
 
     def figures(self) -> dict[str, float]:
         """The figures by name.

@@ -214,7 +214,7 @@ class _Judge:
         scenes = self._dataset.scene[numbers]
         tokens = found.truth.tokens[starts, step][alive]
         rewards = found.truth.rewards[starts, step - 1][alive].numpy()
-        ends = found.truth.ends[starts, step - 1][alive].numpy()
+        ends = found.truth.terminated[starts, step - 1][alive].numpy()
         frames = self._dataset.gather_frames(numbers)
         true = FrameGuess(frames, tokens.numpy(), rewards, ends, self._true_x(numbers))
         nothing = np.zeros_like(rewards), np.zeros_like(ends)

@@ -3,7 +3,7 @@
 from worldtokens.hub.model_card import CardModel
 from worldtokens.world_model.prior.config import FramePriorConfig
 
-FIGURES = {"nats_per_frame": ("nats per frame", "{:.2f}")}
+METRICS = {"nats_per_frame": ("nats per frame", "{:.2f}")}
 USAGE = """from tokenizer import Tokenizer
 from worldtokens.world_model import FramePrior
 
@@ -27,7 +27,7 @@ def prior_card(config: FramePriorConfig) -> CardModel:
         summary="Draws single frames in the tokens of a tokenizer, one token after another.",
         rows=rows,
         usage=USAGE,
-        figures=FIGURES,
+        metrics=METRICS,
         evaluation="python world_model/train_prior.py",
         limits=["It works with the tokenizer of that fingerprint only."],
     )

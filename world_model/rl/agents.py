@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from worldtokens.tokenizer import Tokenizer
-
-SEES = ("frames", "tokens", "embeddings")
+from worldtokens.tokenizer.observations import check_mode, observe
 
 
 class Agent(Protocol):
@@ -35,7 +34,7 @@ class AgentsInDream:
         agents: Sequence[Agent],
         tokenizer: Tokenizer,
         seed: int,
-        sees: str = "frames",
+        observation: str = "frames",
     ):
         """Begins every agent.
 
@@ -43,17 +42,15 @@ class AgentsInDream:
             agents: One per dream.
             tokenizer: The one that the world model was trained on.
             seed: Of the agents' randomness.
-            sees: frames, uint8 (height, width, 3); tokens, int64 (K,); or embeddings, float32
-                (K, D).
+            observation: What they see: frames, uint8 (height, width, 3); tokens, int64 (K,); or
+                embeddings, float32 (K, D).
 
         Raises:
-            ValueError: Something else is to be seen.
+            ValueError: An unknown observation mode.
         """
-        if sees not in SEES:
-            raise ValueError(f"policy_sees: expected one of {SEES}, got {sees!r}")
         self._agents = agents
         self._tokenizer = tokenizer
-        self._sees = sees
+        self._observation = check_mode(observation)
         for number, agent in enumerate(agents):
             agent.begin(np.random.default_rng((seed, number)))
 
@@ -75,13 +72,6 @@ class AgentsInDream:
         if len(tokens) != len(self._agents):
             raise ValueError(f"agents: expected one per dream, {len(tokens)}, got "
                              f"{len(self._agents)}")  # fmt: skip
-        seen = self._seen(tokens)
+        seen = observe(self._tokenizer, tokens, self._observation)
         actions = [int(agent.act(one)) for agent, one in zip(self._agents, seen, strict=True)]
         return torch.tensor(actions, device=tokens.device)
-
-    def _seen(self, tokens: Tensor) -> np.ndarray:
-        if self._sees == "tokens":
-            return tokens.cpu().numpy()
-        if self._sees == "embeddings":
-            return self._tokenizer.embed(tokens).cpu().numpy()
-        return self._tokenizer.decode(tokens).cpu().numpy()

@@ -1,7 +1,7 @@
 """A vector of environments inside of a world model, for agents that learn in dreams."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -12,14 +12,16 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from worldtokens.tokenizer import Tokenizer
-from worldtokens.tokenizer.wrappers import space_of
+from worldtokens.tokenizer.observations import (
+    ObservationMode,
+    check_mode,
+    observation_space,
+    observe,
+)
 from worldtokens.world_model.imagination.sampling import Sampling
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.networks.predictions import DreamMemory
 from worldtokens.world_model.rl.starts import Start, Starts
-
-Observation = Literal["frames", "tokens", "embeddings"]
-OBSERVATIONS = ("frames", "tokens", "embeddings")
 
 
 class ImaginedVectorEnv(VectorEnv):
@@ -44,7 +46,7 @@ class ImaginedVectorEnv(VectorEnv):
         horizon: int,
         *,
         context: int = 4,
-        observation: Observation = "frames",
+        observation: ObservationMode = "frames",
         sampling: Sampling | None = None,
         outcomes: Sampling | None = None,
     ):
@@ -75,8 +77,6 @@ class ImaginedVectorEnv(VectorEnv):
         for name, value in (("num_envs", num_envs), ("horizon", horizon)):
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
-        if observation not in OBSERVATIONS:
-            raise ValueError(f"observation: expected one of {OBSERVATIONS}, got {observation!r}")
         self.num_envs = num_envs
         self.horizon = horizon
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["rgb_array"]}
@@ -84,13 +84,11 @@ class ImaginedVectorEnv(VectorEnv):
         self._model = world_model.eval()
         self._tokenizer = tokenizer
         self._context = context
-        self._observation = observation
+        self._observation = check_mode(observation)
         self._sampling = sampling or Sampling()
         self._outcomes = outcomes
         self._starts = Starts(start, tokenizer)
-        self.single_observation_space = space_of(
-            tokenizer, "reconstruction" if observation == "frames" else observation
-        )
+        self.single_observation_space = observation_space(tokenizer, observation)
         self.single_action_space = gymnasium.spaces.Discrete(world_model.config.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -207,8 +205,4 @@ class ImaginedVectorEnv(VectorEnv):
         return torch.from_numpy(tokens).to(device), torch.from_numpy(actions).to(device)
 
     def _observe(self) -> np.ndarray:
-        if self._observation == "tokens":
-            return self._tokens.cpu().numpy()
-        if self._observation == "embeddings":
-            return self._tokenizer.embed(self._tokens).cpu().numpy()
-        return self._tokenizer.decode(self._tokens).cpu().numpy()
+        return observe(self._tokenizer, self._tokens, self._observation)

@@ -43,7 +43,7 @@ def make_panels(
         panels.append(Panel(title, np.concatenate([known, dream]), captions))
     if not shows_truth:
         return panels
-    rewards, ends = found.truth.rewards[0].tolist(), found.truth.ends[0].tolist()
+    rewards, ends = found.truth.rewards[0].tolist(), found.truth.terminated[0].tolist()
     captions = ["", *map(step_caption, rewards, ends)]
     real = Panel("real", dataset.gather_frames(found.frame_numbers[0]), captions)
     made = tokenizer.decode(found.truth.tokens[0]).cpu().numpy()
