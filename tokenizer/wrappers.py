@@ -51,7 +51,8 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         )
         gymnasium.ObservationWrapper.__init__(self, env)
         _check_frames(env.observation_space, tokenizer)
-        self._tokenizer, self._mode = tokenizer, check_mode(observation)
+        self._tokenizer = tokenizer
+        self._mode: ObservationMode = check_mode(observation)
         self.observation_space = observation_space(tokenizer, observation)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
@@ -76,7 +77,8 @@ class VectorTokenObservation(VectorWrapper):
         """Wraps a vector environment; arguments and errors as for `TokenObservation`."""
         super().__init__(env)
         _check_frames(env.single_observation_space, tokenizer)
-        self._tokenizer, self._mode = tokenizer, check_mode(observation)
+        self._tokenizer = tokenizer
+        self._mode: ObservationMode = check_mode(observation)
         self.single_observation_space = observation_space(tokenizer, observation)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from worldtokens.tokenizer import Tokenizer
-from worldtokens.tokenizer.observations import check_mode, observe
+from worldtokens.tokenizer.observations import ObservationMode, check_mode, observe
 
 
 class Agent(Protocol):
@@ -50,7 +50,7 @@ class AgentsInDream:
         """
         self._agents = agents
         self._tokenizer = tokenizer
-        self._observation = check_mode(observation)
+        self._observation: ObservationMode = check_mode(observation)
         for number, agent in enumerate(agents):
             agent.begin(np.random.default_rng((seed, number)))
 

@@ -84,7 +84,7 @@ class ImaginedVectorEnv(VectorEnv):
         self._model = world_model.eval()
         self._tokenizer = tokenizer
         self._context = context
-        self._observation = check_mode(observation)
+        self._observation: ObservationMode = check_mode(observation)
         self._sampling = sampling or Sampling()
         self._outcomes = outcomes
         self._starts = Starts(start, tokenizer)
