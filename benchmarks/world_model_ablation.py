@@ -53,10 +53,10 @@ REFINE = ("model.refine_layers=1", UNGATED)
 VARIANTS = (
     Variant("default"),
     # Contexts that are wrong as dreams are.
-    Variant("own_25", ("own_share=0.25",)),
-    Variant("own_50_twice", ("own_share=0.5", "own_depth=2")),
-    Variant("noise_5", ("noise_share=0.05",)),
-    Variant("noise_15", ("noise_share=0.15",)),
+    Variant("own_25", ("scheduled_sampling_prob=0.25",)),
+    Variant("own_50_twice", ("scheduled_sampling_prob=0.5", "scheduled_sampling_depth=2")),
+    Variant("noise_5", ("token_noise_prob=0.05",)),
+    Variant("noise_15", ("token_noise_prob=0.15",)),
     # Tokens of a frame that know of each other.
     Variant("refine", REFINE),
     Variant("refine_off", trained="refine", passes=0),
@@ -64,13 +64,13 @@ VARIANTS = (
     # What counts in the loss.
     Variant("foreground_1", ("foreground_weight=1",)),
     Variant("foreground_10", ("foreground_weight=10",)),
-    Variant("own_25_foreground_1", ("own_share=0.25", "foreground_weight=1")),
-    Variant("noise_refine", ("noise_share=0.05", *REFINE)),
-    Variant("own_refine", ("own_share=0.25", *REFINE)),
+    Variant("own_25_foreground_1", ("scheduled_sampling_prob=0.25", "foreground_weight=1")),
+    Variant("noise_refine", ("token_noise_prob=0.05", *REFINE)),
+    Variant("own_refine", ("scheduled_sampling_prob=0.25", *REFINE)),
     # What the default is made of, taken away.
     Variant("no_stay_gate", (UNGATED,)),
-    Variant("all_still_tokens", ("still_share=1", UNGATED)),
-    Variant("few_still_tokens", ("still_share=0.1", UNGATED)),
+    Variant("all_still_tokens", ("unchanged_sample_prob=1", UNGATED)),
+    Variant("few_still_tokens", ("unchanged_sample_prob=0.1", UNGATED)),
     Variant("no_history", ("model.history=1",)),
     Variant("no_copies", ("model.copies=0", UNGATED)),
     Variant("no_codes", ("model.codes=false",)),

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from worldtokens.training.renamed_keys import rename_overrides
 from worldtokens.training.run_folder import flatten
 
 CONFIG_PATH = "pkg://worldtokens.configs"
@@ -53,6 +54,7 @@ def launch(main: Callable[[Config], None], config_type: type[Config], config_nam
         except USER_ERRORS as error:
             fail(error)
 
+    sys.argv[1:] = _rename(sys.argv[1:])
     start = hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name=config_name)(run)
     try:
         start()
@@ -67,7 +69,7 @@ def compose(config_type: type[Config], config_name: str, overrides: Sequence[str
         ValueError: An override names a key that does not exist, or a value of the wrong type.
     """
     try:
-        return to_dataclass(_compose(config_name, overrides), config_type)
+        return to_dataclass(_compose(config_name, _rename(overrides)), config_type)
     except CONFIG_ERRORS as error:
         raise ValueError(_explain(error, config_name)) from error
 
@@ -80,6 +82,13 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
     """
     typed = OmegaConf.merge(OmegaConf.structured(config_type), config)
     return cast(Config, OmegaConf.to_object(typed))
+
+
+def _rename(overrides: Sequence[str]) -> list[str]:
+    renamed, notes = rename_overrides(overrides)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return renamed
 
 
 def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:

@@ -10,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from worldtokens.common.atomic import write_text
+from worldtokens.training.renamed_keys import rename_keys
 
 
 class RunFolder:
@@ -65,7 +66,7 @@ class RunFolder:
         return folder
 
     def _check_same(self, tree: dict[str, Any], free_keys: Sequence[str]) -> None:
-        saved = flatten(yaml.safe_load(self.config.read_text()))
+        saved = flatten(rename_keys(yaml.safe_load(self.config.read_text())))
         asked = flatten(tree)
         free = tuple(f"{key}." for key in free_keys)
         different = [
@@ -92,7 +93,8 @@ def read_config(path: str | Path, config_type: type) -> Any:
     if not file.is_file():
         raise ValueError(f"{path} is not a run folder: {file.name} is missing")
     fields = {field.name for field in dataclasses.fields(config_type)}
-    tree = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key in fields}
+    saved = rename_keys(yaml.safe_load(file.read_text()))
+    tree = {key: value for key, value in saved.items() if key in fields}
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(config_type), tree))
 
 

@@ -44,12 +44,12 @@ class TrainConfig(SessionConfig):
         tokenizer: Whose tokens to train on: a run folder, an export folder or a Hub repo id.
         batch_size: Segments per step and process.
         segment: Frames of a segment.
-        still_share: Share of the tokens that do not change that a step learns from; with
-            model.stay_gate it learns from all of them.
+        unchanged_sample_prob: Share of the tokens that do not change that a step learns from;
+            with model.stay_gate it learns from all of them.
         foreground_weight: How much more than others foreground tokens count, see `sample_tokens`.
-        own_share: See `ContextConfig`, as the next two.
-        own_depth: Passes that make the model's own frames.
-        noise_share: Share of the context's tokens that are spoilt.
+        scheduled_sampling_prob: See `ContextConfig`, as the next two.
+        scheduled_sampling_depth: Passes that make the model's own frames.
+        token_noise_prob: Share of the context's tokens that are corrupted.
         learning_rate: Its peak.
         weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
@@ -63,11 +63,11 @@ class TrainConfig(SessionConfig):
     tokenizer: str
     batch_size: int
     segment: int
-    still_share: float
+    unchanged_sample_prob: float
     foreground_weight: float
-    own_share: float
-    own_depth: int
-    noise_share: float
+    scheduled_sampling_prob: float
+    scheduled_sampling_depth: int
+    token_noise_prob: float
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float
@@ -86,8 +86,11 @@ class TrainConfig(SessionConfig):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
         _ = self.context
-        if not 0 < self.still_share <= 1:
-            raise ValueError(f"still_share: expected a share in (0, 1], got {self.still_share}")
+        if not 0 < self.unchanged_sample_prob <= 1:
+            raise ValueError(
+                "unchanged_sample_prob: expected a number in (0, 1], "
+                f"got {self.unchanged_sample_prob}"
+            )
         if self.segment < 2:
             raise ValueError(f"segment: expected at least 2 frames, got {self.segment}")
         if self.model.positions == "absolute" and self.segment > self.model.context:
@@ -99,7 +102,9 @@ class TrainConfig(SessionConfig):
     @property
     def context(self) -> ContextConfig:
         """How the frames to predict from differ from the true ones."""
-        return ContextConfig(self.own_share, self.own_depth, self.noise_share)
+        return ContextConfig(
+            self.scheduled_sampling_prob, self.scheduled_sampling_depth, self.token_noise_prob
+        )
 
 
 def main(config: TrainConfig) -> None:
@@ -167,7 +172,7 @@ def train_step(
     rate = learning_rate(config.learning_rate, progress.share)
     with accelerator.autocast():
         context = make_context(world_model, segments, config.context)
-        share = None if world_model.config.stay_gate else config.still_share
+        share = None if world_model.config.stay_gate else config.unchanged_sample_prob
         asked = sample_tokens(segments, share, context, config.foreground_weight)
         draft = None
         if world_model.config.refine_layers:

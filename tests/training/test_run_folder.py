@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from worldtokens.training.run_folder import RunFolder, read_config, replace_folder
+from worldtokens.training.run_folder import RunFolder, read_config
 
 
 @dataclass
@@ -57,10 +57,17 @@ def test_a_folder_that_is_not_a_run_is_never_touched(tmp_path):
         read_config(tmp_path, Config)
 
 
-def test_replace_folder_leaves_only_the_new_one(tmp_path):
-    for name, text in [("export", "old"), ("built", "new")]:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model").write_text(text)
-    replace_folder(tmp_path / "built", tmp_path / "export")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
-    assert (tmp_path / "export" / "model").read_text() == "new"
+@dataclass
+class RenamedConfig:
+    token_noise_prob: float
+    seed: int = 0
+
+
+def test_a_folder_with_old_keys_opens_again_and_has_the_new_keys_then(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("noise_share: 0.05\nseed: 0\n")
+    assert read_config(tmp_path / "run", RenamedConfig) == RenamedConfig(0.05)
+    with pytest.raises(ValueError, match=r"token_noise_prob 0.05 -> 0.1"):
+        RunFolder.open(tmp_path / "run", RenamedConfig(0.1))
+    folder = RunFolder.open(tmp_path / "run", RenamedConfig(0.05))
+    assert yaml.safe_load(folder.config.read_text()) == {"token_noise_prob": 0.05, "seed": 0}

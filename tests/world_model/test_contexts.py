@@ -103,9 +103,9 @@ def test_a_share_of_frames_is_replaced():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((1.5, 1, 0.0), r"own_share: expected a share in \[0, 1\], got 1.5"),
-        ((0.5, 0, 0.0), "own_depth: expected at least 1, got 0"),
-        ((0.5, 1, 1.0), r"noise_share: expected a share in \[0, 1\), got 1.0"),
+        ((1.5, 1, 0.0), r"scheduled_sampling_prob: expected a number in \[0, 1\], got 1.5"),
+        ((0.5, 0, 0.0), "scheduled_sampling_depth: expected a whole number of at least 1, got 0"),
+        ((0.5, 1, 1.0), r"token_noise_prob: expected a number in \[0, 1\), got 1.0"),
     ],
 )
 def test_wrong_settings_are_named(values, message):

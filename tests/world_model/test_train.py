@@ -148,9 +148,9 @@ def test_every_kind_of_model_trains(overrides, tmp_path, model):
 @pytest.mark.parametrize(
     "options",
     [
-        ["own_share=0.5", "own_depth=2"],
-        ["noise_share=0.2", "foreground_weight=3"],
-        ["own_share=0.5", "model.prediction=autoregressive", "model.attention=full",
+        ["scheduled_sampling_prob=0.5", "scheduled_sampling_depth=2"],
+        ["token_noise_prob=0.2", "foreground_weight=3"],
+        ["scheduled_sampling_prob=0.5", "model.prediction=autoregressive", "model.attention=full",
          "model.merge=1", "model.history=1"],
     ],
 )  # fmt: skip
@@ -205,7 +205,10 @@ def test_missing_parts_are_named(overrides, tmp_path):
         ("segment=1", "segment: expected at least 2 frames, got 1"),
         ("model.positions=absolute", "segment: expected at most model.context=4 frames"),
         ("model.layer=1", "model.layer"),
-        ("own_share=2", r"own_share: expected a share in \[0, 1\], got 2.0"),
+        (
+            "scheduled_sampling_prob=2",
+            r"scheduled_sampling_prob: expected a number in \[0, 1\], got",
+        ),
         ("foreground_weight=0", "foreground_weight: expected a positive number, got 0"),
     ],
 )

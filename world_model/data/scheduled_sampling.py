@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from worldtokens.common.checks import check_at_least, check_probability
 from worldtokens.world_model.data.segments import TokenSegments
 from worldtokens.world_model.model import WorldModel
 
@@ -19,26 +20,27 @@ class ContextConfig:
     """How contexts differ from the true frames.
 
     Attributes:
-        own_share: Share of the context's frames that are replaced by what the model itself holds
-            likeliest, in [0, 1].
-        own_depth: How often: once, and each is predicted from true frames; n times, and a row of
-            replaced frames is a dream of up to n steps, at the price of as many passes.
-        noise_share: Share of the context's tokens that are replaced, one half by the token a
+        scheduled_sampling_prob: Share of the context's frames that are replaced by what the model
+            itself holds likeliest, in [0, 1].
+        scheduled_sampling_depth: How often: once, and each is predicted from true frames; n times,
+            and a row of replaced frames is a dream of up to n steps, at the price of as many
+            passes.
+        token_noise_prob: Share of the context's tokens that are replaced, one half by the token a
             frame before, the other by a token from anywhere in the batch, in [0, 1).
     """
 
-    own_share: float
-    own_depth: int
-    noise_share: float
+    scheduled_sampling_prob: float
+    scheduled_sampling_depth: int
+    token_noise_prob: float
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if not 0 <= self.own_share <= 1:
-            raise ValueError(f"own_share: expected a share in [0, 1], got {self.own_share}")
-        if self.own_depth < 1:
-            raise ValueError(f"own_depth: expected at least 1, got {self.own_depth}")
-        if not 0 <= self.noise_share < 1:
-            raise ValueError(f"noise_share: expected a share in [0, 1), got {self.noise_share}")
+        check_probability(scheduled_sampling_prob=self.scheduled_sampling_prob)
+        check_at_least(1, scheduled_sampling_depth=self.scheduled_sampling_depth)
+        if not 0 <= self.token_noise_prob < 1:
+            raise ValueError(
+                f"token_noise_prob: expected a number in [0, 1), got {self.token_noise_prob}"
+            )
 
 
 def make_context(model: WorldModel, segments: TokenSegments, config: ContextConfig) -> Tensor:
@@ -47,11 +49,11 @@ def make_context(model: WorldModel, segments: TokenSegments, config: ContextConf
     Without shares these are the true frames themselves, and no random number is drawn.
     """
     tokens = segments.tokens
-    if config.own_share:
-        chosen = torch.rand(tokens.shape[:2], device=tokens.device) < config.own_share
-        tokens = own_context(model, segments, chosen, config.own_depth)
-    if config.noise_share:
-        tokens = noisy_context(tokens, config.noise_share)
+    if config.scheduled_sampling_prob:
+        chosen = torch.rand(tokens.shape[:2], device=tokens.device) < config.scheduled_sampling_prob
+        tokens = own_context(model, segments, chosen, config.scheduled_sampling_depth)
+    if config.token_noise_prob:
+        tokens = noisy_context(tokens, config.token_noise_prob)
     return tokens
 
 
