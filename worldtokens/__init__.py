@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorldModel,
         WorldModelConfig,
     )
+    from worldtokens.world_model.video.display import save_video, show
 
 _MODULES = {
     "EnvConfig": "envs",
@@ -39,6 +40,8 @@ _MODULES = {
     "WorldModel": "world_model",
     "WorldModelConfig": "world_model",
     "make_env": "envs",
+    "save_video": "world_model.video.display",
+    "show": "world_model.video.display",
 }
 
 __all__ = [
@@ -58,6 +61,8 @@ __all__ = [
     "WorldModel",
     "WorldModelConfig",
     "make_env",
+    "save_video",
+    "show",
 ]
 
 
