@@ -1,10 +1,7 @@
-"""Where trained models lie: folders, the weights that come with the project, the Hub."""
+"""Locations of trained models: folders, the weights that come with the project, the Hub."""
 
 import re
 from pathlib import Path
-
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from worldtokens.hub.model_files import CONFIG, WEIGHTS, Kind
 
@@ -14,47 +11,49 @@ STARTS = "starts"
 
 
 def shipped_names() -> list[str]:
-    """Names of the models that come with the project, for `from_pretrained`."""
+    """Lists the names of the models that come with the project, for `from_pretrained`."""
     if not SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in SHIPPED.iterdir() if any(folder.glob(f"*/{CONFIG}")))
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder of models that come with the project.
+    """Returns the folder of models that come with the project.
 
     It holds tokenizer/ and world_model/, and in starts/ a small dataset of held-out episodes to
     dream on from.
 
     Args:
-        name: Of a game, as montezuma_revenge or MontezumaRevenge.
+        name: A game, as montezuma_revenge or MontezumaRevenge.
 
     Raises:
         ValueError: There are none of that name; the message lists those that are there.
     """
     if snake_case(name) in shipped_names():
         return SHIPPED / snake_case(name)
-    raise ValueError(f"no weights named {name!r} come with this package; {_shipped_words()}")
+    raise ValueError(
+        f"name: expected weights that come with this package, got {name!r}; {_shipped()}"
+    )
 
 
 def snake_case(name: str) -> str:
-    """MontezumaRevenge to montezuma_revenge."""
+    """Turns MontezumaRevenge into montezuma_revenge."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def locate(
     kind: Kind,
-    place: str | Path,
+    path: str | Path,
     *,
     revision: str | None = None,
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """The export folder that `place` means.
+    """Finds the export folder that `path` means.
 
     Args:
-        kind: What is looked for.
-        place: An export folder, a run folder (its export/), a folder that holds one of each kind,
+        kind: The kind of model to find.
+        path: An export folder, a run folder (its export/), a folder that holds one of each kind,
             the name of weights that come with the project, or a Hub repo id.
         revision: Branch, tag or commit of the Hub repo.
         token: Hub access token.
@@ -63,39 +62,39 @@ def locate(
     Raises:
         ValueError: There is no such thing, or it holds no exported model.
     """
-    if not isinstance(place, str | Path):
-        raise ValueError(f"{kind.words}: expected a path or a name, got {type(place).__name__}")
-    folder = Path(place)
+    if not isinstance(path, str | Path):
+        raise ValueError(f"{kind.label}: expected a path or a name, got {type(path).__name__}")
+    folder = Path(path)
     try:
         for candidate in (folder, folder / "export", folder / kind.name):
             if (candidate / CONFIG).is_file():
                 return candidate
     except OSError as error:
-        raise ValueError(f"{kind.words} {place}: {error.strerror}") from error
-    shipped = SHIPPED / snake_case(str(place)) / kind.name
-    if snake_case(str(place)) in shipped_names() and (shipped / CONFIG).is_file():
+        raise ValueError(f"{kind.label} {path}: {error.strerror}") from error
+    shipped = SHIPPED / snake_case(str(path)) / kind.name
+    if snake_case(str(path)) in shipped_names() and (shipped / CONFIG).is_file():
         return shipped
     if folder.exists():
         raise ValueError(_why_no_export(kind, folder))
-    if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", str(place)):
+    if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", str(path)):
         raise ValueError(
-            f"{kind.words} {place}: no such folder; train one with {kind.command}, "
-            f"or give a Hub repo id (owner/name) or a name: {_shipped_words()}"
+            f"{kind.label} {path}: no such folder; train one with {kind.command}, "
+            f"or give a Hub repo id (owner/name) or a name: {_shipped()}"
         )
-    return _download(kind, str(place), revision, token, local_files_only)
+    return _download(kind, str(path), revision, token, local_files_only)
 
 
-def _shipped_words() -> str:
+def _shipped() -> str:
     return f"shipped are {', '.join(shipped_names()) or 'none'}"
 
 
 def _why_no_export(kind: Kind, folder: Path) -> str:
     if not folder.is_dir():
-        return f"{kind.words} {folder}: expected a folder, got a file"
+        return f"{kind.label} {folder}: expected a folder, got a file"
     if (folder / "config.yaml").is_file():
         return f"run folder {folder} has no export/ yet: its training did not reach a checkpoint"
     return (
-        f"{kind.words} {folder} is neither a run folder nor an export folder: it has no export/ "
+        f"{kind.label} {folder} is neither a run folder nor an export folder: it has no export/ "
         f"and no {CONFIG}"
     )
 
@@ -103,6 +102,10 @@ def _why_no_export(kind: Kind, folder: Path) -> str:
 def _download(
     kind: Kind, repo: str, revision: str | None, token: str | bool | None, local_files_only: bool
 ) -> Path:
+    # Slow to import, and most programs never download.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
     paths = []
     for name in (WEIGHTS, CONFIG):
         try:
@@ -113,7 +116,7 @@ def _download(
             )
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             raise ValueError(
-                f"{kind.words} {repo}: no such folder, and the Hub gave no {name} "
+                f"{kind.label} {repo}: no such folder, and the Hub gave no {name} "
                 f"({type(error).__name__})"
             ) from error
     return Path(paths[0]).parent

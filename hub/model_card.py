@@ -11,16 +11,16 @@ UNKNOWN = "not recorded"
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the weights alone do not tell; None or empty where it is not known.
+    """Facts that the weights do not hold; None or empty where they are not known.
 
     Attributes:
-        game: What the frames show.
-        data: What it was trained on, in words.
-        command: The command that trained it.
-        training: How long, in words ("12,000 steps in 600 s").
-        metrics: Figures on held-out episodes by name. A value is a number, a mapping of numbers
+        game: The game that the frames show.
+        data: The training data, in words.
+        command: The command that trained the model.
+        training: Length of the training, in words ("12,000 steps in 600 s").
+        metrics: Metrics on held-out episodes by name. A value is a number, a mapping of numbers
             (by room, say) or a list of rows, each a mapping from column to number.
-        limits: What it cannot do, in sentences, beside what holds for all models of its kind.
+        limits: Sentences on what it cannot do, beside those that hold for all models of its kind.
     """
 
     game: str | None = None
@@ -32,7 +32,7 @@ class CardFacts:
 
     @classmethod
     def from_tree(cls, tree: object) -> Self:
-        """The facts of config.json; what is of another form is taken as unknown."""
+        """Reads the facts of config.json; values of another form count as unknown."""
         if not isinstance(tree, Mapping):
             return cls()
         known = {name: tree.get(name) for name in ("game", "data", "command", "training")}
@@ -46,12 +46,12 @@ class CardFacts:
 
 @dataclass(frozen=True)
 class CardModel:
-    """What holds for every model of a kind and config.
+    """The part of a card that is the same for every model of a kind and config.
 
     Attributes:
-        title: Of the card, without the game.
+        title: Title of the card, without the game.
         summary: One sentence or two.
-        rows: Names and values of what it is made of.
+        rows: Names and values that describe the architecture.
         usage: Python code.
         metrics: Names of known metrics, and how they are written: ("PSNR", "{:.2f} dB").
         evaluation: The command that measures them.
@@ -68,12 +68,12 @@ class CardModel:
 
 
 def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> ModelCard:
-    """The card.
+    """Makes the card.
 
     Args:
         header: Licence, library and tags, for the Hub.
-        model: What holds for its kind and config.
-        facts: What does not.
+        model: The part that depends on kind and config only.
+        facts: The facts of this one model.
     """
     rows = [
         *model.rows,
@@ -89,48 +89,48 @@ def make_card(header: ModelCardData, model: CardModel, facts: CardFacts) -> Mode
         _table([("", ""), *rows]),
         "## Use",
         f"```python\n{model.usage}\n```",
-        "## Figures on held-out episodes",
-        _figures(facts.metrics, model),
+        "## Metrics on held-out episodes",
+        _metrics(facts.metrics, model),
         "## Limits",
         "\n".join(f"- {limit}" for limit in (*model.limits, *facts.limits)),
     ]
     return ModelCard(f"---\n{header.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
 
 
-def _figures(metrics: Mapping[str, Any], model: CardModel) -> str:
-    """A table of the numbers, those with known names first, and a table per list of rows."""
+def _metrics(metrics: Mapping[str, Any], model: CardModel) -> str:
+    """Makes a table of the numbers, those with known names first, and a table per list of rows."""
     names = [name for name in model.metrics if name in metrics]
     names += [name for name in metrics if name not in model.metrics]
     rows = []
     for name in names:
-        words, written = model.metrics.get(name, (name.replace("_", " "), "{:.4g}"))
+        label, written = model.metrics.get(name, (name.replace("_", " "), "{:.4g}"))
         value = metrics[name]
         if _is_number(value):
-            rows.append((words, written.format(value)))
+            rows.append((label, written.format(value)))
         elif isinstance(value, Mapping):
-            rows += _spread(words, value)
+            rows += _spread(label, value)
     parts = [_table([("", ""), *rows])] if rows else []
     for name, value in metrics.items():
         if isinstance(value, list | tuple) and value:
-            words = model.metrics.get(name, (name.replace("_", " "), ""))[0]
+            label = model.metrics.get(name, (name.replace("_", " "), ""))[0]
             columns = list(value[0])
             cells = [[_cell(row.get(column)) for column in columns] for row in value]
-            parts.append(f"{words[:1].upper()}{words[1:]}:\n\n" + _table([columns, *cells]))
+            parts.append(f"{label[:1].upper()}{label[1:]}:\n\n" + _table([columns, *cells]))
     return "\n\n".join(parts) or f"Not measured yet; `{model.evaluation}` does."
 
 
-def _spread(words: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A mapping of numbers as one row: their mean and the lowest; deeper mappings as several."""
+def _spread(label: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Makes one row of a mapping of numbers, their mean and the lowest; several of nested ones."""
     rows = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            rows += _spread(f"{words}, {name.replace('_', ' ')}", value)
+            rows += _spread(f"{label}, {name.replace('_', ' ')}", value)
     numbers = {name: value for name, value in values.items() if _is_number(value)}
     if numbers:
         lowest = min(numbers, key=numbers.__getitem__)
         mean = sum(numbers.values()) / len(numbers)
         rows.append(
-            (words, f"mean of {len(numbers)} {mean:.3f}, lowest {numbers[lowest]:.3f} ({lowest})")
+            (label, f"mean of {len(numbers)} {mean:.3f}, lowest {numbers[lowest]:.3f} ({lowest})")
         )
     return rows
 

@@ -1,12 +1,13 @@
 """The files of a trained model: config.json, model.safetensors and the card."""
 
+import copy
 import dataclasses
 import json
 import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from worldtokens.common.atomic import write_text
+from worldtokens.common.commands import stage_command
 from worldtokens.hub.model_card import CardFacts
 
 CONFIG = constants.CONFIG_NAME
 WEIGHTS = constants.SAFETENSORS_SINGLE_FILE
 CARD = constants.REPOCARD_NAME
 FORMAT = 1
-# What may stand for float32 in a file.
+# Types of a file that may stand for float32.
 _SHORT = (torch.float16, torch.bfloat16, torch.int8)
 # Keys of config.json that are no fields of the model's config.
 _MODEL, _FORMAT, _FACTS = "model", "format", "facts"
@@ -30,112 +33,109 @@ _MODEL, _FORMAT, _FACTS = "model", "format", "facts"
 
 @dataclass(frozen=True)
 class Kind:
-    """What tells the files of one kind of model from those of another.
+    """One kind of model, and how its files differ from those of another kind.
 
     Attributes:
         name: Of the kind: tokenizer, world_model or frame_prior.
         config: Its config dataclass.
-        added: Fields of it that exports of earlier versions lack; their defaults are what those
-            versions did. A model whose fields have these defaults keeps its files and fingerprint.
-        script: What trains it; "" for train.py in the package of the name.
+        stage: The stage that trains one, see worldtokens.common.commands.
+        legacy_values: Fields of the config that exports of earlier versions lack, and the values
+            that those versions meant. A model with these values keeps its files and fingerprint.
     """
 
     name: str
     config: type
-    added: frozenset[str] = frozenset()
-    script: str = ""
+    stage: str
+    legacy_values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """The name in prose."""
         return self.name.replace("_", " ")
 
     @property
     def command(self) -> str:
-        """What trains one."""
-        return f"python {self.script or f'{self.name}/train.py'}"
+        """The command that trains one, as the user can type it where he is."""
+        return stage_command(self.stage)
 
     @property
-    def mark(self) -> str:
-        """What config.json says that its folder holds."""
+    def model_type(self) -> str:
+        """The value of "model" in config.json."""
         return f"worldtokens.{self.name}"
 
 
 def write_config(folder: Path, kind: Kind, config: Any, facts: CardFacts) -> None:
-    """Writes config.json: what the folder holds, the config, and what the card tells of it."""
-    tree = {_MODEL: kind.mark, _FORMAT: FORMAT, **config_tree(config, kind)}
+    """Writes config.json: the kind of model, its config, and the facts of its card."""
+    tree = {_MODEL: kind.model_type, _FORMAT: FORMAT, **config_tree(config, kind)}
     tree[_FACTS] = _without_nan(dataclasses.asdict(facts))
-    (folder / CONFIG).write_text(json.dumps(tree, indent=2) + "\n")
+    write_text(folder / CONFIG, json.dumps(tree, indent=2) + "\n")
 
 
 def config_tree(config: Any, kind: Kind) -> dict[str, Any]:
-    """The fields of a config that say which model it is: all but added ones at their default."""
+    """The fields of a config that say which model it is: all but those with their legacy value."""
     tree = dataclasses.asdict(config)
-    for field in dataclasses.fields(config):
-        if field.name in kind.added:
-            factory = field.default_factory
-            default = field.default if factory is dataclasses.MISSING else factory()
-            if tree[field.name] == default:
-                del tree[field.name]
-    return tree
+    legacy = kind.legacy_values
+    return {k: value for k, value in tree.items() if k not in legacy or value != legacy[k]}
 
 
 def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
-    """What `write_config` wrote; facts are unknown where the file has none.
+    """Reads what `write_config` wrote; facts are unknown where the file has none.
 
     Raises:
         ValueError: The file is missing, damaged or of another kind of model.
     """
-    place = f"{kind.words} {folder}"
+    label = f"{kind.label} {folder}"
     try:
         tree = json.loads((folder / CONFIG).read_text())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{place}: {CONFIG} is not JSON ({error})") from error
+        raise ValueError(f"{label}: {CONFIG} is not JSON ({error})") from error
     except OSError as error:
-        raise ValueError(f"{place}: {CONFIG} cannot be read ({error.strerror})") from error
-    found = tree.pop(_MODEL, None) if isinstance(tree, dict) else None
-    if found != kind.mark:
+        raise ValueError(f"{label}: {CONFIG} cannot be read ({error.strerror})") from error
+    model_type = tree.pop(_MODEL, None) if isinstance(tree, dict) else None
+    if model_type != kind.model_type:
         raise ValueError(
-            f"{folder} is not a {kind.words}: {CONFIG} says model {found!r}, not {kind.mark!r}"
+            f"{label}: expected model {kind.model_type!r} in {CONFIG}, got {model_type!r}; this "
+            "folder holds something else"
         )
     if (version := tree.pop(_FORMAT, None)) != FORMAT:
         raise ValueError(
-            f"{place}: expected format {FORMAT}, got {version!r}; it was written by another version"
+            f"{label}: expected format {FORMAT}, got {version!r}; it was written by another version"
         )
     facts = CardFacts.from_tree(tree.pop(_FACTS, None))
-    _check_fields(place, tree, kind)
-    return kind.config(**tree), facts
+    _check_fields(label, tree, kind)
+    return kind.config(**{**copy.deepcopy(dict(kind.legacy_values)), **tree}), facts
 
 
 def read_weights(folder: Path, kind: Kind) -> dict[str, Tensor]:
-    """The tensors of model.safetensors by name, on the CPU, as they are stored.
+    """Reads the tensors of model.safetensors by name, on the CPU, as they are stored.
 
     Raises:
         ValueError: The file is missing or damaged.
     """
     path = folder / WEIGHTS
     if not path.is_file():
-        raise ValueError(f"{kind.words} {folder}: {WEIGHTS} is missing; export it again")
+        raise ValueError(f"{kind.label} {folder}: {WEIGHTS} is missing; export it again")
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{kind.words} {folder}: {WEIGHTS} is damaged ({error})") from error
+        raise ValueError(f"{kind.label} {folder}: {WEIGHTS} is damaged ({error})") from error
 
 
 def check_weights(
-    place: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+    label: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
     """Compares the tensors of a file with those of the model that its config describes.
 
     Args:
-        place: Named in the errors.
-        weights: Of the file. A float16, bfloat16 or int8 weight may stand for a float32 one.
-        expected: Of the model; only shapes and types matter.
+        label: The model in the errors.
+        weights: Tensors of the file by name. A float16, bfloat16 or int8 weight may stand for a
+            float32 one.
+        expected: Tensors of the model by name; only shapes and types matter.
 
     Raises:
         ValueError: A tensor is missing, unknown, of another shape or type, or not finite.
     """
-    wrong = f"{place}: the weights do not fit its {CONFIG}"
+    wrong = f"{label}: the weights do not fit its {CONFIG}"
     if names := sorted(weights.keys() ^ expected.keys()):
         raise ValueError(f"{wrong}: {names[0]} is {'not ' * (names[0] in expected)}in {WEIGHTS}")
     for name, value in weights.items():
@@ -146,7 +146,7 @@ def check_weights(
         if value.dtype != like.dtype and not is_short:
             raise ValueError(f"{wrong}: {name} is {value.dtype}, not {like.dtype}")
         if value.is_floating_point() and not value.isfinite().all():
-            raise ValueError(f"{place}: {WEIGHTS} holds NaN or infinity in {name}")
+            raise ValueError(f"{label}: {WEIGHTS} holds NaN or infinity in {name}")
 
 
 def write_half_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
@@ -177,17 +177,20 @@ def round_to_half(weights: Mapping[str, Tensor]) -> None:
             value.copy_(value.half() + 0.0)  # a negative zero has no int8
 
 
-def _check_fields(place: str, fields: dict[str, Any], kind: Kind) -> None:
+def _check_fields(label: str, fields: dict[str, Any], kind: Kind) -> None:
     hints = typing.get_type_hints(kind.config)
-    unknown, missing = fields.keys() - hints.keys(), hints.keys() - fields.keys() - kind.added
+    unknown, missing = (
+        fields.keys() - hints.keys(),
+        hints.keys() - fields.keys() - kind.legacy_values.keys(),
+    )
     if wrong := sorted(unknown | missing):
         raise ValueError(
-            f"{place}: {CONFIG} has other keys: {', '.join(wrong)} (unknown: {len(unknown)}, "
+            f"{label}: {CONFIG} has other keys: {', '.join(wrong)} (unknown: {len(unknown)}, "
             f"missing: {len(missing)}); another version wrote it, or it was edited"
         )
     for name, value in fields.items():
         if not _fits(value, hints[name]):
-            raise ValueError(f"{place}: {CONFIG} has {name}={value!r}, expected {hints[name]}")
+            raise ValueError(f"{label}: {name} in {CONFIG}: expected {hints[name]}, got {value!r}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -1,10 +1,10 @@
-"""What all trained models share: loading, saving, the Hub, the fingerprint and the card."""
+"""The base of all trained models: loading, saving, the Hub, the fingerprint and the card."""
 
 import dataclasses
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save_model
 from torch import nn
 
+from worldtokens.common.atomic import replacing
 from worldtokens.hub.locations import locate
 from worldtokens.hub.model_card import CardFacts, CardModel, make_card
 from worldtokens.hub.model_files import (
@@ -26,6 +27,7 @@ from worldtokens.hub.model_files import (
     read_weights,
     write_config,
 )
+from worldtokens.hub.part_names import to_first_names, to_present_names
 
 
 class PretrainedModel(
@@ -41,9 +43,9 @@ class PretrainedModel(
     and the card.
 
     Attributes:
-        kind: What its files say that they hold.
-        config: What it is made of.
-        facts: What its card tells beside that; it is saved and loaded with the weights.
+        kind: The kind of model that its files hold.
+        config: Its architecture.
+        facts: What its card says beside that; saved and loaded with the weights.
     """
 
     kind: ClassVar[Kind]
@@ -51,7 +53,7 @@ class PretrainedModel(
     facts: CardFacts
 
     def __init__(self, config: Any) -> None:
-        """Makes a model that nothing is known of but its config."""
+        """Stores the config; the facts are unknown."""
         super().__init__()
         self.config = config
         self.facts = CardFacts()
@@ -59,7 +61,7 @@ class PretrainedModel(
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls,
-        place: str | Path,
+        path: str | Path,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -68,7 +70,7 @@ class PretrainedModel(
         """Loads a trained model in float32, on the CPU and in eval mode.
 
         Args:
-            place: A run folder, an export folder, the name of weights that come with the project
+            path: A run folder, an export folder, the name of weights that come with the project
                 ("montezuma_revenge") or a Hub repo id ("owner/name").
             revision: Branch, tag or commit of the Hub repo.
             token: Hub access token; by default the one of this machine.
@@ -78,29 +80,41 @@ class PretrainedModel(
             ValueError: There is no such model, or its files are damaged or of another kind.
         """
         folder = locate(
-            cls.kind, place, revision=revision, token=token, local_files_only=local_files_only
+            cls.kind, path, revision=revision, token=token, local_files_only=local_files_only
         )
         config, facts = read_config(folder, cls.kind)
         weights = read_weights(folder, cls.kind)
-        place = f"{cls.kind.words} {folder}"
+        label = f"{cls.kind.label} {folder}"
         # Without memory, since a damaged config may ask for more than there is.
         with torch.device("meta"):
             try:
-                expected = cls(config).state_dict()
+                expected = cls(config)
             except RuntimeError as error:
-                raise ValueError(f"{place}: {CONFIG} describes no model ({error})") from error
-        check_weights(place, weights, expected)
+                raise ValueError(f"{label}: {CONFIG} describes no model ({error})") from error
+        weights = to_present_names(weights, expected.first_names())
+        check_weights(label, weights, expected.state_dict())
         model = cls(config)
         model.load_state_dict(weights)
         model.facts = facts
         return model.eval()
 
+    def first_names(self) -> Mapping[str, str]:
+        """Names that the first version gave to parts of the state dict, by their names of today.
+
+        Parts that kept their names are left out; see worldtokens.hub.part_names.
+        """
+        return {}
+
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of a hash over config and weights: another model, other digits."""
+        """A hash over config and weights, 16 hex digits: another model has another one.
+
+        Tensors are hashed under the names of the first version, so that it outlives a renaming.
+        """
         tree = json.dumps(config_tree(self.config, self.kind), sort_keys=True)
         digest = hashlib.sha256(tree.encode())
-        for name, value in sorted(self.state_dict().items()):
+        state = to_first_names(self.state_dict(), self.first_names())
+        for name, value in sorted(state.items()):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
@@ -120,35 +134,61 @@ class PretrainedModel(
             metrics=dict(metrics),
         )  # fmt: skip
 
-    def record_metrics(self, place: str | Path, metrics: Mapping[str, object]) -> None:
-        """Adds figures to the card, and writes config.json and the card of an export anew.
+    def record_metrics(self, path: str | Path, metrics: Mapping[str, object]) -> None:
+        """Adds metrics to the card, and writes config.json and the card of an export anew.
 
         Args:
-            place: The run or export folder that this model was loaded from.
-            metrics: Figures on held-out episodes by name; see CardFacts.
+            path: The run or export folder that this model was loaded from.
+            metrics: Metrics on held-out episodes by name; see CardFacts.
         """
         self.facts = dataclasses.replace(self.facts, metrics={**self.facts.metrics, **metrics})
-        self._write_papers(locate(self.kind, place))
+        self._write_config_and_card(locate(self.kind, path))
 
     def generate_model_card(self) -> ModelCard:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The card, which `save_pretrained` writes as README.md."""
+        """Makes the card, which `save_pretrained` writes as README.md."""
         common = [
-            ("weights", f"{sum(parameter.numel() for parameter in self.parameters()):,}"),
+            ("weights", f"{self._num_weights():,}"),
             ("fingerprint", f"`{self.fingerprint}`"),
         ]
         model = self._card_model()
         model = dataclasses.replace(model, rows=[*model.rows, *common])
         return make_card(self._hub_mixin_info.model_card_data, model, self.facts)
 
+    def __repr__(self) -> str:
+        """Says in one line what the model is; the tree of its modules would fill a screen."""
+        parts = (
+            *self._summary(),
+            f"{self._num_weights():,} weights",
+            f"fingerprint {self.fingerprint[:8]}",
+        )
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     @abstractmethod
     def _card_model(self) -> CardModel:
-        """What the card says of every model of this kind and config."""
+        """Describes what the card says of every model of this kind and config."""
+
+    def _summary(self) -> Sequence[str]:
+        """Describes the architecture in a few words each, for `repr`."""
+        return ()
+
+    def _num_weights(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Renames tensors of the first version before they are loaded, in checkpoints too."""
+        own = {k[len(prefix) :]: k for k in state_dict if k.startswith(prefix)}
+        for name, key in to_present_names(own, self.first_names()).items():
+            state_dict[prefix + name] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(self, str(save_directory / WEIGHTS))
-        self._write_papers(save_directory)
+        self._write_config_and_card(save_directory)
 
-    def _write_papers(self, folder: Path) -> None:
+    def _write_config_and_card(self, folder: Path) -> None:
         """Writes config.json and the card; the mixin would keep an older card."""
         write_config(folder, self.kind, self.config, self.facts)
-        self.generate_model_card().save(folder / CARD)
+        with replacing(folder / CARD) as partial:
+            self.generate_model_card().save(partial)

@@ -1,8 +1,7 @@
 """The tokenizer: frames to tokens and back."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -12,45 +11,26 @@ from worldtokens.common.devices import native_autocast_dtype
 from worldtokens.hub.model_card import CardModel
 from worldtokens.hub.model_files import Kind
 from worldtokens.hub.pretrained_model import PretrainedModel
-from worldtokens.tokenizer.card import tokenizer_card
+from worldtokens.tokenizer.card import summarize, tokenizer_card
 from worldtokens.tokenizer.checks import as_frames, as_tokens
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks import build_network
+from worldtokens.tokenizer.output import TokenizerOutput
 from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
 from worldtokens.tokenizer.quantizers import Quantized, Quantizer, build_quantizer
 
+# Frames that one pass takes: of encode and decode on a GPU, and of `start`.
 GPU_CHUNK = 512
 START_CHUNK = 256
-
-
-@dataclass
-class TokenizerOutput:
-    """What training needs of one forward pass.
-
-    Attributes:
-        target: float32 (n, 3, height, width) in [-1, 1], the frames.
-        reconstruction: (n, 3, height, width), about [-1, 1].
-        tokens: int64 (n, K).
-        codebook: float32 scalar, the quantizers' codebook losses.
-        commitment: float32 scalar, the quantizers' commitment losses.
-        entropy: float32 scalar, the quantizers' entropy losses.
-    """
-
-    target: Tensor
-    reconstruction: Tensor
-    tokens: Tensor
-    codebook: Tensor
-    commitment: Tensor
-    entropy: Tensor
 
 
 class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
     """Turns a frame into `tokens_per_frame` tokens, row-major over `grid`, and back.
 
     Attributes:
-        config: What it is made of.
-        grid: (rows, columns), the shape in which the tokens are laid out. For several levels, or
-            several tokens per position, it is only that; see `levels`.
+        config: Its architecture.
+        grid: (rows, columns) of the tokens. For several levels, or several tokens per position, it
+            is a layout without further meaning; see `levels`.
         levels: (rows, columns, depth) of each level; its tokens are row-major over its rows and
             columns, `depth` of them at each position, and the levels follow one another.
         vocab_size: Tokens are in [0, vocab_size).
@@ -60,7 +40,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             hardware. Quantization is float32 either way.
     """
 
-    kind = Kind("tokenizer", TokenizerConfig)
+    kind = Kind("tokenizer", TokenizerConfig, "train-tokenizer")
     config: TokenizerConfig
 
     def __init__(self, config: TokenizerConfig):
@@ -82,7 +62,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @property
@@ -93,27 +73,27 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         return weight
 
     def forward(self, frames: Tensor) -> TokenizerOutput:
-        """The differentiable pass that training needs.
+        """Runs the differentiable pass that training needs.
 
         Args:
             frames: uint8 (n, height, width, 3) on the model's device.
         """
         target = scale_frames(frames)
-        found = self._quantize(target)
+        levels = self._quantize(target)
         return TokenizerOutput(
             target=target,
-            reconstruction=self._decode([quantized.vectors for quantized in found]),
-            tokens=_join(found),
-            codebook=torch.stack([quantized.codebook for quantized in found]).sum(),
-            commitment=torch.stack([quantized.commitment for quantized in found]).sum(),
-            entropy=torch.stack([quantized.entropy for quantized in found]).sum(),
+            reconstruction=self._decode([quantized.vectors for quantized in levels]),
+            tokens=_join(levels),
+            codebook=torch.stack([quantized.codebook for quantized in levels]).sum(),
+            commitment=torch.stack([quantized.commitment for quantized in levels]).sum(),
+            entropy=torch.stack([quantized.entropy for quantized in levels]).sum(),
         )
 
     def encode(self, frames: Tensor | np.ndarray) -> Tensor:
-        """Tokens of frames, computed chunk by chunk without gradients.
+        """Encodes frames chunk by chunk, without gradients.
 
         A frame's tokens do not depend on the frames beside it: every chunk has the same size, and
-        a smaller rest is padded, since kernels may round otherwise for other sizes.
+        a smaller last one is padded, since kernels may round differently for other sizes.
 
         Args:
             frames: uint8 (..., height, width, 3), an array or a tensor on the CPU or the model's
@@ -135,12 +115,12 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
                 if not self.network.is_exact:
                     rest = self._chunk_size() - len(chunk)
                     chunk = torch.cat([chunk, chunk[-1:].expand(rest, -1, -1, -1)])
-                made = self.tokens_of(chunk)[: len(flat) - start]
-                tokens[start : start + len(made)] = made
+                encoded = self.tokens_of(chunk)[: len(flat) - start]
+                tokens[start : start + len(encoded)] = encoded
         return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
 
     def decode(self, tokens: Tensor | np.ndarray) -> Tensor:
-        """Frames of tokens, computed chunk by chunk without gradients.
+        """Decodes tokens chunk by chunk, without gradients.
 
         Args:
             tokens: int64 (..., K) in [0, vocab_size).
@@ -160,7 +140,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         return frames.reshape(*tokens.shape[:-1], *self.frame_shape)
 
     def embed(self, tokens: Tensor | np.ndarray) -> Tensor:
-        """The code vectors of tokens.
+        """Looks up the code vectors of tokens.
 
         Args:
             tokens: int64 (..., K) in [0, vocab_size).
@@ -179,17 +159,17 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         return torch.cat(flat, dim=-2)
 
     def tokens_of(self, frames: Tensor) -> Tensor:
-        """`encode` bare, for graph exporters: uint8 (n, height, width, 3) to int64 (n, K)."""
+        """Encodes without checks and chunks: uint8 (n, height, width, 3) to int64 (n, K)."""
         return _join(self._quantize(scale_frames(frames)))
 
     def frames_of(self, tokens: Tensor) -> Tensor:
-        """`decode` bare, for graph exporters: int64 (n, K) to uint8 (n, height, width, 3)."""
+        """Decodes without checks and chunks: int64 (n, K) to uint8 (n, height, width, 3)."""
         vectors = [quantizer.dequantize(part) for quantizer, part in self._split(tokens)]
         return unscale_frames(self._decode(vectors))
 
     @torch.no_grad()
     def start(self, frames: Tensor | np.ndarray, generator: torch.Generator) -> None:
-        """Lets the quantizer take its first codes from training frames (k-means, say).
+        """Sets the quantizers' first codes from training frames, by k-means for example.
 
         Args:
             frames: uint8 (n, height, width, 3).
@@ -200,26 +180,23 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             for level, quantizer in enumerate(self._levels()):
                 quantizer.start(self._latents(frames, level), generator)
 
+    def first_names(self) -> Mapping[str, str]:
+        """See PretrainedModel.first_names."""
+        names = self.network.first_names().items()
+        return {f"network.{name}": f"network.{first_name}" for name, first_name in names}
+
     def _card_model(self) -> CardModel:
-        bits = (self.vocab_size - 1).bit_length()
-        height, width, _ = self.frame_shape
-        rows = [
-            ("frames", f"uint8, {height} x {width} x 3"),
-            (
-                "tokens per frame",
-                f"{self.tokens_per_frame} ({self.grid[0]} x {self.grid[1]}), "
-                f"{self.vocab_size} codes: {self.tokens_per_frame * bits} bits",
-            ),
-            ("architecture", f"{self.config.network} network, {self.config.quantizer} quantizer"),
-        ]
-        return tokenizer_card(rows)
+        return tokenizer_card(self.config, self.grid, self.vocab_size)
+
+    def _summary(self) -> list[str]:
+        return summarize(self.config, self.levels, self.vocab_size)
 
     def _quantize(self, pixels: Tensor) -> list[Quantized]:
         """Encodes pixels (n, 3, height, width) level by level."""
         return self.network.quantize(pad_pixels(pixels, self.config.padded_shape), self._levels())
 
     def _decode(self, vectors: list[Tensor]) -> Tensor:
-        """Code vectors of each level to pixels (n, 3, height, width)."""
+        """Decodes code vectors of each level to pixels (n, 3, height, width)."""
         height, width, _ = self.frame_shape
         return crop_pixels(self.network.decode(vectors), (height, width))
 
@@ -227,14 +204,14 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         return [quantizer for quantizer in self.quantizers if isinstance(quantizer, Quantizer)]
 
     def _latents(self, frames: Tensor, level: int) -> Iterator[Tensor]:
-        """Latents float32 (n, rows x columns, C) of a level, chunk by chunk."""
+        """Yields latents float32 (n, rows x columns, C) of a level, chunk by chunk."""
         for chunk in frames.split(START_CHUNK):
             pixels = pad_pixels(scale_frames(chunk.to(self.device)), self.config.padded_shape)
             above = self.network.quantize(pixels, self._levels()[:level])
             yield self.network.latents(pixels, above).float()
 
     def _split(self, tokens: Tensor) -> Iterator[tuple[Quantizer, Tensor]]:
-        """Each level's quantizer with its part of tokens (..., K): (..., positions[, depth])."""
+        """Yields each level's quantizer and part of tokens (..., K): (..., positions[, depth])."""
         sizes = [rows * columns * depth for rows, columns, depth in self.levels]
         for quantizer, part in zip(self._levels(), tokens.split(sizes, dim=-1), strict=True):
             depth = quantizer.depth
@@ -242,7 +219,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
-        """No gradients, eval mode, and autocast where the device gains from it."""
+        """Turns gradients off, eval mode on, and autocast on where the device gains from it."""
         was_training = self.training
         self.eval()
         try:
@@ -253,9 +230,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
 
     def _autocast(self) -> AbstractContextManager:
         dtype = native_autocast_dtype(self.device) if self.uses_autocast else None
-        return torch.autocast(
-            self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None
-        )
+        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
 
     def _chunk_size(self) -> int:
         return self.network.chunk if self.device.type == "cpu" else GPU_CHUNK
@@ -263,10 +238,10 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
     def _chunks(self, flat: Tensor) -> Iterator[tuple[int, Tensor]]:
         size = self._chunk_size()
         for start in range(0, len(flat), size):
-            # Kernels round otherwise for other strides.
+            # Kernels round differently for other strides.
             yield start, flat[start : start + size].to(self.device).contiguous()
 
 
-def _join(found: list[Quantized]) -> Tensor:
-    """The tokens of all levels, int64 (n, K)."""
-    return torch.cat([quantized.tokens.flatten(1) for quantized in found], dim=1)
+def _join(levels: list[Quantized]) -> Tensor:
+    """Joins the tokens of all levels to int64 (n, K)."""
+    return torch.cat([quantized.tokens.flatten(1) for quantized in levels], dim=1)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from worldtokens.tokenizer.autoencoder import TokenizerOutput
+from worldtokens.tokenizer.output import TokenizerOutput
 from worldtokens.tokenizer.losses.terms import LossConfig, hard_pixels, masked_mean, tokenizer_loss
 
 NOTHING = dict(

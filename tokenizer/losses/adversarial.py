@@ -6,7 +6,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from worldtokens.tokenizer.autoencoder import TokenizerOutput
 from worldtokens.tokenizer.losses.discriminator import (
     AdversaryConfig,
     Discriminator,
@@ -16,6 +15,7 @@ from worldtokens.tokenizer.losses.discriminator import (
     lecam,
     r1_penalty,
 )
+from worldtokens.tokenizer.output import TokenizerOutput
 from worldtokens.training.budget import Progress, learning_rate
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from worldtokens.tokenizer.autoencoder import TokenizerOutput
 from worldtokens.tokenizer.losses.lpips_loss import Perceptual
+from worldtokens.tokenizer.output import TokenizerOutput
 
 
 @dataclass

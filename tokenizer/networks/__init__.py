@@ -1,4 +1,4 @@
-"""Networks: pixels to latents, code vectors to pixels."""
+"""Networks: from pixels to latents, from code vectors to pixels."""
 
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks.base import Network
@@ -17,7 +17,7 @@ _NETWORKS = {
 
 
 def build_network(config: TokenizerConfig, latent_dim: int, code_dim: int) -> Network:
-    """The network that `config` names, for a quantizer of these sizes."""
+    """Builds the network that `config` names, for a quantizer of these sizes."""
     if config.network == "dictionary":
         return DictionaryNetwork(config)
     return _NETWORKS[config.network](config, latent_dim, code_dim)

@@ -26,15 +26,18 @@ class Network(nn.Module):
     @property
     def last_layer(self) -> nn.Module:
         """The decoder's last layer, at which the adaptive weight of a VQGAN is measured."""
-        assert isinstance(self.decoder, nn.Sequential)
-        return self.decoder[-1]
+        raise NotImplementedError
+
+    def first_names(self) -> dict[str, str]:
+        """Returns the first names of renamed layers, see worldtokens.hub.part_names."""
+        raise NotImplementedError
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
-        """The latents of the next level.
+        """Computes the latents of the next level.
 
         Args:
             pixels: float (n, 3, height, width) in [-1, 1].
-            above: What became of the levels before it; empty for the first.
+            above: The quantized levels before it; empty for the first.
 
         Returns:
             float (n, rows x columns, C).
@@ -42,12 +45,16 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
-        """Code vectors (n, rows x columns, D) of each level to pixels (n, 3, height, width)."""
+        """Turns code vectors (n, rows x columns, D) of each level into pixels.
+
+        Returns:
+            (n, 3, height, width).
+        """
         raise NotImplementedError
 
     def quantize(self, pixels: Tensor, quantizers: Sequence[Quantizer]) -> list[Quantized]:
         """Encodes and quantizes level by level."""
-        found: list[Quantized] = []
+        levels: list[Quantized] = []
         for quantizer in quantizers:
-            found.append(quantizer.in_float32(self.latents(pixels, found)))
-        return found
+            levels.append(quantizer.in_float32(self.latents(pixels, levels)))
+        return levels

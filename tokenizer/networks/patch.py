@@ -1,8 +1,8 @@
-"""The network of the `fast` preset: an encoder that sees one patch, a decoder that sees them all.
+"""Networks of patches: the encoder sees one patch at a time, the decoder sees all of them.
 
 A token that depends on its own patch alone cannot change while its patch stays as it was, so the
-world model is spared that noise (flicker 0 by construction). What the tokens leave out of a patch
-the decoder makes good from its neighbours and its place in the frame.
+world model does not see such noise (flicker is 0 by construction). The decoder restores what the
+tokens leave out of a patch, from the neighbours of the patch and its position in the frame.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,14 @@ from torch.nn import functional
 
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks.base import Network
+from worldtokens.tokenizer.networks.first_names import count_named_layers
 from worldtokens.tokenizer.quantizers.base import Quantized
+
+DECODER_FIRST_NAMES = {"decoder.position_embedding": "decoder.place"}
 
 
 class PatchNetwork(Network):
-    """Patch embedding and 1x1 blocks in, convolutions over the whole grid out."""
+    """Encodes each patch by itself; decodes with convolutions over the whole grid."""
 
     chunk = 8
 
@@ -29,12 +32,12 @@ class PatchNetwork(Network):
         grid = (height // config.patch_size, frame_width // config.patch_size)
         self.grids = (grid,)
         width = config.encoder_width
-        self.encoder = nn.Sequential(
-            nn.Linear(3 * config.patch_size**2, width),
-            *(PatchBlock(width) for _ in range(config.encoder_depth)),
-            nn.LayerNorm(width),
-            nn.Linear(width, latent_dim),
-        )
+        self.encoder = nn.Sequential()
+        self.encoder.add_module("embed", nn.Linear(3 * config.patch_size**2, width))
+        for number in range(config.encoder_depth):
+            self.encoder.add_module(f"block_{number}", PatchBlock(width))
+        self.encoder.add_module("norm", nn.LayerNorm(width))
+        self.encoder.add_module("to_latents", nn.Linear(width, latent_dim))
         self.decoder = PatchDecoder(config, grid, code_dim)
 
     @property
@@ -50,15 +53,19 @@ class PatchNetwork(Network):
         """See Network.decode."""
         return self.decoder(vectors[0])
 
+    def first_names(self) -> dict[str, str]:
+        """See Network.first_names."""
+        return {**count_named_layers("encoder", self.encoder), **DECODER_FIRST_NAMES}
+
 
 class DictionaryNetwork(Network):
-    """For a dictionary of patches: they are the latents, and the decoder mends what they lack."""
+    """For a dictionary of patches: these are the latents, and the decoder corrects them."""
 
     chunk = 128
     is_exact = True
 
     def __init__(self, config: TokenizerConfig):
-        """Builds the decoder; it starts by passing the dictionary's patches through."""
+        """Builds the decoder; at first it leaves the dictionary's patches as they are."""
         super().__init__()
         self.patch_size = config.patch_size
         height, frame_width = config.padded_shape
@@ -82,6 +89,10 @@ class DictionaryNetwork(Network):
         """See Network.decode."""
         patches = from_patches(vectors[0], self.grids[0], self.patch_size)
         return patches + self.decoder(vectors[0])
+
+    def first_names(self) -> dict[str, str]:
+        """See Network.first_names."""
+        return DECODER_FIRST_NAMES
 
 
 def to_patches(pixels: Tensor, size: int) -> Tensor:
@@ -123,8 +134,8 @@ class PatchDecoder(nn.Module):
         self.grid = grid
         width, fine_width = config.decoder_width, max(1, config.decoder_width // 2)
         self.embed = nn.Linear(code_dim, width)
-        # Backgrounds are tied to their place in the frame.
-        self.place = nn.Parameter(0.02 * _normal(width, *grid))
+        # A background depends on the position in the frame.
+        self.position_embedding = nn.Parameter(0.02 * _normal(width, *grid))
         self.coarse = nn.Sequential(*(ConvBlock(width) for _ in range(config.decoder_depth)))
         self.split = nn.Conv2d(width, 4 * fine_width, 1)
         self.fine = nn.Sequential(
@@ -136,7 +147,7 @@ class PatchDecoder(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Code vectors (n, rows x columns, D) to pixels (n, 3, height, width)."""
         features = self.embed(vectors).unflatten(1, self.grid).permute(0, 3, 1, 2)
-        features = self.coarse(features + self.place)
+        features = self.coarse(features + self.position_embedding)
         features = self.fine(functional.pixel_shuffle(self.split(features), 2))
         return functional.pixel_shuffle(self.head(features), self.upscale)
 

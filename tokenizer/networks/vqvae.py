@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks.base import Network
+from worldtokens.tokenizer.networks.first_names import count_named_layers
 from worldtokens.tokenizer.quantizers.base import Quantized
 
 
@@ -25,12 +26,14 @@ class VQVAENetwork(Network):
         height, frame_width = config.padded_shape
         self.grids = ((height // 4, frame_width // 4),)
         width, depth = config.encoder_width, config.encoder_depth
-        self.encoder = nn.Sequential(
-            *_quarter(3, width), *_blocks(width, depth), nn.Conv2d(width, latent_dim, 1)
-        )
-        self.decoder = nn.Sequential(
-            nn.Conv2d(code_dim, width, 3, padding=1), *_blocks(width, depth), *_quadruple(width)
-        )
+        self.encoder = _bottom_encoder(width, depth)
+        self.encoder.add_module("to_latents", nn.Conv2d(width, latent_dim, 1))
+        self.decoder = _bottom_decoder(code_dim, width, depth)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """See Network.last_layer."""
+        return self.decoder[-1]
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """See Network.latents."""
@@ -39,6 +42,11 @@ class VQVAENetwork(Network):
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """See Network.decode."""
         return self.decoder(_to_map(vectors[0], self.grids[0]))
+
+    def first_names(self) -> dict[str, str]:
+        """See Network.first_names."""
+        encoder = count_named_layers("encoder", self.encoder)
+        return encoder | count_named_layers("decoder", self.decoder)
 
 
 class VQVAE2Network(Network):
@@ -53,21 +61,24 @@ class VQVAE2Network(Network):
         height, frame_width = config.padded_shape
         self.grids = ((height // 8, frame_width // 8), (height // 4, frame_width // 4))
         width, depth = config.encoder_width, config.encoder_depth
-        self.bottom_encoder = nn.Sequential(*_quarter(3, width), *_blocks(width, depth))
-        self.top_encoder = nn.Sequential(
-            nn.Conv2d(width, width, 4, stride=2, padding=1), *_blocks(width, depth)
-        )
+        self.bottom_encoder = _bottom_encoder(width, depth)
+        self.top_encoder = nn.Sequential()
+        self.top_encoder.add_module("downsample", nn.Conv2d(width, width, 4, 2, padding=1))
+        _add_blocks(self.top_encoder, width, depth)
         self.to_top = nn.Conv2d(width, latent_dim, 1)
-        self.top_decoder = nn.Sequential(
-            nn.Conv2d(code_dim, width, 3, padding=1),
-            *_blocks(width, depth),
-            nn.ConvTranspose2d(width, code_dim, 4, stride=2, padding=1),
-        )
+        self.top_decoder = nn.Sequential()
+        self.top_decoder.add_module("conv_in", nn.Conv2d(code_dim, width, 3, padding=1))
+        _add_blocks(self.top_decoder, width, depth)
+        upsample = nn.ConvTranspose2d(width, code_dim, 4, stride=2, padding=1)
+        self.top_decoder.add_module("upsample", upsample)
         self.to_bottom = nn.Conv2d(width + code_dim, latent_dim, 1)
         self.upsample_top = nn.ConvTranspose2d(code_dim, code_dim, 4, stride=2, padding=1)
-        self.decoder = nn.Sequential(
-            nn.Conv2d(2 * code_dim, width, 3, padding=1), *_blocks(width, depth), *_quadruple(width)
-        )
+        self.decoder = _bottom_decoder(2 * code_dim, width, depth)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """See Network.last_layer."""
+        return self.decoder[-1]
 
     def latents(self, pixels: Tensor, above: Sequence[Quantized]) -> Tensor:
         """See Network.latents; the bottom features are computed for each level anew."""
@@ -82,6 +93,15 @@ class VQVAE2Network(Network):
         top = self.upsample_top(_to_map(vectors[0], self.grids[0]))
         bottom = _to_map(vectors[1], self.grids[1]).to(top)
         return self.decoder(torch.cat([top, bottom], dim=1))
+
+    def first_names(self) -> dict[str, str]:
+        """See Network.first_names."""
+        names = {}
+        for name in ("bottom_encoder", "top_encoder", "top_decoder", "decoder"):
+            layers = self.get_submodule(name)
+            assert isinstance(layers, nn.Sequential)
+            names |= count_named_layers(name, layers)
+        return names
 
 
 class ResidualBlock(nn.Module):
@@ -100,30 +120,35 @@ class ResidualBlock(nn.Module):
         return features + self.pointwise(functional.relu(hidden))
 
 
-def _blocks(width: int, depth: int) -> list[nn.Module]:
-    return [*(ResidualBlock(width) for _ in range(depth)), nn.ReLU()]
-
-
-def _quarter(channels: int, width: int) -> list[nn.Module]:
-    """Layers to a quarter of the size."""
+def _bottom_encoder(width: int, depth: int) -> nn.Sequential:
+    """Pixels to features (n, width, height / 4, width / 4)."""
     half = max(1, width // 2)
-    return [
-        nn.Conv2d(channels, half, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(half, width, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(width, width, 3, padding=1),
-    ]
+    layers = nn.Sequential()
+    layers.add_module("downsample_1", nn.Conv2d(3, half, 4, stride=2, padding=1))
+    layers.add_module("relu_1", nn.ReLU())
+    layers.add_module("downsample_2", nn.Conv2d(half, width, 4, stride=2, padding=1))
+    layers.add_module("relu_2", nn.ReLU())
+    layers.add_module("conv", nn.Conv2d(width, width, 3, padding=1))
+    _add_blocks(layers, width, depth)
+    return layers
 
 
-def _quadruple(width: int) -> list[nn.Module]:
-    """Layers to pixels of four times the size."""
+def _bottom_decoder(channels: int, width: int, depth: int) -> nn.Sequential:
+    """Features (n, channels, rows, columns) to pixels (n, 3, 4 rows, 4 columns)."""
     half = max(1, width // 2)
-    return [
-        nn.ConvTranspose2d(width, half, 4, stride=2, padding=1),
-        nn.ReLU(),
-        nn.ConvTranspose2d(half, 3, 4, stride=2, padding=1),
-    ]
+    layers = nn.Sequential()
+    layers.add_module("conv_in", nn.Conv2d(channels, width, 3, padding=1))
+    _add_blocks(layers, width, depth)
+    layers.add_module("upsample_1", nn.ConvTranspose2d(width, half, 4, stride=2, padding=1))
+    layers.add_module("relu_1", nn.ReLU())
+    layers.add_module("upsample_2", nn.ConvTranspose2d(half, 3, 4, stride=2, padding=1))
+    return layers
+
+
+def _add_blocks(layers: nn.Sequential, width: int, depth: int) -> None:
+    for number in range(depth):
+        layers.add_module(f"block_{number}", ResidualBlock(width))
+    layers.add_module("relu_blocks", nn.ReLU())
 
 
 def _to_sequence(features: Tensor) -> Tensor:
