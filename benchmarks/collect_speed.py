@@ -1,20 +1,23 @@
-"""Measures collecting and reading beside the raw emulator loop, in one run.
+"""Prints how fast episodes are collected and read, beside the raw emulator loop.
 
-    python benchmarks/collect_speed.py env=MontezumaRevenge steps=4000
-    python benchmarks/collect_speed.py data=data/MontezumaRevenge   # only reading what is there
+    python benchmarks/collect_speed.py
+    python benchmarks/collect_speed.py --game MontezumaRevenge --steps 4000
+    python benchmarks/collect_speed.py --data data/MontezumaRevenge
 
-Raw means: ale-py alone, four emulated frames a step, no screen read. Collecting is everything
-that a worker does: policy, preprocessing, recording, compressing, writing. Both play the same
-kind of actions. Raw and collecting runs take turns and the best of each counts, as other work
-on the machine only ever slows them down.
+The raw loop is ale-py alone, with four emulated frames a step, and reads no screen. Collecting is
+everything that a worker does: policy, preprocessing, recording, compressing, writing. Both play the
+same kind of actions. Raw and collecting runs take turns and the best of each counts, since other
+work on the machine can only slow them down. With --data an existing dataset is read, and nothing
+else is measured.
 """
 
+import argparse
 import multiprocessing
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +34,8 @@ from worldtokens.collect import (
 from worldtokens.collect.dataset.loader import load_segments
 from worldtokens.collect.from_reset import RecordFromReset, episode_seed
 from worldtokens.collect.policies.random_actions import HeldRandomPolicy
-from worldtokens.collect.workers import Progress, Worker
-from worldtokens.envs import EnvConfig, make_env, ram_labels
+from worldtokens.collect.tasks import Progress, Worker
+from worldtokens.envs import make_env, ram_labels, usual_name
 from worldtokens.envs.games import rom_of
 
 _FRAME_SKIP = 4
@@ -45,10 +48,10 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: what was measured.
-        value: how much.
-        unit: of what.
-        ratio: to the raw emulator loop of as many processes, or None.
+        name: The work.
+        value: What was measured.
+        unit: Of the value.
+        ratio: To the raw emulator loop of as many processes; None where it does not apply.
     """
 
     name: str
@@ -58,17 +61,17 @@ class Row:
 
 
 def collect_rows(seconds: float) -> list[Row]:
-    """Measure Montezuma's Revenge in about `seconds` for each row."""
+    """Measures Montezuma's Revenge in about `seconds` for each row."""
     return measure(steps=max(500, int(seconds * 1000)), repeats=2)
 
 
 def measure(game: str = "MontezumaRevenge", steps: int = 4000, repeats: int = 3) -> list[Row]:
-    """Measure everything.
+    """Measures everything.
 
     Args:
-        game: any game of ale-py.
-        steps: steps per measurement and process.
-        repeats: how often each is measured; the best counts.
+        game: Any game of ale-py.
+        steps: Steps per measurement and process.
+        repeats: Number of measurements; the best counts.
     """
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -93,7 +96,7 @@ def _speed_of(
     steps: int,
     folder: Path,
 ) -> float:
-    """Return steps per second of several processes that work at the same time."""
+    """Returns the steps per second of several processes that work at the same time."""
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         arguments = [(game, steps, folder, index) for index in range(processes)]
         speeds = pool.starmap(work, arguments)
@@ -101,7 +104,7 @@ def _speed_of(
 
 
 def _play_raw(game: str, steps: int, folder: Path, index: int) -> float:
-    """Play without looking; returns steps per second."""
+    """Plays without reading the screen; returns steps per second."""
     emulator = ALEInterface()
     emulator.setInt("random_seed", index)
     rom = roms.get_rom_path(rom_of(game))
@@ -123,7 +126,7 @@ def _play_raw(game: str, steps: int, folder: Path, index: int) -> float:
 
 
 def _collect(game: str, steps: int, folder: Path, index: int) -> float:
-    """Play, record, compress and write as a worker does; returns steps per second."""
+    """Plays, records, compresses and writes as a worker does; returns steps per second."""
     env = make_env(game)
     shape = (env.config.frame_height, env.config.frame_width, 3)
     write_description(folder, DatasetDescription(env.config, env.action_meanings, shape))
@@ -147,11 +150,11 @@ def _collect(game: str, steps: int, folder: Path, index: int) -> float:
 
 
 def _ignore(progress: Progress) -> None:
-    """Take a report and do nothing."""
+    """Ignores a report of progress."""
 
 
 def reading_rows(folder: Path, repeats: int = 3) -> list[Row]:
-    """Measure how a dataset reads; the best of each counts."""
+    """Measures how fast a dataset is read; the best of each counts."""
     dataset = EpisodeDataset(folder)
     size = sum(path.stat().st_size for path in (folder / "shards").iterdir())
     rng = np.random.default_rng(0)
@@ -166,7 +169,7 @@ def reading_rows(folder: Path, repeats: int = 3) -> list[Row]:
 
     def loaded_by(workers: int, batches: int) -> float:
         loader = load_segments(dataset, 32, _WINDOW, 0, workers)
-        for _ in range(3 * workers):  # what the workers read while they started
+        for _ in range(3 * workers):  # What the workers read while they started.
             next(loader)
         start = time.perf_counter()
         frames = sum(int(next(loader).mask.sum()) for _ in range(batches))
@@ -193,23 +196,30 @@ def reading_rows(folder: Path, repeats: int = 3) -> list[Row]:
     ]
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--game", default="MontezumaRevenge", help="its usual name")
+    parser.add_argument("--steps", type=int, default=4000, help="per measurement and process")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements; the best counts")
+    parser.add_argument("--data", type=Path, help="only read this dataset")
+    return parser.parse_args(arguments)
+
+
 def main() -> None:
-    """Print the table."""
-    arguments = dict(argument.split("=", 1) for argument in sys.argv[1:])
-    unknown = set(arguments) - {"env", "steps", "repeats", "data"}
-    if unknown:
-        known = "env=, steps=, repeats=, data="
-        sys.exit(f"error: unknown {', '.join(sorted(unknown))}; there are {known}")
-    repeats = int(arguments.get("repeats", "3"))
-    if "data" in arguments:
-        rows = reading_rows(Path(arguments["data"]), repeats)
+    """Measures and prints the table."""
+    options = parse(sys.argv[1:])
+    if options.data:
+        rows = reading_rows(options.data, options.repeats)
     else:
-        game = EnvConfig(arguments.get("env", "MontezumaRevenge")).name
-        rows = measure(game, int(arguments.get("steps", "4000")), repeats)
+        rows = measure(usual_name(options.game), options.steps, options.repeats)
     for row in rows:
         ratio = "" if row.ratio is None else f"  {row.ratio:.2f} x raw"
         print(f"{row.name:48}{row.value:12.0f} {row.unit}{ratio}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -5,8 +5,9 @@ from worldtokens.collect.dataset.description import (
     read_description,
     write_description,
 )
-from worldtokens.collect.dataset.episode import Episode, EpisodeInfo, SegmentBatch
+from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
 from worldtokens.collect.dataset.episodes import EpisodeDataset, InMemoryDataset, is_heldout_seed
+from worldtokens.collect.dataset.segments import SegmentBatch
 from worldtokens.collect.dataset.shards import ShardWriter
 from worldtokens.collect.dataset.source import EpisodeSource
 

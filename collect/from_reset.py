@@ -6,20 +6,20 @@ import numpy as np
 
 from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.rollout import EpisodeRecorder, rollout
-from worldtokens.collect.workers import Progress, Recorded, Task, Worker
+from worldtokens.collect.tasks import Progress, Recorded, Task, Worker
 
 _REPORT_EVERY = 250
 
 
 @dataclass(frozen=True)
 class JobShare:
-    """Which episodes of a job are ours: numbers k with k % num_shards == shard.
+    """The episodes of a job that this process records: numbers k with k % num_shards == shard.
 
     Attributes:
-        job: the job's name; episode k's id is "<job>-<k>".
-        seed: the job's seed.
-        shard: which part of the job this is.
-        num_shards: into how many parts the job is split.
+        job: The job's name; episode k's id is "<job>-<k>".
+        seed: The job's seed.
+        shard: Number of this part of the job.
+        num_shards: Number of parts of the job.
     """
 
     job: str
@@ -28,11 +28,11 @@ class JobShare:
     num_shards: int = 1
 
     def episode_id(self, number: int) -> str:
-        """Return the id of the job's k-th episode."""
+        """Returns the id of the job's k-th episode."""
         return f"{self.job}-{number:08d}"
 
     def numbers_of(self, infos: tuple[EpisodeInfo, ...]) -> dict[int, int]:
-        """Return the steps of our episodes among these, by number."""
+        """Returns the steps of those of these episodes that are in this share, by number."""
         ours = {}
         for info in infos:
             job, _, number = info.id.rpartition("-")
@@ -42,10 +42,10 @@ class JobShare:
 
 
 def episode_seed(seed: int, number: int) -> int:
-    """Return the environment's seed for the k-th episode of a job.
+    """Returns the environment's seed for the k-th episode of a job.
 
-    It ends in the same digit as k, so that every ten consecutive episodes hold one that is held
-    out (`is_heldout_seed`).
+    It ends in the same digit as k, so that one of every ten consecutive episodes is held out
+    (`is_heldout_seed`).
     """
     drawn = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     return drawn % 200_000_000 * 10 + number % 10
@@ -56,8 +56,8 @@ class RecordFromReset:
     """Plays and records one game.
 
     Attributes:
-        id: the episode's id.
-        seed: seeds the environment and the policy.
+        id: The episode's id.
+        seed: Seeds the environment and the policy.
     """
 
     id: str
@@ -88,12 +88,12 @@ class FromResetScheduler:
     """
 
     def __init__(self, share: JobShare, num_steps: int, existing: tuple[EpisodeInfo, ...]) -> None:
-        """Plan what is missing.
+        """Plans what is missing.
 
         Args:
-            share: our part of the job.
-            num_steps: how many steps our part should have.
-            existing: episodes that are on disk already.
+            share: This part of the job.
+            num_steps: Number of steps that this part should have.
+            existing: Episodes that are on disk already.
         """
         self._share = share
         self._num_steps = num_steps

@@ -1,4 +1,4 @@
-"""Makes a dataset of episodes from elsewhere, or adds them to one.
+"""Makes a dataset of episodes of other projects, or adds them to one.
 
 python collect/import_episodes.py env=Pong format=minari source=~/.minari/datasets/atari/pong/v0
 python collect/import_episodes.py env=Pong format=images source=frames data=data/pong_images
@@ -42,7 +42,7 @@ class ImportConfig:
 
 
 def read_dataset(folder: Path) -> Source:
-    """Open another dataset of ours: to merge it."""
+    """Opens another dataset of this project, to merge it."""
     dataset = EpisodeDataset(folder)
 
     def episodes() -> Iterator[ImportedEpisode]:
@@ -71,16 +71,18 @@ READERS: dict[str, Callable[[Path], Source]] = {
 
 
 def main(config: ImportConfig) -> None:
-    """Import everything; what an earlier run imported counts once."""
+    """Imports everything; what an earlier run imported counts once."""
     if config.format not in READERS:
-        raise ValueError(f"format must be one of {', '.join(READERS)}, got {config.format!r}.")
+        raise ValueError(f"format: expected one of {', '.join(READERS)}, got {config.format!r}")
     folder = Path(config.source).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"source={config.source} is not a folder.")
+        raise ValueError(f"source: expected a folder, got {config.source}, which is none")
     source = READERS[config.format](folder)
     game = config.env or source.game
     if game is None:
-        raise ValueError("env is needed: the source does not say which game it shows.")
+        raise ValueError(
+            "env: expected the name of a game, got null; the source does not say which it shows"
+        )
     target = Path(config.data if config.env or config.data != "data/None" else f"data/{game}")
     size = (config.frame_height, config.frame_width)
     write_description(target, _describe(config, folder, source, game, size))
@@ -113,11 +115,16 @@ def _describe(
             env_config = EnvConfig(**{**asdict(env_config), "full_action_space": True})
         if source.num_actions not in (None, len(meanings)):
             raise ValueError(
-                f"{folder} has {source.num_actions} actions, {game} has {len(meanings)}; "
-                "choose the right game with env=NAME."
+                f"env: expected a game with the {source.num_actions} actions of {folder}, "
+                f"got {game} with {len(meanings)}; choose the right game with env=NAME"
             )
     return DatasetDescription(env_config, meanings, (*size, 3), lossy=source.lossy)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, ImportConfig, "import_episodes")
+
+
+if __name__ == "__main__":
+    cli()

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from worldtokens.collect.dataset.source import EpisodeSource
+from worldtokens.common.atomic import replacing
 from worldtokens.envs import room_layout
 
 _SCALE = 2
@@ -22,13 +23,13 @@ _INK = (230, 230, 230)
 
 @dataclass(frozen=True)
 class Tile:
-    """A frame and its place in a grid.
+    """A frame and its position in a grid.
 
     Attributes:
-        row: counted from the top.
-        column: counted from the left.
-        label: written above.
-        frame: uint8 (H, W, 3), or None for an empty place.
+        row: Counted from the top.
+        column: Counted from the left.
+        label: Written above.
+        frame: uint8 (H, W, 3), or None for an empty position.
     """
 
     row: int
@@ -38,7 +39,7 @@ class Tile:
 
 
 def save_contact_sheet(source: EpisodeSource, path: Path) -> None:
-    """Save a PNG with one frame of each room, or frames at even distances in games without."""
+    """Saves a PNG with one frame of each room, or frames at even distances in games without."""
     if len(np.unique(source.scene)) > 1:
         labelled = [(f"room {room}", frame) for room, frame in room_frames(source).items()]
     else:
@@ -51,11 +52,11 @@ def save_contact_sheet(source: EpisodeSource, path: Path) -> None:
         Tile(number // _NUM_COLUMNS, number % _NUM_COLUMNS, label, frame)
         for number, (label, frame) in enumerate(labelled)
     ]
-    draw_tiles(tiles, source.frame_shape).save(path)
+    _save_tiles(tiles, source.frame_shape, path)
 
 
 def save_room_map(source: EpisodeSource, path: Path) -> bool:
-    """Save a PNG with a frame of each room where the room lies in the game.
+    """Saves a PNG with a frame of each room at the room's position in the game.
 
     Rooms that the dataset has not seen are empty.
 
@@ -70,15 +71,15 @@ def save_room_map(source: EpisodeSource, path: Path) -> bool:
         Tile(row, column, f"room {room}", frames.get(room))
         for room, (row, column) in layout.items()
     ]
-    draw_tiles(tiles, source.frame_shape).save(path)
+    _save_tiles(tiles, source.frame_shape, path)
     return True
 
 
 def room_frames(source: EpisodeSource) -> dict[int, np.ndarray]:
-    """Return a typical frame of each room, uint8 (H, W, 3).
+    """Returns a typical frame of each room, uint8 (H, W, 3).
 
-    It is a true frame: of some at even distances the one that is closest to their median, which
-    leaves out the blank ones between rooms.
+    Of some frames at even distances it is the one that is closest to their median, so no blank
+    frame between two rooms.
     """
     scene = source.scene
     typical = {}
@@ -92,8 +93,13 @@ def room_frames(source: EpisodeSource) -> dict[int, np.ndarray]:
     return typical
 
 
+def _save_tiles(tiles: list[Tile], frame_shape: tuple[int, int, int], path: Path) -> None:
+    with replacing(path) as partial:
+        draw_tiles(tiles, frame_shape).save(partial)
+
+
 def draw_tiles(tiles: list[Tile], frame_shape: tuple[int, int, int]) -> Image.Image:
-    """Lay tiles out in a grid, each frame magnified and under its label."""
+    """Draws tiles in a grid, each frame magnified and under its label."""
     height, width = frame_shape[0] * _SCALE, frame_shape[1] * _SCALE
     cell_height, cell_width = height + _LABEL_HEIGHT + _GAP, width + _GAP
     num_rows = 1 + max(tile.row for tile in tiles)

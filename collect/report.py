@@ -1,4 +1,4 @@
-"""Says what a dataset holds, draws it, and checks it.
+"""Shows what a dataset holds, draws it, and checks it.
 
 python collect/report.py env=MontezumaRevenge
 python collect/report.py data=data/MontezumaRevenge --verify
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from worldtokens.collect.dataset.description import read_description
+from worldtokens.collect.dataset.description import find_dataset, read_description
 from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
 from worldtokens.collect.dataset.shards import list_shards, set_aside, verify_shard
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
+from worldtokens.common.atomic import write_text
 from worldtokens.training.command_line import launch
 
 _BAR_WIDTH = 40
@@ -31,22 +32,22 @@ class ReportConfig:
 
 @dataclass(frozen=True)
 class Report:
-    """A dataset in figures; returns and lengths are (least, mean, most) over whole games.
+    """Metrics of a dataset; returns and lengths are (smallest, mean, largest).
 
     Attributes:
-        game: the game's name.
-        episodes: number of episodes.
-        heldout_episodes: those whose seed holds them out.
-        restored_episodes: those that begin at a restored state.
-        steps: number of steps.
-        frames: number of frames.
-        bytes_per_frame: size on disk over frames.
-        lossy: frames went through a lossy codec.
-        returns: of episodes from a reset, or None where there are none.
-        lengths: in steps, of all episodes.
-        terminated_episodes: those that the game ended.
-        frames_by_room: frames of each room; empty in games without rooms.
-        steps_by_action: steps of each action, by its name.
+        game: The game's name.
+        episodes: Number of episodes.
+        heldout_episodes: Number of episodes with a held-out seed.
+        restored_episodes: Number of episodes that begin at a restored state.
+        steps: Number of steps.
+        frames: Number of frames.
+        bytes_per_frame: Size on disk over frames.
+        lossy: Whether frames went through a lossy codec.
+        returns: Sum of rewards of whole games, or None where there are none.
+        lengths: Number of steps of all episodes.
+        terminated_episodes: Number of episodes that the game ended.
+        frames_by_room: Frames of each room; empty in games without rooms.
+        steps_by_action: Steps of each action, by its name.
     """
 
     game: str
@@ -65,24 +66,32 @@ class Report:
 
 
 def main(config: ReportConfig) -> None:
-    """Verify if asked to, then print, draw and save the report."""
-    folder = Path(config.data)
+    """Verifies if the config says so, then prints, draws and saves the report."""
+    folder = find_dataset(config.data)
     read_description(folder)
+    is_shipped = folder != Path(config.data)
+    if config.verify and is_shipped:
+        raise ValueError(
+            f"verify: expected false for data={config.data}, got true; these shards belong to the "
+            "installed package, install it again if they are damaged"
+        )
     if config.verify:
         verify(folder)
     dataset = EpisodeDataset(folder)
     report = make_report(dataset)
     print_report(report)
-    (folder / "report.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
+    if is_shipped:
+        return
+    write_text(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
     save_contact_sheet(dataset, folder / "contact_sheet.png")
     print(f"contact sheet    {folder / 'contact_sheet.png'}")
     if save_room_map(dataset, folder / "room_map.png"):
         print(f"room map         {folder / 'room_map.png'}")
-    print(f"figures          {folder / 'report.json'}")
+    print(f"metrics          {folder / 'report.json'}")
 
 
 def verify(folder: Path) -> None:
-    """Check every shard, name bad ones and set them aside."""
+    """Checks every shard, prints the bad ones and sets them aside."""
     shards = list_shards(folder / SHARDS_FOLDER)
     bad = 0
     for shard in shards:
@@ -96,7 +105,7 @@ def verify(folder: Path) -> None:
 
 
 def make_report(dataset: EpisodeDataset) -> Report:
-    """Count everything."""
+    """Counts what a dataset holds."""
     infos = dataset.infos
     games = [info.total_reward for info in infos if info.start == "reset"]
     lengths = [info.num_steps for info in infos]
@@ -124,7 +133,7 @@ def make_report(dataset: EpisodeDataset) -> Report:
 
 
 def print_report(report: Report) -> None:
-    """Print a report for people."""
+    """Prints a report for people."""
     print(f"game             {report.game}{' (lossy frames)' if report.lossy else ''}")
     print(
         f"episodes         {report.episodes}: {report.heldout_episodes} held out, "
@@ -155,6 +164,11 @@ def _spread(values: list[float] | list[int]) -> tuple[float, float, float]:
     return float(min(values)), round(float(np.mean(values)), 2), float(max(values))
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     sys.argv = ["verify=true" if argument == "--verify" else argument for argument in sys.argv]
     launch(main, ReportConfig, "report")
+
+
+if __name__ == "__main__":
+    cli()

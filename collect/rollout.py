@@ -12,16 +12,16 @@ from worldtokens.envs import AtariEnv
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what was done and what came of it.
+    """One step: an action and its result.
 
     Attributes:
-        action: what was done at the frame before.
-        reward: what it gave.
-        terminated: the game ended.
-        truncated: the episode was cut.
-        frame: the frame after it, uint8 (H, W, 3).
+        action: The action at the frame before.
+        reward: Its reward.
+        terminated: Whether the game ended.
+        truncated: Whether the episode was cut.
+        frame: The frame after it, uint8 (H, W, 3).
         ram: uint8 (128,) after it.
-        lives: lives after it.
+        lives: Lives after it.
     """
 
     action: int
@@ -34,12 +34,12 @@ class Step:
 
 
 def rollout(env: AtariEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
-    """Yield steps from where the environment stands until the episode ends or the policy stops.
+    """Yields steps from where the environment stands until the episode ends or the policy stops.
 
     Args:
-        env: an environment just reset or restored.
-        policy: a policy whose episode has begun.
-        frame: the frame where the environment stands.
+        env: An environment just reset or restored.
+        policy: A policy whose episode has begun.
+        frame: The frame where the environment stands.
     """
     while True:
         try:
@@ -56,7 +56,7 @@ class EpisodeRecorder:
     """Gathers the steps of one episode."""
 
     def __init__(self, frame: np.ndarray, ram: np.ndarray, lives: int) -> None:
-        """Start from the first frame and what was in memory with it."""
+        """Starts from the first frame, its RAM and its lives."""
         self._frames = [frame]
         self._ram = [ram]
         self._lives = [lives]
@@ -64,7 +64,7 @@ class EpisodeRecorder:
         self.total_reward = 0.0
 
     def add(self, step: Step) -> None:
-        """Take the next step."""
+        """Adds the next step."""
         self._frames.append(step.frame)
         self._ram.append(step.ram)
         self._lives.append(step.lives)
@@ -72,7 +72,7 @@ class EpisodeRecorder:
         self.total_reward += step.reward
 
     def __len__(self) -> int:
-        """Return the number of steps so far."""
+        """Returns the number of steps so far."""
         return len(self._steps)
 
     @property
@@ -81,14 +81,13 @@ class EpisodeRecorder:
         return bool(self._steps) and (self._steps[-1][2] or self._steps[-1][3])
 
     def last_ram(self, count: int) -> np.ndarray:
-        """Return the RAM of the last frames, uint8 (count, 128)."""
+        """Returns the RAM of the last frames, uint8 (count, 128)."""
         return np.stack(self._ram[-count:])
 
     def finish(self, id: str, seed: int, start: Start, start_cell: str = "") -> Episode:
-        """Return the episode.
+        """Returns the episode.
 
-        An episode that stops without having ended was cut by whoever recorded it: its last step
-        counts as truncated.
+        An episode that did not end was cut by the recorder: its last step counts as truncated.
         """
         actions, rewards, terminated, truncated = zip(*self._steps, strict=True)
         truncated = np.array(truncated, np.bool_)

@@ -22,16 +22,14 @@ from worldtokens.collect.dataset.shards import list_shards, read_shard_info
 from worldtokens.collect.from_reset import FromResetScheduler, JobShare
 from worldtokens.collect.go_explore.archive import Archive
 from worldtokens.collect.go_explore.cells import make_cells
-from worldtokens.collect.go_explore.explorer import (
-    GO_EXPLORE,
-    ExploreScheduler,
-    GoExploreConfig,
-    open_archive,
-)
+from worldtokens.collect.go_explore.config import GO_EXPLORE, GoExploreConfig
+from worldtokens.collect.go_explore.explorer import ExploreScheduler, open_archive
 from worldtokens.collect.go_explore.recorder import FromCellsScheduler
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
+from worldtokens.collect.policies.policy import stable_node
 from worldtokens.collect.progress import ExploringBar, RecordingBar
 from worldtokens.collect.workers import WorkerSetup, run_workers
+from worldtokens.common.checks import check_at_least
 from worldtokens.envs import EnvConfig, make_env_from_config
 from worldtokens.training.command_line import launch
 
@@ -53,7 +51,7 @@ class CollectConfig:
 
 
 def main(config: CollectConfig) -> None:
-    """Collect what is missing and say what there is."""
+    """Collects what is missing and prints what there is."""
     _check(config)
     folder = Path(config.data)
     describe_dataset(folder, config.env_config)
@@ -96,7 +94,7 @@ def main(config: CollectConfig) -> None:
 def explore(
     setup: WorkerSetup, settings: GoExploreConfig, share: JobShare, num_workers: int
 ) -> Archive:
-    """Explore what is missing of the archive, which lies beside the shards."""
+    """Explores until the archive, which lies beside the shards, has all of its steps."""
     name = f"{share.job}-{share.shard}of{share.num_shards}.npz"
     path = setup.shards.parent / "archives" / name
     archive = open_archive(path, setup.env.name, settings.cells)
@@ -115,7 +113,7 @@ def explore(
 
 
 def worker_policy(config: CollectConfig) -> dict[str, Any]:
-    """Return the policy that plays in the workers."""
+    """Returns the policy that plays in the workers."""
     if config.policy.get("name") != GO_EXPLORE:
         return config.policy
     return {
@@ -125,7 +123,7 @@ def worker_policy(config: CollectConfig) -> dict[str, Any]:
 
 
 def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
-    """Write the folder's dataset.json, or check that the one there says the same."""
+    """Writes the folder's dataset.json, or checks that the one there says the same."""
     env = make_env_from_config(env_config)
     shape = env.observation_space.shape
     assert shape is not None
@@ -140,16 +138,19 @@ def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
 
 
 def job_name(config: CollectConfig) -> str:
-    """Name what decides the episodes: the policy, its settings and the seed."""
-    # More exploration goes on with the same archive.
-    decisive = {key: value for key, value in config.policy.items() if key != "explore_steps"}
+    """Names the episodes by what decides them: the policy, its settings and the seed."""
+    # Datasets hold names that were made from the policies' first names: with others the same
+    # command would record its episodes a second time.
+    node = stable_node(config.policy)
+    # More exploration continues with the same archive.
+    decisive = {key: value for key, value in node.items() if key != "explore_steps"}
     settings = json.dumps(decisive, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:6]
     return f"{config.policy.get('name', 'policy')}-{digest}-seed{config.seed}"
 
 
 def summarize(folder: Path, steps_per_second: float | None) -> None:
-    """Print the dataset's figures and save its contact sheet."""
+    """Prints the dataset's size and draws its contact sheet and room map."""
     dataset = EpisodeDataset(folder)
     sheet = folder / "contact_sheet.png"
     save_contact_sheet(dataset, sheet)
@@ -176,24 +177,33 @@ def _usable_cores() -> int:
 
 
 def _check(config: CollectConfig) -> None:
-    for name in ("num_steps", "shard_steps", "num_shards"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}.")
+    check_at_least(
+        1,
+        num_steps=config.num_steps,
+        shard_steps=config.shard_steps,
+        num_shards=config.num_shards,
+    )
     if config.policy.get("name") == GO_EXPLORE:
         GoExploreConfig(**config.policy)
         make_cells(config.env_config.name, config.policy["cells"])
     if config.num_workers is not None and config.num_workers < 1:
         raise ValueError(
-            f"num_workers must be at least 1, or null for one per core, got {config.num_workers}."
+            "num_workers: expected a whole number of at least 1, or null for one per core, "
+            f"got {config.num_workers}"
         )
     if not 0 <= config.shard < config.num_shards:
         raise ValueError(
-            f"shard must be in [0, num_shards={config.num_shards}), got {config.shard}."
+            f"shard: expected a number in [0, num_shards={config.num_shards}), got {config.shard}"
         )
 
 
+def cli() -> None:
+    """Runs the command line."""
+    launch(main, CollectConfig, "collect")
+
+
 if __name__ == "__main__":
-    # By this name the jobs of configs/machines find it in their own processes.
+    # The jobs of configs/machines find `main` by the name of its module, which is not __main__.
     from worldtokens.collect import run
 
-    launch(run.main, run.CollectConfig, "collect")
+    run.cli()

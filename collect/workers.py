@@ -5,37 +5,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
-from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
+from worldtokens.collect.dataset.episode import Episode
 from worldtokens.collect.dataset.shards import ShardWriter
-from worldtokens.collect.policies.policy import Policy, make_policy
-from worldtokens.envs import AtariEnv, EnvConfig, make_env_from_config, ram_labels
+from worldtokens.collect.policies.policy import make_policy
+from worldtokens.collect.tasks import Progress, Scheduler, Task, Worker
+from worldtokens.envs import EnvConfig, make_env_from_config, ram_labels
 
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a worker did since it last reported.
-
-    Attributes:
-        recorded_steps: steps on their way into a shard.
-        rooms: rooms seen.
-        best_score: highest sum of rewards since a reset.
-    """
-
-    recorded_steps: int = 0
-    rooms: frozenset[int] = frozenset()
-    best_score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +27,11 @@ class WorkerSetup:
     """What a worker needs to begin.
 
     Attributes:
-        env: settings of the environment.
-        policy: the policy's node of the config, see `make_policy`.
-        shards: the folder to write to.
-        job: the job's name, with which shards' names begin.
-        shard_steps: a shard is written when so many steps are gathered.
+        env: Settings of the environment.
+        policy: The config of the policy, see `make_policy`.
+        shards: The folder to write to.
+        job: The job's name; the names of its shards begin with it.
+        shard_steps: Steps after which a worker writes a shard.
     """
 
     env: EnvConfig
@@ -55,51 +39,6 @@ class WorkerSetup:
     shards: Path
     job: str
     shard_steps: int
-
-
-@dataclass
-class Worker:
-    """What a task finds in the process that runs it.
-
-    Attributes:
-        env: the environment.
-        policy: chooses the actions.
-        report: tells the parent about progress; call it every second or so.
-        memory: for what one task leaves for the next in the same process.
-    """
-
-    env: AtariEnv
-    policy: Policy
-    report: Callable[[Progress], None]
-    save: Callable[[Episode], None]
-    room_byte: int | None
-    memory: dict[str, Any] = field(default_factory=dict)
-
-    def rooms_in(self, ram: np.ndarray) -> frozenset[int]:
-        """Return the rooms of RAM rows, uint8 (n, 128); none where the game labels no room."""
-        if self.room_byte is None:
-            return frozenset()
-        return frozenset(np.unique(ram[:, self.room_byte]).tolist())
-
-
-class Task(Protocol):
-    """A piece of work of at most a few seconds; tasks and results are pickled."""
-
-    def run(self, worker: Worker) -> object:
-        """Do it in a worker process and return what the scheduler wants to know."""
-        ...
-
-
-class Scheduler(Protocol):
-    """Decides what the workers do; lives in the parent."""
-
-    def next_task(self, worker: int) -> Task | None:
-        """Return the next task for a worker by its number, or None when nothing is left."""
-        ...
-
-    def receive(self, result: object) -> None:
-        """Take a task's result."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -124,22 +63,22 @@ def run_workers(
     scheduler: Scheduler,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    """Let workers do a scheduler's tasks until there are none, then let them write and end.
+    """Runs a scheduler's tasks in worker processes; when none are left, they write and end.
 
-    With one worker every task begins after the scheduler has seen the result of the task before.
+    With one worker every task begins after the scheduler has received the last one's result.
 
     Args:
-        setup: what each worker needs.
-        num_workers: how many processes.
-        scheduler: gives the tasks.
-        on_progress: called with every report.
+        setup: What each worker needs.
+        num_workers: How many processes.
+        scheduler: Decides about the tasks.
+        on_progress: Called with every report of a worker.
 
     Raises:
-        ValueError: a worker met one, with its message.
-        OSError: a worker met one (a full disk, say), or a worker died.
+        ValueError: One was raised in a worker.
+        OSError: One was raised in a worker (a full disk, for example), or a worker died.
     """
     context = get_context("spawn")
-    crew: dict[Connection, BaseProcess] = {}
+    workers: dict[Connection, BaseProcess] = {}
     for index in range(num_workers):
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -147,31 +86,31 @@ def run_workers(
         )
         process.start()
         theirs.close()
-        crew[ours] = process
+        workers[ours] = process
     try:
-        _feed(crew, scheduler, on_progress)
+        _feed(workers, scheduler, on_progress)
     finally:
-        _stop(crew)
+        _stop(workers)
 
 
 def _feed(
-    crew: dict[Connection, BaseProcess],
+    workers: dict[Connection, BaseProcess],
     scheduler: Scheduler,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    idle = list(crew)
-    numbers = {connection: number for number, connection in enumerate(crew)}
+    idle = list(workers)
+    numbers = {connection: number for number, connection in enumerate(workers)}
     busy: set[Connection] = set()
     while True:
         while idle and (task := scheduler.next_task(numbers[idle[0]])) is not None:
             connection = idle.pop(0)
-            _send(connection, task, crew[connection])
+            _send(connection, task, workers[connection])
             busy.add(connection)
         if not busy:
             break
         for connection in wait(busy):
             assert isinstance(connection, Connection)
-            message = _receive(connection, crew[connection])
+            message = _receive(connection, workers[connection])
             if isinstance(message, Progress):
                 on_progress(message)
                 continue
@@ -180,11 +119,11 @@ def _feed(
             idle.append(connection)
             scheduler.receive(message.value)
     for connection in idle:
-        _send(connection, None, crew[connection])
+        _send(connection, None, workers[connection])
     while idle:
         for connection in wait(idle):
             assert isinstance(connection, Connection)
-            if isinstance(_receive(connection, crew[connection]), _Stopped):
+            if isinstance(_receive(connection, workers[connection]), _Stopped):
                 idle.remove(connection)
 
 
@@ -210,19 +149,19 @@ def _death_of(process: BaseProcess) -> ChildProcessError:
     code = process.exitcode
     how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     return ChildProcessError(
-        f"{process.name} died ({how}); what it had recorded since its last shard is lost, "
-        "the same command goes on from there."
+        f"{process.name} died ({how}); what it recorded since its last shard is lost, "
+        "the same command continues from there"
     )
 
 
-def _stop(crew: dict[Connection, BaseProcess]) -> None:
-    """Let the living finish their task and write what they have, then make sure that all ended."""
-    for connection in crew:
+def _stop(workers: dict[Connection, BaseProcess]) -> None:
+    """Waits until the workers have finished their task and written, and makes sure that all end."""
+    for connection in workers:
         try:
             connection.send(None)
         except OSError:
             pass
-    for connection, process in crew.items():
+    for connection, process in workers.items():
         process.join(timeout=30)
         if process.is_alive():
             process.kill()
@@ -231,9 +170,9 @@ def _stop(crew: dict[Connection, BaseProcess]) -> None:
 
 
 def _work(connection: Connection, setup: WorkerSetup, parent: int) -> None:
-    """Run tasks until None comes or the parent is gone."""
-    _die_with(parent)
-    # Ctrl-C reaches the whole group; the parent decides when we stop.
+    """Runs tasks until None arrives or the parent is gone."""
+    _end_with(parent)
+    # Ctrl-C reaches every process of the group; the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _do_tasks(connection, setup)
@@ -272,25 +211,12 @@ def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:
     connection.send(_Stopped())
 
 
-def _die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its parent ends, whatever ends it.
+def _end_with(parent: int) -> None:
+    """Asks Linux to kill this process when its parent ends, for whatever reason.
 
-    Elsewhere the broken pipe ends it after its present task.
+    On other systems the broken pipe ends it after its current task.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The result of tasks that record one episode.
-
-    Attributes:
-        info: the episode, or None where the policy stopped before its first step.
-        stopped: the policy will not go on.
-    """
-
-    info: EpisodeInfo | None
-    stopped: bool = False

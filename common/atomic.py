@@ -49,6 +49,26 @@ def write_text(final: str | Path, text: str) -> None:
         partial.write_text(text)
 
 
+@contextlib.contextmanager
+def creating_folder(final: str | Path) -> Iterator[Path]:
+    """Yields a path beside `final` for a new folder, which gets that name on a clean exit.
+
+    On any exception what was written is removed.
+
+    Raises:
+        OSError: `final` exists and is not an empty folder.
+    """
+    final = Path(final)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{os.getpid()}.{final.name}")
+    try:
+        yield partial
+        os.rename(partial, final)
+        _sync_folder(final.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def replace_folder(built: Path, final: Path) -> None:
     """Puts a finished folder in the place of an older one of the same purpose.
 

@@ -1,6 +1,7 @@
 """Checks of numbers that a user gave; each error names the field, what came and what fits."""
 
 import math
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -15,7 +16,7 @@ def check_at_least(least: int, **values: Any) -> None:
         ValueError: One is no whole number, or below `least`.
     """
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
 
@@ -48,4 +49,4 @@ def check_probability(**values: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)

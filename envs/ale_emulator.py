@@ -32,12 +32,12 @@ class ALEEmulator:
     """
 
     def __init__(self, rom: str, full_action_space: bool, frame_skip: int) -> None:
-        """Load the game.
+        """Loads the game.
 
         Args:
-            rom: ale-py's id of the game, for example "montezuma_revenge".
-            full_action_space: all 18 actions instead of those that the game uses.
-            frame_skip: emulated frames per step, of which the last two are read.
+            rom: The id in ale-py of the game, for example "montezuma_revenge".
+            full_action_space: All 18 actions instead of those that the game uses.
+            frame_skip: Emulated frames per step, of which the last two are read.
         """
         rom_path = roms.get_rom_path(rom)
         assert rom_path is not None, rom

@@ -1,10 +1,7 @@
-"""The environment: preprocessing, seeds, ends of episodes, saved states."""
+"""The environment: preprocessing, seeds, ends of episodes."""
 
 import difflib
-import json
-import struct
-import zlib
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import gymnasium
@@ -16,64 +13,9 @@ from worldtokens.envs.emulator import Emulator
 from worldtokens.envs.fake_game import FakeGameEmulator
 from worldtokens.envs.games import FAKE_GAME, rom_of
 from worldtokens.envs.screens import FrameBuilder
+from worldtokens.envs.state import EnvState
 
 Value = int | float | bool | str
-
-
-@dataclass(frozen=True)
-class EnvState:
-    """Everything that decides how an episode goes on, and the frame that stands there.
-
-    Attributes:
-        emulator: the emulator's own saved state.
-        frame: uint8 (height, width, 3), the observation at this moment.
-        steps: steps since the reset.
-        lives: lives left.
-        last_action: the action played last, which sticky actions may repeat.
-        generator: state of the environment's random generator, as NumPy gives it.
-    """
-
-    emulator: bytes
-    frame: np.ndarray
-    steps: int
-    lives: int
-    last_action: int
-    generator: dict[str, Any]
-
-    def to_bytes(self) -> bytes:
-        """Return the state as bytes (about 5 kB for most games)."""
-        header = json.dumps(
-            {
-                "emulator_bytes": len(self.emulator),
-                "frame_shape": self.frame.shape,
-                "steps": self.steps,
-                "lives": self.lives,
-                "last_action": self.last_action,
-                "generator": self.generator,
-            }
-        ).encode()
-        payload = zlib.compress(self.emulator + self.frame.tobytes(), level=1)
-        return struct.pack("<I", len(header)) + header + payload
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "EnvState":
-        """Undo `to_bytes`; raises ValueError when the bytes are no state."""
-        try:
-            (header_size,) = struct.unpack_from("<I", data)
-            header = json.loads(data[4 : 4 + header_size])
-            content = zlib.decompress(data[4 + header_size :])
-        except (struct.error, ValueError, zlib.error) as error:
-            raise ValueError(f"these {len(data)} bytes are not a saved EnvState: {error}") from None
-        emulator_bytes = header["emulator_bytes"]
-        frame = np.frombuffer(content, np.uint8, offset=emulator_bytes)
-        return cls(
-            emulator=content[:emulator_bytes],
-            frame=frame.reshape(header["frame_shape"]),
-            steps=header["steps"],
-            lives=header["lives"],
-            last_action=header["last_action"],
-            generator=header["generator"],
-        )
 
 
 class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
@@ -86,14 +28,14 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
     `info` holds "ram", uint8 (128,), and "lives", int.
 
     Attributes:
-        config: the settings.
+        config: The settings.
         action_meanings: Atari's name of each action.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}
 
     def __init__(self, emulator: Emulator, config: EnvConfig) -> None:
-        """Wrap an emulator; `make_env` is the usual way in."""
+        """Wraps an emulator; `make_env` is how it is usually made."""
         self.config = config
         self.action_meanings = emulator.action_meanings
         self.render_mode = "rgb_array"
@@ -115,11 +57,11 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start a new game.
+        """Starts a new game.
 
         Args:
-            seed: makes everything that follows repeatable; None goes on with the same generator.
-            options: none are known.
+            seed: Makes everything that follows repeatable; None goes on with the same generator.
+            options: Not used.
 
         Returns:
             The first frame and the info.
@@ -133,38 +75,40 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._steps = 0
         self._last_action = self._noop
         self._is_over = False
-        self._builder.forget()
+        self._builder.reset()
         self._emulator.read_screen(self._builder.last_but_one)
         self._emulator.read_screen(self._builder.last)
         self._frame = None
         return self.frame, self._info()
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Play one step.
+        """Plays one step.
 
         Args:
-            action: an index into `action_meanings`.
+            action: An index into `action_meanings`.
 
         Returns:
             The frame, the sum of the rewards (unclipped), terminated, truncated and the info.
 
         Raises:
-            ValueError: no such action, or the episode has ended.
+            ValueError: No such action, or the episode has ended.
         """
         reward, terminated, truncated, info = self.advance(action)
         return self.frame, reward, terminated, truncated, info
 
     def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
-        """Play one step without building its frame, which `frame` does when asked.
+        """Plays one step without building its frame, which `frame` does when asked.
 
         Returns:
             The same as `step`, without the frame.
         """
         action = int(action)
         if not 0 <= action < self._num_actions:
-            raise ValueError(f"action must be in [0, {self._num_actions}), got {action}.")
+            raise ValueError(f"action: expected a number in [0, {self._num_actions}), got {action}")
         if self._is_over:
-            raise ValueError("the episode has ended: call reset() before step().")
+            raise ValueError(
+                "step: expected an episode that goes on, got one that has ended; call reset() first"
+            )
         reward = 0.0
         last_but_one = max(self.config.frame_skip - 2, 0)
         for index, played in enumerate(self._played_actions(action)):
@@ -191,13 +135,16 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         return self._frame
 
     def get_state(self) -> EnvState:
-        """Return the full state, from which `restore_state` goes on exactly.
+        """Returns the full state, from which `restore_state` goes on exactly.
 
         Raises:
-            ValueError: the episode has ended.
+            ValueError: The episode has ended.
         """
         if self._is_over:
-            raise ValueError("the episode has ended: there is no state to go on from.")
+            raise ValueError(
+                "get_state: expected an episode that goes on, got one that has ended; "
+                "call reset() first"
+            )
         return EnvState(
             emulator=self._emulator.save(),
             frame=self.frame,
@@ -208,18 +155,18 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         )
 
     def restore_state(self, state: EnvState) -> tuple[np.ndarray, dict[str, Any]]:
-        """Go on from a state of the same game and config, of this process or another.
+        """Goes on from a state of the same game and config, of this process or another.
 
         Returns:
-            The frame that stood there and the info, as `reset` does.
+            The state's frame and the info, as `reset` does.
 
         Raises:
-            ValueError: the state's frames have another shape.
+            ValueError: The state's frames have another shape.
         """
         if state.frame.shape != self.observation_space.shape:
             raise ValueError(
-                f"the state's frame has shape {state.frame.shape}, this environment's frames "
-                f"{self.observation_space.shape}: make it with the same settings."
+                f"state: expected a frame of shape {self.observation_space.shape}, "
+                f"got {state.frame.shape}; make the environment with the settings of the state"
             )
         self._emulator.restore(state.emulator)
         self.np_random.bit_generator.state = state.generator
@@ -227,21 +174,21 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._last_action = state.last_action
         self._is_over = False
         self._frame = state.frame
-        self._builder.forget()
+        self._builder.reset()
         return state.frame, self._info()
 
     def reseed(self, seed: int) -> None:
-        """Go on with another generator: restored episodes need not stick to the same actions."""
+        """Goes on with another generator: restored episodes need not stick to the same actions."""
         self.np_random = np.random.default_rng(seed)
 
     def render(self) -> np.ndarray:
-        """Return the emulator's own screen, uint8 (screen height, screen width, 3) RGB."""
+        """Returns the emulator's own screen, uint8 (screen height, screen width, 3) RGB."""
         screen = np.zeros(self._emulator.screen_shape, np.uint8)
         self._emulator.read_screen(screen)
         return self._emulator.palette[screen]
 
     def _played_actions(self, action: int) -> list[int]:
-        """Return the action of each emulated frame, sticky ones included."""
+        """Returns the action of each emulated frame, sticky ones included."""
         if self.config.repeat_action_probability == 0.0:
             return [action] * self.config.frame_skip
         sticks = self.np_random.random(self.config.frame_skip)
@@ -258,24 +205,25 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
 
 
 def make_env(name: str, **overrides: Value) -> AtariEnv:
-    """Make an environment for a game by its usual name.
+    """Makes an environment for a game by its usual name.
 
     Args:
-        name: for example "MontezumaRevenge" (see `list_games`), or "FakeGame".
-        **overrides: other values for fields of `EnvConfig`.
+        name: For example "MontezumaRevenge" (see `list_games`), or "FakeGame".
+        **overrides: Other values for fields of `EnvConfig`.
 
     Returns:
         A `gymnasium.Env` with frames of uint8 (64, 64, 3) unless overridden.
 
     Raises:
-        ValueError: no such game, no such field or a value out of range.
+        ValueError: No such game, no such field or a value out of range.
     """
     known = [field.name for field in fields(EnvConfig) if field.name != "name"]
     for key in overrides:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3) or known
             raise ValueError(
-                f"no environment setting is called {key!r}; did you mean {', '.join(close)}?"
+                f"env_config: expected fields of EnvConfig, got {key!r}; "
+                f"did you mean {', '.join(close)}?"
             )
     return make_env_from_config(
         EnvConfig(name=name, **overrides)  # pyright: ignore[reportArgumentType]
@@ -283,7 +231,7 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
 
 
 def make_env_from_config(config: EnvConfig) -> AtariEnv:
-    """Make an environment from its settings; see `make_env`."""
+    """Makes an environment from its settings; see `make_env`."""
     if config.name == FAKE_GAME:
         return AtariEnv(FakeGameEmulator(), config)
     return AtariEnv(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from worldtokens.common.checks import check_at_least
 from worldtokens.envs.games import usual_name
 
 
@@ -10,16 +11,16 @@ class EnvConfig:
     """What makes two environments the same; stored with every dataset.
 
     Attributes:
-        name: the game's usual name, for example "MontezumaRevenge", or "FakeGame".
-        frame_skip: emulated frames per step; the frame shows the last two of them.
-        frame_height: height of a frame in pixels.
-        frame_width: width of a frame in pixels.
-        repeat_action_probability: probability, per emulated frame, that the action before it
+        name: The game's usual name, for example "MontezumaRevenge", or "FakeGame".
+        frame_skip: Emulated frames per step; the frame shows the last two of them.
+        frame_height: Height of a frame in pixels.
+        frame_width: Width of a frame in pixels.
+        repeat_action_probability: Probability, per emulated frame, that the action before it
             is played instead ("sticky actions"; Machado et al. 2018, section 5; 0.25 there).
-        terminate_on_life_loss: a lost life ends the episode.
-        full_action_space: all 18 actions instead of those that the game uses.
-        max_episode_steps: steps after which an episode is truncated.
-        noop_max: at most so many emulated frames without action follow a reset, drawn uniformly.
+        terminate_on_life_loss: A lost life ends the episode.
+        full_action_space: All 18 actions instead of those that the game uses.
+        max_episode_steps: Steps after which an episode is truncated.
+        noop_max: At most so many emulated frames without action follow a reset, drawn uniformly.
     """
 
     name: str
@@ -33,24 +34,23 @@ class EnvConfig:
     noop_max: int = 0
 
     def __post_init__(self) -> None:
-        """Spell the name as usual and check the ranges.
+        """Gives the name its usual spelling and checks the ranges.
 
         Raises:
-            ValueError: names the field and the range, or the games with names like this.
+            ValueError: A value is out of range, or there is no game of that name.
         """
         self.name = usual_name(self.name)
-        for field, low in (
-            ("frame_skip", 1),
-            ("frame_height", 1),
-            ("frame_width", 1),
-            ("max_episode_steps", 1),
-            ("noop_max", 0),
-        ):
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise ValueError(f"{field} must be an integer of at least {low}, got {value!r}.")
+        check_at_least(
+            1,
+            frame_skip=self.frame_skip,
+            frame_height=self.frame_height,
+            frame_width=self.frame_width,
+            max_episode_steps=self.max_episode_steps,
+        )
+        check_at_least(0, noop_max=self.noop_max)
+        # At 1 the first action would be repeated for ever.
         if not 0.0 <= self.repeat_action_probability < 1.0:
             raise ValueError(
-                "repeat_action_probability must be at least 0 and below 1, "
-                f"got {self.repeat_action_probability!r}."
+                "repeat_action_probability: expected a number in [0, 1), "
+                f"got {self.repeat_action_probability!r}"
             )

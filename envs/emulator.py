@@ -22,33 +22,33 @@ class Emulator(Protocol):
     action_meanings: tuple[str, ...]
 
     def reset(self, seed: int | None) -> None:
-        """Start a new game; a seed (0 to 2**31 - 1) makes it the same game every time."""
+        """Starts a new game; a seed (0 to 2**31 - 1) makes it the same game every time."""
         ...
 
     def act(self, action: int) -> float:
-        """Play one emulated frame under action number `action` and return its reward."""
+        """Plays one emulated frame under action number `action` and return its reward."""
         ...
 
     def read_screen(self, out: np.ndarray) -> None:
-        """Write the screen's palette indices into `out`, uint8 (height, width)."""
+        """Writes the screen's palette indices into `out`, uint8 (height, width)."""
         ...
 
     def read_ram(self) -> np.ndarray:
-        """Return a fresh copy of the memory, uint8 (128,)."""
+        """Returns a fresh copy of the memory, uint8 (128,)."""
         ...
 
     def lives(self) -> int:
-        """Return the lives that are left, 0 in games without lives."""
+        """Returns the lives that are left, 0 in games without lives."""
         ...
 
     def game_over(self) -> bool:
-        """Tell whether the game has ended."""
+        """Tells whether the game has ended."""
         ...
 
     def save(self) -> bytes:
-        """Return everything that decides how the game goes on."""
+        """Returns everything that decides how the game goes on."""
         ...
 
     def restore(self, state: bytes) -> None:
-        """Go on from what `save` returned; the screen is valid again after the next `act`."""
+        """Goes on from what `save` returned; the screen is valid again after the next `act`."""
         ...

@@ -56,7 +56,7 @@ class FakeGameEmulator:
     action_meanings: tuple[str, ...] = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN")
 
     def __init__(self) -> None:
-        """Make the machine; `reset` starts the game."""
+        """Makes the machine; `reset` starts the game."""
         self._ram = np.zeros(128, np.uint8)
         self.palette = np.zeros((256, 3), np.uint8)
         for index, color in _COLORS.items():

@@ -12,28 +12,28 @@ _TWO_PLAYER_ROMS = frozenset({"combat", "joust", "maze_craze", "warlords"})
 
 
 def list_games() -> list[str]:
-    """Return the usual name of every game that `make_env` takes, sorted; "FakeGame" is one."""
+    """Returns the usual name of every game that `make_env` takes, sorted; "FakeGame" is one."""
     return sorted([*_names_to_roms(), FAKE_GAME])
 
 
 def rom_of(name: str) -> str:
-    """Return ale-py's id of a game.
+    """Returns ale-py's id of a game.
 
     Args:
-        name: the game's usual name; capitals, underscores and a version such as "-v5" do not
+        name: The game's usual name; capitals, underscores and a version such as "-v5" do not
             matter ("montezuma_revenge" and "ALE/MontezumaRevenge-v5" are understood).
 
     Raises:
-        ValueError: no such game; the message lists the names that come close.
+        ValueError: No such game; the message lists close names.
     """
     return _names_to_roms()[usual_name(name)]
 
 
 def usual_name(name: str) -> str:
-    """Return the usual spelling of a game's name.
+    """Returns the usual spelling of a game's name.
 
     Raises:
-        ValueError: no such game; the message lists the names that come close.
+        ValueError: No such game; the message lists close names.
     """
     games = list_games()
     by_key = {_key(game): game for game in games}
@@ -42,8 +42,8 @@ def usual_name(name: str) -> str:
         return by_key[key]
     close = [by_key[match] for match in difflib.get_close_matches(key, by_key, n=4, cutoff=0.5)]
     close += [by_key[k] for k in by_key if key and key in k and by_key[k] not in close][:4]
-    advice = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(games)}."
-    raise ValueError(f"no game is called {name!r}; {advice}")
+    advice = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(games)}"
+    raise ValueError(f"game: expected the name of a game, got {name!r}; {advice}")
 
 
 def _names_to_roms() -> dict[str, str]:

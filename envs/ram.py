@@ -302,22 +302,22 @@ _ROOM_ROWS: dict[str, list[range]] = {
 
 
 def ram_labels(name: str) -> dict[str, int]:
-    """Return the index of each labelled byte, by label; empty where nobody labelled the game.
+    """Returns the index of each labelled byte, by label; empty where nobody labelled the game.
 
-    The room bears the label "room" wherever a game has rooms, the player's place "player_x" and
+    The room bears the label "room" wherever a game has rooms, the player's position "player_x" and
     "player_y".
 
     Raises:
-        ValueError: no such game.
+        ValueError: No such game.
     """
     return dict(_LABELS.get(usual_name(name), {}))
 
 
 def room_layout(name: str) -> dict[int, tuple[int, int]]:
-    """Return (row, column) of each room on the game's map, by room; empty where none is known.
+    """Returns (row, column) of each room on the game's map, by room; empty where none is known.
 
     Raises:
-        ValueError: no such game.
+        ValueError: No such game.
     """
     rows = _ROOM_ROWS.get(usual_name(name), [])
     widest = max((len(row) for row in rows), default=0)

@@ -24,16 +24,16 @@ def register_games() -> None:
 
 
 def make_registered(name: str, render_mode: str | None = None, **overrides: Value) -> AtariEnv:
-    """What `gymnasium.make` calls.
+    """Makes an environment for `gymnasium.make`.
 
     Args:
-        name: the game's usual name.
+        name: The game's usual name.
         render_mode: None or "rgb_array", which an `AtariEnv` always has.
-        **overrides: other values for fields of `EnvConfig`.
+        **overrides: Other values for fields of `EnvConfig`.
 
     Raises:
-        ValueError: another render mode, no such field or a value out of range.
+        ValueError: Another render mode, no such field or a value out of range.
     """
     if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}.")
+        raise ValueError(f"render_mode: expected None or 'rgb_array', got {render_mode!r}")
     return make_env(name, **overrides)

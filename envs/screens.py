@@ -1,9 +1,10 @@
 """From two emulated screens to one frame, with work only where the screen changed.
 
-At 64x64 the result equals the plain way exactly (tests/envs/test_screens.py): the maximum of
-both RGB screens, then `cv2.resize(..., interpolation=cv2.INTER_AREA)`. At some other sizes a
+At 64x64 the result equals the direct computation exactly (tests/envs/test_screens.py): the maximum
+of both RGB screens, then `cv2.resize(..., interpolation=cv2.INTER_AREA)`. At some other sizes a
 result may lie exactly between two values, which cv2 rounds to the even one and this upwards. The
-plain way costs half of the emulation, and most of a screen stays as it was from step to step.
+direct computation costs half as much as the emulation, and most of a screen does not change from
+step to step.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ class FrameBuilder:
 
     Attributes:
         last_but_one: uint8 (screen height, screen width), palette indices, to be written to.
-        last: the same, one emulated frame later.
+        last: The same, one emulated frame later.
     """
 
     last_but_one: np.ndarray
@@ -36,7 +37,7 @@ class FrameBuilder:
     def __init__(
         self, screen_shape: tuple[int, int], frame_shape: tuple[int, int], palette: np.ndarray
     ) -> None:
-        """Prepare buffers.
+        """Prepares buffers.
 
         Args:
             screen_shape: (height, width) of the emulator's screen; the width a multiple of 4.
@@ -61,12 +62,12 @@ class FrameBuilder:
         self._frame = np.zeros((*frame_shape, 3), np.uint8)
         self._is_first = True
 
-    def forget(self) -> None:
-        """Build the next frame from whole screens: after a reset or a restore."""
+    def reset(self) -> None:
+        """Makes the next frame come from whole screens: after a reset or a restore."""
         self._is_first = True
 
     def build(self) -> np.ndarray:
-        """Return the frame of the two screens, uint8, as a fresh array."""
+        """Returns the frame of the two screens, uint8, as a fresh array."""
         if self._is_first:
             self._shrink(0, self._screen_shape[0], 0, self._screen_shape[1])
             self._is_first = False
@@ -78,7 +79,7 @@ class FrameBuilder:
         return self._frame.copy()
 
     def _find_changes(self) -> list[tuple[int, int, int, int]]:
-        """Return rectangles (top, bottom, left, right) that hold every pixel that changed."""
+        """Returns rectangles (top, bottom, left, right) that hold every pixel that changed."""
         np.bitwise_xor(
             self._screens.view(np.uint32), self._before.view(np.uint32), out=self._differences
         )
@@ -94,7 +95,7 @@ class FrameBuilder:
         return rectangles
 
     def _shrink(self, top: int, bottom: int, left: int, right: int) -> None:
-        """Build the part of the frame that a rectangle of the screen has a share in."""
+        """Builds the part of the frame that shows a rectangle of the screen."""
         frame_top, frame_bottom, top, bottom = _widen(
             top, bottom, self._screen_shape[0], self._frame_shape[0]
         )
@@ -115,7 +116,7 @@ class FrameBuilder:
 
 
 def _area_weights(screen: int, frame: int) -> np.ndarray:
-    """Return each screen pixel's share in each frame pixel along one side.
+    """Returns each screen pixel's share in each frame pixel along one side.
 
     Returns:
         float32 (frame, screen); rows sum to 1.
@@ -127,7 +128,7 @@ def _area_weights(screen: int, frame: int) -> np.ndarray:
 
 
 def _bands(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions and values of each row's nonzero weights.
+    """Returns the positions and values of each row's nonzero weights.
 
     Args:
         weights: float32 (frame, screen); the nonzero weights of a row are neighbours.
@@ -143,7 +144,7 @@ def _bands(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _widen(start: int, stop: int, screen: int, frame: int) -> tuple[int, int, int, int]:
-    """Return which frame pixels a range of screen pixels has a share in, and all of their pixels.
+    """Returns which frame pixels a range of screen pixels has a share in, and all of their pixels.
 
     Returns:
         Frame start, frame stop, screen start, screen stop.
@@ -154,7 +155,7 @@ def _widen(start: int, stop: int, screen: int, frame: int) -> tuple[int, int, in
 
 
 def _runs(positions: list[int]) -> list[tuple[int, int]]:
-    """Return (first, last + 1) of every run of ascending positions with small gaps."""
+    """Returns (first, last + 1) of every run of ascending positions with small gaps."""
     runs: list[tuple[int, int]] = []
     start = end = -1
     for position in positions:

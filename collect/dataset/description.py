@@ -1,11 +1,13 @@
-"""dataset.json: what all shards of a dataset have in common."""
+"""Where a dataset lies, and dataset.json: what all of its shards have in common."""
 
 import difflib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from worldtokens.common.atomic import write_text
+from worldtokens.common.commands import stage_command
 from worldtokens.envs import EnvConfig
 
 FORMAT_VERSION = 1
@@ -17,10 +19,10 @@ class DatasetDescription:
     """What every shard of a dataset shares.
 
     Attributes:
-        env: settings of the environment.
-        action_meanings: names of the actions.
+        env: Settings of the environment.
+        action_meanings: Names of the actions.
         frame_shape: (H, W, 3).
-        lossy: the frames went through a lossy codec before they came here.
+        lossy: The frames went through a lossy codec before they came here.
     """
 
     env: EnvConfig
@@ -29,11 +31,34 @@ class DatasetDescription:
     lossy: bool = False
 
 
+def find_dataset(path: str | os.PathLike[str]) -> Path:
+    """Finds the folder of a dataset that is to be read.
+
+    Args:
+        path: A folder; or the name of a game whose weights come with the project, such as
+            "montezuma_revenge", for the start frames beside them. A folder comes first.
+
+    Returns:
+        The folder; `path` itself where there is none of either kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return path
+    # Loads torch, which processes that only collect must not wait for.
+    from worldtokens.hub.locations import STARTS, shipped_folder, shipped_names
+
+    if str(path) in shipped_names():
+        starts = shipped_folder(str(path)) / STARTS
+        if starts.is_dir():
+            return starts
+    return path
+
+
 def write_description(folder: Path, description: DatasetDescription) -> None:
-    """Write dataset.json, or check that the one there says the same.
+    """Writes dataset.json, or checks that the one there says the same.
 
     Raises:
-        ValueError: the folder holds a dataset of another environment.
+        ValueError: The folder holds a dataset of another environment.
     """
     path = folder / _FILE
     if path.exists():
@@ -46,22 +71,22 @@ def write_description(folder: Path, description: DatasetDescription) -> None:
 
 
 def read_description(folder: Path) -> DatasetDescription:
-    """Read dataset.json.
+    """Reads dataset.json.
 
     Raises:
-        ValueError: there is none (the message lists datasets close by) or it is damaged.
+        ValueError: There is none (the message lists datasets close by) or it is damaged.
     """
     path = folder / _FILE
     if not path.exists():
         raise ValueError(
-            f"{folder} is not a dataset: it has no {_FILE}.{_advice(folder)} "
-            f"`python collect/run.py env={folder.name}` collects one."
+            f"{folder} is not a dataset: expected {_FILE} in it, got none;{_advice(folder)} "
+            f"`{stage_command('collect')} env=GAME data={folder}` collects one"
         )
     try:
         content = json.loads(path.read_text())
         version = content.pop("format_version")
         if version != FORMAT_VERSION:
-            raise ValueError(f"format version {version}, expected {FORMAT_VERSION}")
+            raise ValueError(f"expected format version {FORMAT_VERSION}, got {version}")
         return DatasetDescription(
             env=EnvConfig(**content["env"]),
             action_meanings=tuple(content["action_meanings"]),
@@ -70,8 +95,8 @@ def read_description(folder: Path) -> DatasetDescription:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} cannot be read ({error}); restore it from another copy of the dataset or "
-            f"move {folder} away and collect again."
+            f"{path} cannot be read ({error}); restore it from another copy of the dataset, or "
+            f"move {folder} away and collect again"
         ) from None
 
 
@@ -86,7 +111,7 @@ def _check_same(folder: Path, old: DatasetDescription, new: DatasetDescription) 
     if differences:
         raise ValueError(
             f"{folder} holds data of another environment ({'; '.join(differences)}); choose "
-            "another folder with data=PATH, or go on with the old settings."
+            "another folder with data=PATH, or continue with the old settings"
         )
 
 
@@ -95,4 +120,4 @@ def _advice(folder: Path) -> str:
         return ""
     others = [path.parent.name for path in folder.parent.glob(f"*/{_FILE}")]
     close = difflib.get_close_matches(folder.name, others, n=3, cutoff=0.4)
-    return f" Datasets beside it: {', '.join(close)}." if close else ""
+    return f" datasets beside it: {', '.join(close)};" if close else ""

@@ -3,15 +3,15 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401  (makes HDF5 know the Zstandard filter)
 import numpy as np
 
-from worldtokens.collect.dataset.description import read_description
+from worldtokens.collect.dataset.description import find_dataset, read_description
 from worldtokens.collect.dataset.episode import EpisodeInfo
+from worldtokens.collect.dataset.segments import StepArrays
 from worldtokens.collect.dataset.shards import (
     FRAME_ARRAYS,
     STEP_ARRAYS,
@@ -20,7 +20,8 @@ from worldtokens.collect.dataset.shards import (
     list_shards,
     read_shard_info,
 )
-from worldtokens.collect.dataset.source import EpisodeSource, Split, StepArrays
+from worldtokens.collect.dataset.source import EpisodeSource, Split
+from worldtokens.common.commands import stage_command
 
 SHARDS_FOLDER = "shards"
 _HELDOUT_ONE_IN = 10
@@ -29,7 +30,7 @@ _SPARSE = 1 / 16
 
 
 def is_heldout_seed(seed: int) -> bool:
-    """Tell whether episodes of a seed are held out: those whose seed ends in 9.
+    """Tells whether episodes of a seed are held out: those whose seed ends in 9.
 
     The collector gives the k-th episode of a job a seed that ends in k's last digit, so any ten
     consecutive episodes hold exactly one that is held out.
@@ -38,7 +39,7 @@ def is_heldout_seed(seed: int) -> bool:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     """Where an episode lies: in which shard, from which row of frames and of steps."""
 
     info: EpisodeInfo
@@ -50,8 +51,8 @@ class _Place:
 class EpisodeDataset(EpisodeSource):
     """The union of a folder's shards, read lazily and without locks.
 
-    Episodes are ordered by id, whatever shard they lie in. A dataset that grows meanwhile is seen
-    as it was when this object was made.
+    Episodes are ordered by id, whatever shard they lie in. Shards that are written later are not
+    seen: open the dataset again.
 
     Splits: an episode is held out where `is_heldout_seed` says so of its seed. Where that leaves
     one side empty and there are two episodes or more, the one with the smallest seed is held out
@@ -61,38 +62,43 @@ class EpisodeDataset(EpisodeSource):
     """
 
     def __init__(self, path: str | os.PathLike[str], split: Split | None = None) -> None:
-        """Read the tables of all shards; frames are read when asked for.
+        """Reads the tables of all shards; frames are read when asked for.
 
         Args:
-            path: the dataset's folder, for example "data/MontezumaRevenge".
+            path: The dataset's folder, for example "data/MontezumaRevenge"; or a name such as
+                "montezuma_revenge", for the start frames beside the weights of that name.
             split: None for everything, "train" or "heldout".
 
         Raises:
-            ValueError: no dataset there, a bad shard, an unknown split or an empty split.
+            ValueError: No dataset there, a bad shard, an unknown split or an empty split.
         """
         if split not in (None, "train", "heldout"):
-            raise ValueError(f"split must be None, 'train' or 'heldout', got {split!r}.")
-        path = Path(path)
+            raise ValueError(f"split: expected None, 'train' or 'heldout', got {split!r}")
+        path = find_dataset(path)
         description = read_description(path)
         shards = [read_shard_info(shard) for shard in list_shards(path / SHARDS_FOLDER)]
         self._shard_paths = [shard.path for shard in shards]
-        everything = _places(shards)
-        self._places = _choose(everything, split)
-        if not self._places:
+        everything = _locate(shards)
+        self._locations = _choose(everything, split)
+        if not self._locations:
             where = f"the {split} split of {path}" if split else str(path)
             raise ValueError(
                 f"{where} has no episodes ({len(everything)} in all); collect more with "
-                f"`python collect/run.py env={description.env.name} data={path}`."
+                f"`{stage_command('collect')} env={description.env.name} data={path}`"
             )
         super().__init__(
-            path, split, description, tuple(p.info for p in self._places), _fingerprint(shards)
+            path,
+            split,
+            description,
+            tuple(location.info for location in self._locations),
+            _fingerprint(shards),
         )
         self._steps: StepArrays | None = None
         self._arrays: dict[tuple[int, str], h5py.Dataset] = {}
         self._arrays_pid = os.getpid()
 
     def in_memory(self) -> "InMemoryDataset":
-        """Return a copy that holds every frame in memory (12 kB each) and is much faster."""
+        """Returns a copy that holds every frame in memory (12 kB each) and is much faster."""
         return InMemoryDataset(self)
 
     @property
@@ -121,16 +127,16 @@ class EpisodeDataset(EpisodeSource):
         episode = int(np.searchsorted(self.frame_starts, start, side="right")) - 1
         pieces = []
         while start < stop:
-            place = self._places[episode]
+            location = self._locations[episode]
             first = int(self.frame_starts[episode])
             end = min(stop, int(self.frame_starts[episode + 1]))
-            offset = place.frame_row - first
-            pieces.append(self._read_rows(place.shard, name, start + offset, end + offset))
+            offset = location.frame_row - first
+            pieces.append(self._read_rows(location.shard, name, start + offset, end + offset))
             start, episode = end, episode + 1
         if len(pieces) == 1:
             return pieces[0]
         if not pieces:
-            return self._read_rows(self._places[0].shard, name, 0, 0)
+            return self._read_rows(self._locations[0].shard, name, 0, 0)
         return np.concatenate(pieces)
 
     def _read_steps(self) -> StepArrays:
@@ -143,14 +149,14 @@ class EpisodeDataset(EpisodeSource):
         )
         arrays.action_mask[self.frame_starts[1:] - 1] = False
         columns: dict[int, dict[str, np.ndarray]] = {}
-        for episode, place in enumerate(self._places):
-            if place.shard not in columns:
-                columns[place.shard] = {
-                    name: self._read_rows(place.shard, name, 0, None) for name in STEP_ARRAYS
+        for episode, location in enumerate(self._locations):
+            if location.shard not in columns:
+                columns[location.shard] = {
+                    name: self._read_rows(location.shard, name, 0, None) for name in STEP_ARRAYS
                 }
-            first, count = int(self.frame_starts[episode]), place.info.num_steps
-            for name, values in columns[place.shard].items():
-                rows = values[place.step_row : place.step_row + count]
+            first, count = int(self.frame_starts[episode]), location.info.num_steps
+            for name, values in columns[location.shard].items():
+                rows = values[location.step_row : location.step_row + count]
                 getattr(arrays, name)[first : first + count] = rows
         return arrays
 
@@ -161,7 +167,7 @@ class EpisodeDataset(EpisodeSource):
             raise bad_shard(self._shard_paths[shard], error) from None
 
     def _open(self, shard: int, name: str) -> h5py.Dataset:
-        """Return one array of a shard; looking it up anew costs as much as reading 10 frames."""
+        """Returns one array of a shard; looking it up anew costs as much as reading 10 frames."""
         if self._arrays_pid != os.getpid():
             # After a fork the parent's files share one position in the file with ours.
             self._arrays = {}
@@ -175,7 +181,7 @@ class EpisodeDataset(EpisodeSource):
         return self._arrays[shard, name]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open files behind when pickled."""
+        """Pickles everything but the open files."""
         return {**self.__dict__, "_arrays": {}}
 
 
@@ -189,7 +195,7 @@ class InMemoryDataset(EpisodeSource):
     """
 
     def __init__(self, source: EpisodeDataset) -> None:
-        """Copy a dataset."""
+        """Copies a dataset."""
         super().__init__(
             source.path, source.split, source.description, source.infos, source.fingerprint
         )
@@ -208,7 +214,7 @@ class InMemoryDataset(EpisodeSource):
         return self._steps
 
     def in_memory(self) -> "InMemoryDataset":
-        """Return this dataset itself."""
+        """Returns this dataset itself."""
         return self
 
     def gather_frames(self, indices: np.ndarray) -> np.ndarray:
@@ -226,23 +232,27 @@ def _fingerprint(shards: list[ShardInfo]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _places(shards: list[ShardInfo]) -> list[_Place]:
-    """Find every episode; where jobs ran twice at once, an id counts once."""
-    places: dict[str, _Place] = {}
+def _locate(shards: list[ShardInfo]) -> list[_Location]:
+    """Finds every episode; an id that was recorded twice, by two jobs at once, counts once."""
+    locations: dict[str, _Location] = {}
     for number, shard in enumerate(shards):
         frame_row = step_row = 0
         for info in shard.episodes:
-            places.setdefault(info.id, _Place(info, number, frame_row, step_row))
+            locations.setdefault(info.id, _Location(info, number, frame_row, step_row))
             frame_row += info.num_steps + 1
             step_row += info.num_steps
-    return sorted(places.values(), key=lambda place: place.info.id)
+    return sorted(locations.values(), key=lambda location: location.info.id)
 
 
-def _choose(places: list[_Place], split: Split | None) -> list[_Place]:
+def _choose(locations: list[_Location], split: Split | None) -> list[_Location]:
     if split is None:
-        return places
-    is_heldout = [is_heldout_seed(place.info.seed) for place in places]
-    if len(places) >= 2 and len(set(is_heldout)) == 1:
-        smallest = min(range(len(places)), key=lambda index: places[index].info.seed)
-        is_heldout = [index == smallest for index in range(len(places))]
-    return [p for p, held in zip(places, is_heldout, strict=True) if held == (split == "heldout")]
+        return locations
+    is_heldout = [is_heldout_seed(location.info.seed) for location in locations]
+    if len(locations) >= 2 and len(set(is_heldout)) == 1:
+        smallest = min(range(len(locations)), key=lambda index: locations[index].info.seed)
+        is_heldout = [index == smallest for index in range(len(locations))]
+    return [
+        location
+        for location, held in zip(locations, is_heldout, strict=True)
+        if held == (split == "heldout")
+    ]

@@ -1,7 +1,7 @@
 """Segments for training, read ahead from disk by worker processes.
 
-torch's DataLoader hands every batch over in fresh shared memory, whose pages the system must first
-make: for frames that decompress at a gigabyte a second this halves the speed of a worker. Here
+torch's DataLoader passes every batch in new shared memory, whose pages the system must allocate
+first: for frames that decompress at a gigabyte a second this halves the speed of a worker. Here
 workers fill a few buffers that are shared from the start.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import multiprocessing
 
-from worldtokens.collect.dataset.episode import SegmentBatch
+from worldtokens.collect.dataset.segments import SegmentBatch
 from worldtokens.collect.dataset.source import EpisodeSource
+from worldtokens.common.checks import check_at_least
 
 _BUFFERS_PER_WORKER = 3
 
@@ -36,24 +37,24 @@ class TensorBatch:
 def load_segments(
     source: EpisodeSource, batch: int, length: int, seed: int, num_workers: int
 ) -> Iterator[TensorBatch]:
-    """Yield batches without end that worker processes read ahead.
+    """Yields batches without end that worker processes read ahead.
 
-    The same seed and number of workers give the same batches in the same order: they come from
-    the workers in turn, and worker w draws from the generator of (seed, w).
+    The same seed and number of workers give the same batches in the same order: the workers take
+    turns, and worker w draws from the generator of (seed, w).
 
     Args:
-        source: a dataset on disk; one in memory needs no workers.
-        batch: segments B.
-        length: frames L of each.
-        seed: seeds the draws.
-        num_workers: processes that read; 0 reads in this one.
+        source: A dataset on disk; one in memory needs no workers.
+        batch: Segments B.
+        length: Frames L of each.
+        seed: Seeds the draws.
+        num_workers: Processes that read; 0 reads in this one.
 
     Raises:
-        ValueError: batch or length is below 1, num_workers below 0, or a shard cannot be read.
-        OSError: a worker died.
+        ValueError: `batch` or `length` is below 1, `num_workers` is below 0, or a shard cannot be
+            read.
+        OSError: A worker died.
     """
-    if num_workers < 0:
-        raise ValueError(f"num_workers must be at least 0, got {num_workers}.")
+    check_at_least(0, num_workers=num_workers)
     rng = np.random.default_rng([seed, 0])
     first = _to_tensors(source.sample_segments(batch, length, rng))
     if num_workers == 0:
@@ -95,11 +96,13 @@ class _Reader:
             self._connection.send(index)
 
     def next_batch(self) -> TensorBatch:
-        """Return a copy of the next batch; its buffer is filled anew."""
+        """Returns a copy of the next batch; its buffer is filled anew."""
         try:
             index = self._connection.recv()
         except (EOFError, OSError):
-            raise ChildProcessError("a process that reads segments died.") from None
+            raise ChildProcessError(
+                "a process that reads segments died; run the same command again"
+            ) from None
         if isinstance(index, str):
             raise ValueError(index)
         buffer = self._buffers[index]
@@ -111,7 +114,7 @@ class _Reader:
         return batch
 
     def stop(self) -> None:
-        """Let the process end."""
+        """Lets the process end."""
         self._connection.close()
         self._process.join()
 
@@ -119,7 +122,7 @@ class _Reader:
 def _read(
     source: EpisodeSource, buffers: list[TensorBatch], seed: list[int], connection: Connection
 ) -> None:
-    """Fill the buffers whose numbers come, until the other side closes."""
+    """Fills the buffers whose numbers arrive, until the other side closes."""
     torch.set_num_threads(1)
     batch, length = buffers[0].mask.shape
     rng = np.random.default_rng(seed)

@@ -7,8 +7,8 @@ Layout of a shard with E episodes, S steps and N = S + E frames, one episode aft
     episodes/id, seed, start, num_steps, total_reward, start_cell    (E,)
 
 Frames are compressed by the plain Zstandard filter in chunks of 16 (on Montezuma's Revenge it
-gives 185 bytes a frame where Blosc with the same codec and level gives 266, as Blosc splits a
-chunk into blocks that do not see each other). Every chunk carries a Fletcher-32 checksum.
+gives 185 bytes a frame; Blosc with the same codec and level gives 266, since it compresses the
+blocks of a chunk independently). Every chunk has a Fletcher-32 checksum.
 """
 
 import os
@@ -21,6 +21,7 @@ import numpy as np
 
 from worldtokens.collect.dataset.episode import RAM_BYTES, Episode, EpisodeInfo, Start
 from worldtokens.common.atomic import write_bytes
+from worldtokens.common.commands import stage_command
 
 FORMAT = "worldtokens-episodes"
 FORMAT_VERSION = 1
@@ -37,9 +38,9 @@ class ShardInfo:
     """The table of a shard's episodes.
 
     Attributes:
-        path: the file.
-        size: its size in bytes.
-        episodes: one entry per episode, in the order in which they lie in the file.
+        path: The file.
+        size: Its size in bytes.
+        episodes: One entry per episode, in the order in which they lie in the file.
     """
 
     path: Path
@@ -54,11 +55,11 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, writer: str, frame_shape: tuple[int, int, int]) -> None:
-        """Prepare to write `<writer>-<n>.h5` into a folder.
+        """Prepares to write `<writer>-<n>.h5` into a folder.
 
         Args:
-            folder: the shards' folder; made if missing.
-            writer: a name that no other writer of this dataset has or had.
+            folder: The shards' folder; made if missing.
+            writer: A name that no other writer of this dataset uses or has used.
             frame_shape: (H, W, 3).
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ class ShardWriter:
         self.num_steps = 0
 
     def append(self, episode: Episode) -> None:
-        """Take an episode; it is safe on disk after the next `flush`."""
+        """Adds an episode; the next `flush` writes it to disk."""
         if self._file is None:
             self._file = self._begin()
         for name in (*FRAME_ARRAYS, *STEP_ARRAYS):
@@ -85,10 +86,13 @@ class ShardWriter:
         self.num_steps += episode.num_steps
 
     def flush(self) -> Path | None:
-        """Write the gathered episodes; returns the new shard's path, None if there are none.
+        """Writes the gathered episodes.
+
+        Returns:
+            The new shard's path, or None where nothing was gathered.
 
         Raises:
-            OSError: the file cannot be written, for example because the disk is full. The
+            OSError: The file cannot be written, for example because the disk is full. The
                 episodes stay gathered.
         """
         if self._file is None:
@@ -143,29 +147,31 @@ def _image(file: h5py.File) -> bytes:
 
 
 def list_shards(folder: Path) -> list[Path]:
-    """Return the shards of a folder, sorted by name; files being written are none."""
+    """Returns the shards of a folder, sorted by name, without files that are being written."""
     return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
 
 
 def read_shard_info(path: Path) -> ShardInfo:
-    """Read a shard's table of episodes.
+    """Reads a shard's table of episodes.
 
     Raises:
-        ValueError: the file is truncated, damaged or no shard of ours; names it and the way out.
+        ValueError: The file is truncated, damaged or not a shard of this project.
     """
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != FORMAT:
-                raise ValueError("it is an HDF5 file of something else")
+                raise ValueError("it is an HDF5 file of another program")
             version = file.attrs["format_version"]
             if version != FORMAT_VERSION:
-                raise ValueError(f"format version {version}, expected {FORMAT_VERSION}")
+                raise ValueError(f"expected format version {FORMAT_VERSION}, got {version}")
             episodes = _read_episodes(file)
             num_steps = sum(episode.num_steps for episode in episodes)
             for name in (*FRAME_ARRAYS, *STEP_ARRAYS):
                 expected = num_steps + (len(episodes) if name in FRAME_ARRAYS else 0)
                 if len(_array(file, name)) != expected:
-                    raise ValueError(f"{name} has {len(_array(file, name))} rows, not {expected}")
+                    raise ValueError(
+                        f"{name}: expected {expected} rows, got {len(_array(file, name))}"
+                    )
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -174,10 +180,10 @@ def read_shard_info(path: Path) -> ShardInfo:
 
 
 def verify_shard(path: Path) -> ShardInfo:
-    """Read every byte of a shard against its checksums.
+    """Reads every byte of a shard against its checksums.
 
     Raises:
-        ValueError: something is damaged; see `read_shard_info`.
+        ValueError: Something is damaged; see `read_shard_info`.
     """
     info = read_shard_info(path)
     try:
@@ -189,14 +195,14 @@ def verify_shard(path: Path) -> ShardInfo:
             ends = np.cumsum([episode.num_steps for episode in info.episodes]) - 1
             over = _array(file, "terminated")[:] | _array(file, "truncated")[:]
             if np.flatnonzero(over).tolist() != ends.tolist():
-                raise ValueError("episodes do not end where they should")
+                raise ValueError("episodes do not end where the table says")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise bad_shard(path, error) from None
     return info
 
 
 def set_aside(path: Path) -> Path:
-    """Move a bad shard out of its dataset, to the folder set_aside beside the shards."""
+    """Moves a bad shard out of its dataset, to the folder set_aside beside the shards."""
     folder = path.parent.parent / "set_aside"
     folder.mkdir(exist_ok=True)
     target = folder / path.name
@@ -209,18 +215,18 @@ def set_aside(path: Path) -> Path:
 
 
 def bad_shard(path: Path, error: Exception) -> ValueError:
-    """Return the error that tells a user which shard is bad, why, and what to do."""
+    """Returns an error that names the bad shard, the reason and the way out."""
     reason = " ".join(str(error).split())
     return ValueError(
-        f"shard {path} cannot be read ({reason}); `python collect/report.py data="
-        f"{path.parent.parent} verify=true` sets bad shards aside, collecting again replaces them."
+        f"shard {path} cannot be read ({reason}); `{stage_command('report')} data="
+        f"{path.parent.parent} verify=true` sets bad shards aside, collecting again replaces them"
     )
 
 
 def _array(file: h5py.File, name: str) -> h5py.Dataset:
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{name} is not an array")
+        raise ValueError(f"{name}: expected an array")
     return dataset
 
 
@@ -255,15 +261,15 @@ def _read_episodes(file: h5py.File) -> tuple[EpisodeInfo, ...]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that its final name never shows anything but all of it.
+    """Writes a file whole or not at all.
 
     Raises:
-        OSError: names the file; nothing is left behind.
+        OSError: It cannot be written; the message names the file and the way out.
     """
     try:
         write_bytes(path, content)
     except OSError as error:
         raise OSError(
             f"cannot write {path} ({error.strerror}); free some space or choose another folder "
-            "with data=PATH, then run the same command again: what was written before is kept."
+            "with data=PATH, then run the same command again: what was written before is kept"
         ) from None

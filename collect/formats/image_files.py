@@ -24,25 +24,25 @@ _ARRAYS = "episode.npz"
 
 
 def export_images(source: EpisodeSource, folder: Path) -> None:
-    """Write every frame as a PNG, and the rest of each episode beside them.
+    """Writes every frame as a PNG, and the rest of each episode beside them.
 
     Args:
-        source: what to write.
-        folder: must not exist.
+        source: What to write.
+        folder: Must not exist.
     """
     for episode in source.episodes:
         target = folder / episode.id
         target.mkdir(parents=True)
         for number, frame in enumerate(episode.frames):
             Image.fromarray(frame).save(target / f"{number:06d}.png")
-        facts = {
+        header = {
             "info": asdict(episode.info),
             "game": source.game,
             "action_meanings": source.action_meanings,
         }
         np.savez_compressed(
             target / _ARRAYS,
-            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            facts=np.frombuffer(json.dumps(header).encode(), np.uint8),
             actions=episode.actions,
             rewards=episode.rewards,
             terminated=episode.terminated,
@@ -53,25 +53,25 @@ def export_images(source: EpisodeSource, folder: Path) -> None:
 
 
 def read_images(folder: Path) -> Source:
-    """Open a folder of images (one episode) or of folders of images (an episode each).
+    """Opens a folder of images (one episode) or of folders of images (an episode each).
 
     Images follow each other in the natural order of their names. Without episode.npz every
     action is 0 and every reward 0, and the episode is truncated at its end.
 
     Raises:
-        ValueError: no images there.
+        ValueError: There are no images.
     """
     folders = [f for f in [folder, *sorted(folder.glob("*/"))] if len(_images_in(f)) > 1]
     if not folders:
         raise ValueError(
-            f"{folder} has no images, nor have its folders; expected two or more of "
-            f"{', '.join(_SUFFIXES)} per episode."
+            f"source: expected two or more images ({', '.join(_SUFFIXES)}) per episode in "
+            f"{folder} or in its folders, got none"
         )
-    facts = _read_facts(folders[0])
+    header = _read_header(folders[0])
     lossy = any(image.suffix.lower() in _LOSSY for f in folders for image in _images_in(f))
-    meanings = facts.get("action_meanings")
+    meanings = header.get("action_meanings")
     return Source(
-        game=facts.get("game"),
+        game=header.get("game"),
         num_actions=len(meanings) if meanings else None,
         action_meanings=tuple(meanings) if meanings else None,
         lossy=lossy,
@@ -90,11 +90,11 @@ def _episodes_in(folders: list[Path]) -> Iterator[ImportedEpisode]:
         with np.load(folder / _ARRAYS, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name != "facts"}
         yield ImportedEpisode(
-            frames=frames, info=EpisodeInfo(**_read_facts(folder)["info"]), **arrays
+            frames=frames, info=EpisodeInfo(**_read_header(folder)["info"]), **arrays
         )
 
 
-def _read_facts(folder: Path) -> dict:
+def _read_header(folder: Path) -> dict:
     if not (folder / _ARRAYS).exists():
         return {}
     with np.load(folder / _ARRAYS, allow_pickle=False) as file:
@@ -115,4 +115,4 @@ def _read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}).") from None
+        raise ValueError(f"{path} cannot be read as an image ({error})") from None

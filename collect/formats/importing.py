@@ -1,4 +1,4 @@
-"""Episodes from elsewhere, brought into our form."""
+"""Episodes of other projects, and their conversion to the form of this one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ class ImportedEpisode:
         truncated: (T,).
         ram: uint8 (T + 1, 128), or None.
         lives: uint8 (T + 1,), or None.
-        info: what we knew of it, where it was ours.
-        seed: the environment's seed, where the source has it.
+        info: Where the episode was exported from a dataset of this project.
+        seed: The environment's seed, where the source has it.
     """
 
     frames: np.ndarray
@@ -38,14 +38,14 @@ class ImportedEpisode:
 
 @dataclass(frozen=True)
 class Source:
-    """Episodes elsewhere, read one by one.
+    """Episodes of another project, read one by one.
 
     Attributes:
-        game: the game's name, where the source has it.
-        num_actions: number of actions, where the source has it.
-        action_meanings: names of the actions, where the source has them.
-        lossy: frames went through a lossy codec.
-        episodes: read while iterating.
+        game: The game's name, where the source has it.
+        num_actions: Number of actions, where the source has it.
+        action_meanings: Names of the actions, where the source has them.
+        lossy: Frames went through a lossy codec.
+        episodes: Read while iterating.
     """
 
     game: str | None
@@ -58,32 +58,32 @@ class Source:
 def to_episode(
     imported: ImportedEpisode, number: int, job: str, frame_size: tuple[int, int]
 ) -> Episode:
-    """Bring an episode into our form.
+    """Converts an episode to the form of this project.
 
     Frames of another size are shrunk or magnified by area interpolation. An episode without a
     seed gets its number, so that one in ten is held out. The last step of an episode that has
     not ended counts as truncated.
 
     Args:
-        imported: what came.
-        number: the how manieth it is.
-        job: the id of episodes that have none begins with this.
+        imported: The episode.
+        number: Its number in the source, from 0.
+        job: Begins the id of episodes that have none.
         frame_size: (height, width) that frames should have.
 
     Raises:
-        ValueError: arrays that do not fit together.
+        ValueError: The arrays do not fit together.
     """
     num_steps = len(imported.actions)
     for name in ("rewards", "terminated", "truncated"):
         if len(getattr(imported, name)) != num_steps:
             raise ValueError(
-                f"episode {number} has {num_steps} actions but "
-                f"{len(getattr(imported, name))} {name}."
+                f"episode {number}: expected {num_steps} {name}, one for each action, "
+                f"got {len(getattr(imported, name))}"
             )
     if len(imported.frames) != num_steps + 1 or num_steps == 0:
         raise ValueError(
-            f"episode {number} has {len(imported.frames)} frames and {num_steps} actions; "
-            "expected one frame more than actions, and an action at least."
+            f"episode {number}: expected an action at least and one frame more than actions, "
+            f"got {num_steps} actions and {len(imported.frames)} frames"
         )
     rewards = np.asarray(imported.rewards, np.float32)
     terminated = np.asarray(imported.terminated, np.bool_)

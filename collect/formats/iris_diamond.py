@@ -2,8 +2,8 @@
 
 IRIS: observations (T, 3, H, W), actions, rewards, ends. DIAMOND: obs (T, 3, H, W), act, rew, end,
 trunc, and perhaps info["final_observation"]. Both hold T observations for T actions: the frame
-after the last action is missing. To keep that action's reward and end the last observation
-stands there once more, unless the final observation was saved.
+after the last action is missing. The last observation is repeated in its place, so that the last
+action's reward and end are kept, unless the final observation was saved.
 """
 
 from pathlib import Path
@@ -23,14 +23,14 @@ _NAMES = {
 
 
 def read_peer_episodes(folder: Path) -> Source:
-    """Open a folder of .pt files, below it too; they are read without pickled code.
+    """Opens the .pt files in a folder and below it; they are read without pickled code.
 
     Raises:
-        ValueError: no such files.
+        ValueError: There are no such files.
     """
     files = sorted(folder.rglob("*.pt"), key=lambda path: (len(path.name), str(path)))
     if not files:
-        raise ValueError(f"{folder} has no .pt files; expected one per episode.")
+        raise ValueError(f"source: expected a .pt file per episode in {folder}, got none")
     return Source(None, None, None, lossy=False, episodes=map(_read_episode, files))
 
 
@@ -38,9 +38,9 @@ def _read_episode(path: Path) -> ImportedEpisode:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         arrays = {name: _find(content, keys) for name, keys in _NAMES.items()}
-    except Exception as error:  # torch raises what it finds, by many names
+    except Exception as error:  # torch raises exceptions of many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not an episode of IRIS or DIAMOND ({reason}).") from None
+        raise ValueError(f"{path} is not an episode of IRIS or DIAMOND ({reason})") from None
     frames = _to_frames(arrays["frames"])
     final = content.get("info", {}).get("final_observation") if "info" in content else None
     last = frames[-1:] if final is None else _to_frames(np.asarray(final)[None])
@@ -59,13 +59,13 @@ def _find(content: dict[str, Any], keys: tuple[str, ...]) -> np.ndarray:
     for key in keys:
         if key in content:
             return np.asarray(content[key])
-    raise ValueError(f"it has no {' or '.join(keys)}")
+    raise ValueError(f"expected a key {' or '.join(keys)}, got none")
 
 
 def _to_frames(observations: np.ndarray) -> np.ndarray:
-    """Return uint8 (T, H, W, 3) from (T, 3, H, W), uint8 or in [0, 1] or [-1, 1]."""
+    """Returns uint8 (T, H, W, 3) from (T, 3, H, W), uint8 or in [0, 1] or [-1, 1]."""
     if observations.ndim != 4 or observations.shape[1] != 3:
-        raise ValueError(f"observations have shape {observations.shape}, expected (T, 3, H, W)")
+        raise ValueError(f"observations: expected shape (T, 3, H, W), got {observations.shape}")
     if observations.dtype != np.uint8:
         scaled = observations.astype(np.float32)
         if scaled.min() < 0:

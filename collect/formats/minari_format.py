@@ -20,16 +20,16 @@ _OURS = "worldtokens_episode"
 
 
 def export_minari(source: EpisodeSource, folder: Path) -> None:
-    """Write all episodes as a Minari dataset, frames as they are (no JPEG).
+    """Writes all episodes as a Minari dataset, frames as they are (no JPEG).
 
     RAM and lives become `infos`; id, start and cell become metadata of each episode.
 
     Args:
-        source: what to write.
-        folder: the dataset's folder; must not exist.
+        source: What to write.
+        folder: The dataset's folder; must not exist.
 
     Raises:
-        ValueError: minari is not installed.
+        ValueError: The package minari is not installed.
     """
     minari = _import_minari()
     from minari.data_collector import EpisodeBuffer
@@ -70,10 +70,10 @@ def export_minari(source: EpisodeSource, folder: Path) -> None:
 
 
 def read_minari(folder: Path) -> Source:
-    """Open a Minari dataset of images with discrete actions.
+    """Opens a Minari dataset of images with discrete actions.
 
     Raises:
-        ValueError: minari is not installed, or the dataset is of another kind.
+        ValueError: The package minari is not installed, or the dataset is of another kind.
     """
     _import_minari()
     from minari.dataset.minari_storage import MinariStorage
@@ -81,23 +81,24 @@ def read_minari(folder: Path) -> Source:
     try:
         storage = MinariStorage.read(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{folder} is not a Minari dataset ({error}).") from None
+        raise ValueError(f"{folder} is not a Minari dataset ({error})") from None
     frames, actions = storage.observation_space, storage.action_space
     is_image = isinstance(frames, gymnasium.spaces.Box) and frames.dtype == np.uint8
     shape = frames.shape or ()
     if not is_image or len(shape) != 3 or shape[2] != 3:
         raise ValueError(
-            f"{folder} has observations {frames}; expected uint8 images (height, width, 3)."
+            f"source: expected observations that are uint8 images (height, width, 3), "
+            f"got {frames} in {folder}"
         )
     if not isinstance(actions, gymnasium.spaces.Discrete):
-        raise ValueError(f"{folder} has actions {actions}; expected a Discrete space.")
+        raise ValueError(f"source: expected actions of a Discrete space, got {actions} in {folder}")
     metadata: dict[str, Any] = storage.metadata
     meanings = metadata.get("worldtokens_action_meanings")
     return Source(
         game=metadata.get("worldtokens_game"),
         num_actions=int(actions.n),
         action_meanings=tuple(meanings) if meanings else None,
-        # Minari encodes images as JPEG unless told otherwise.
+        # Minari encodes images as JPEG by default.
         lossy=bool(metadata.get("jpeg_encoding", True)),
         episodes=_episodes_of(storage),
     )
@@ -133,6 +134,7 @@ def _import_minari() -> Any:
         import minari
     except ImportError:
         raise ValueError(
-            "this needs the package minari: pip install 'worldtokens[minari]'."
+            "format=minari: expected the package minari, got none; "
+            "pip install 'worldtokens[minari]'"
         ) from None
     return minari

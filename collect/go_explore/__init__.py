@@ -1,1 +1,1 @@
-"""Go-Explore: exploring from an archive of places, and recording from all of them."""
+"""Go-Explore: exploring from an archive of cells, and recording from all of them."""

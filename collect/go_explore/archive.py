@@ -21,12 +21,12 @@ class Route:
     """The best known way to a cell.
 
     Attributes:
-        key: the cell's name.
-        room: the room it lies in, 0 in games without rooms.
-        score: sum of the rewards from the reset to here.
-        lives: lives left.
-        steps: steps from the reset to here.
-        state: the environment's state, `EnvState.to_bytes`.
+        key: The cell's name.
+        room: The room it lies in, 0 in games without rooms.
+        score: Sum of the rewards from the reset to here.
+        lives: Lives left.
+        steps: Steps from the reset to here.
+        state: The environment's state, `EnvState.to_bytes`.
     """
 
     key: str
@@ -46,15 +46,15 @@ Rank = tuple[float, int, int]
 
 
 class Archive:
-    """All cells found, each with its best route and how often it was returned to.
+    """All known cells, each with its best route and the number of returns to it.
 
     Attributes:
-        cells: how cells are told apart.
-        explored_steps: steps played to find them.
+        cells: The definition of cells.
+        explored_steps: Steps played to find them.
     """
 
     def __init__(self, cells: Cells) -> None:
-        """Start empty."""
+        """Starts empty."""
         self.cells = cells
         self.explored_steps = 0
         self._routes: dict[str, Route] = {}
@@ -62,12 +62,12 @@ class Archive:
         self._frontier = Frontier(cells)
 
     def __len__(self) -> int:
-        """Return the number of cells."""
+        """Returns the number of cells."""
         return len(self._routes)
 
     @property
     def routes(self) -> list[Route]:
-        """All routes, in the order in which their cells were found."""
+        """All routes, in the order in which their cells were added."""
         return list(self._routes.values())
 
     @property
@@ -81,7 +81,13 @@ class Archive:
         return max((route.score for route in self._routes.values()), default=0.0)
 
     def add(self, route: Route) -> bool:
-        """Take a route if its cell is new or it beats the one known; tells whether it was new."""
+        """Adds a route.
+
+        Where its cell has one already, the better of the two stays.
+
+        Returns:
+            Whether the cell is new.
+        """
         known = self._routes.get(route.key)
         if known is None or route.rank > known.rank:
             self._routes[route.key] = route
@@ -90,24 +96,24 @@ class Archive:
         return known is None
 
     def ranks(self) -> dict[str, Rank]:
-        """Return the rank of each cell's route."""
+        """Returns the rank of each cell's route."""
         return {key: route.rank for key, route in self._routes.items()}
 
     def choose(
         self, count: int, rng: np.random.Generator, frontier_share: float = 0.5
     ) -> list[Route]:
-        """Draw cells to return to, and count the returns.
+        """Draws cells to return to, and counts the returns.
 
         First a group of cells (`Cells.group`: one room with the same things carried) is drawn with
         weight 1 / sqrt(returns to the group + 1), then one of its cells with weight
         1 / sqrt(returns to the cell + 1). Counting returns rather than sightings, and groups
-        before cells, makes a room just found, or a key just taken, the next thing to explore,
-        however many cells the rooms before it have.
+        before cells, sends most returns to a room that is new, or to a key that was just taken,
+        however many cells the other rooms have.
 
         Args:
-            count: how many.
-            rng: draws them.
-            frontier_share: share of the returns that go to cells at the frontier of their group,
+            count: How many.
+            rng: Draws them.
+            frontier_share: Share of the returns that go to cells at the frontier of their group,
                 see `Frontier`, while there are any; drawn in the same way.
         """
         keys = list(self._routes)
@@ -123,9 +129,9 @@ class Archive:
         return [self._routes[keys[index]] for index in drawn]
 
     def starts(self, heldout: bool) -> dict[int, list[Route]]:
-        """Return the cells where training, or held-out, segments may start, by room.
+        """Returns the cells where training, or held-out, segments may start, by room.
 
-        A cell's name alone decides, so jobs that know nothing of each other agree.
+        Only a cell's name decides, so that all jobs of a dataset agree.
         """
         by_room: dict[int, list[Route]] = {}
         for route in sorted(self._routes.values(), key=lambda route: route.key):
@@ -134,7 +140,7 @@ class Archive:
         return by_room
 
     def change_cells(self, cells: Cells) -> None:
-        """Tell cells apart in another way; each new cell keeps its best route."""
+        """Changes the definition of cells; each new cell keeps its best route."""
         routes = self.routes
         self.cells = cells
         self._routes = {}
@@ -146,10 +152,10 @@ class Archive:
             self.add(Route(key, route.room, route.score, route.lives, route.steps, route.state))
 
     def save(self, path: Path) -> None:
-        """Write the archive so that its name never shows half of it.
+        """Writes the archive whole or not at all.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: It cannot be written.
         """
         routes = self.routes
         header = {
@@ -170,26 +176,27 @@ class Archive:
             state_sizes=np.array([len(route.state) for route in routes], np.int64),
             states=np.frombuffer(b"".join(route.state for route in routes), np.uint8),
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path, cells: Cells) -> "Archive":
-        """Read an archive.
+        """Reads an archive.
 
         Args:
-            path: the file.
-            cells: how cells are told apart when the file does not say otherwise.
+            path: The file.
+            cells: The definition of cells where the file has none.
 
         Raises:
-            ValueError: the file is damaged; says what to do.
+            ValueError: The file is damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
             header = json.loads(content["header"].tobytes())
             if header["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format version {header['format_version']}")
+                raise ValueError(
+                    f"expected format version {FORMAT_VERSION}, got {header['format_version']}"
+                )
             if isinstance(cells, PixelCells) and header["fineness"] is not None:
                 cells = PixelCells(header["fineness"])
             archive = cls(cells)
@@ -208,18 +215,21 @@ class Archive:
                 start = end
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
-                f"archive {path} cannot be read ({error}); delete it to explore afresh."
+                f"archive {path} cannot be read ({error}); delete it to explore again"
             ) from None
         return archive
 
 
 def _by_groups(weights: np.ndarray, returns: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return chances, float64 (cells,), that first choose a group and then a cell by its weight.
+    """Returns the probability of each cell if first a group is drawn and then one of its cells.
 
     Args:
-        weights: of each cell within its group, float64 (cells,); groups of no weight are left out.
-        returns: how often each cell was returned to.
-        group: number of each cell's group.
+        weights: float64 (cells,), of each cell within its group; a group of weight 0 is not drawn.
+        returns: Number of returns to each cell.
+        group: Number of each cell's group.
+
+    Returns:
+        float64 (cells,); all 0 where no cell has a weight.
     """
     totals = np.bincount(group, weights)
     if not totals.any():
@@ -230,7 +240,7 @@ def _by_groups(weights: np.ndarray, returns: np.ndarray, group: np.ndarray) -> n
 
 
 def is_heldout_cell(key: str) -> bool:
-    """Tell whether only held-out segments may start from a cell: about one in eight."""
+    """Tells whether only held-out segments may start from a cell: about one in eight."""
     digest = 0
     for character in key.encode():
         digest = (digest * 31 + character) % 1_000_003

@@ -1,7 +1,7 @@
-"""Cells: what Go-Explore takes for the same place.
+"""Cells: groups of states that Go-Explore treats as one.
 
-Ecoffet et al. 2021, "First return, then explore": states in one cell count as one, so a cell must
-be coarse enough to be met again and fine enough to tell progress.
+Ecoffet et al. 2021, "First return, then explore": a cell must be coarse enough to be reached again
+and fine enough to show progress.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 
 from worldtokens.envs import ram_labels
 
-# Labels that make a place in any game, and how many of their values count as one.
+# Labels that define cells in any game, and how many of their values count as one.
 _SCENE = ("room", "level")
 _EXACT = (*_SCENE, "inventory")
 _GRID = {"player_x": 8, "player_y": 8, "player_column": 1, "ball_x": 16, "ball_y": 16}
@@ -24,10 +24,10 @@ class RamCells:
     """Cells from labelled bytes of the RAM.
 
     Attributes:
-        bytes_: indices of the bytes.
-        divisors: how many of each byte's values count as one.
-        num_exact: the first so many bytes make the group: where, and carrying what.
-        num_scene: the first so many of these say where.
+        bytes_: Indices of the bytes.
+        divisors: How many of each byte's values count as one.
+        num_exact: Number of leading bytes that define the group: room and things carried.
+        num_scene: Number of leading bytes that define the room.
     """
 
     bytes_: tuple[int, ...]
@@ -38,22 +38,22 @@ class RamCells:
     needs_frame = False
 
     def key(self, ram: np.ndarray, frame: np.ndarray | None) -> str:
-        """Return the cell's name for the RAM, uint8 (128,)."""
+        """Returns the cell's name for the RAM, uint8 (128,)."""
         return bytes(
             int(ram[byte]) // divisor
             for byte, divisor in zip(self.bytes_, self.divisors, strict=True)
         ).hex()
 
     def group(self, key: str) -> str:
-        """Return the part of a cell's name that cells of one room and inventory share."""
+        """Returns the part of a cell's name that cells of one room and inventory share."""
         return key[: 2 * self.num_exact]
 
-    def place(self, key: str) -> str:
-        """Return the cell's name without what is carried there."""
+    def position(self, key: str) -> str:
+        """Returns the part of a cell's name that does not depend on the things carried."""
         return key[: 2 * self.num_scene] + key[2 * self.num_exact :]
 
     def neighbours(self, key: str) -> list[str]:
-        """Return the names of the cells beside this one, in its group."""
+        """Returns the names of the cells beside this one, in its group."""
         exact, grid = bytes.fromhex(key)[: self.num_exact], bytes.fromhex(key)[self.num_exact :]
         steps = itertools.product((-1, 0, 1), repeat=len(grid))
         moved = (
@@ -67,7 +67,7 @@ class PixelCells:
     """Cells from the frame, shrunk and with few levels of grey.
 
     Attributes:
-        fineness: an index into `GRIDS`, from coarse to fine.
+        fineness: An index into `GRIDS`, from coarse to fine.
     """
 
     fineness: int
@@ -82,7 +82,7 @@ class PixelCells:
     START = 6
 
     def key(self, ram: np.ndarray, frame: np.ndarray | None) -> str:
-        """Return the cell's name for the frame, uint8 (H, W, 3)."""
+        """Returns the cell's name for the frame, uint8 (H, W, 3)."""
         assert frame is not None
         width, height, levels = self.GRIDS[self.fineness]
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -91,22 +91,22 @@ class PixelCells:
         return hashlib.blake2b(coarse.astype(np.uint8).tobytes(), digest_size=8).hexdigest()
 
     def group(self, key: str) -> str:
-        """Return one group for all cells: pixels do not tell rooms."""
+        """Returns one group for all cells: pixels do not show the room."""
         return ""
 
-    def place(self, key: str) -> str:
-        """Return the cell's name: pixels do not tell what is carried either."""
+    def position(self, key: str) -> str:
+        """Returns the cell's name: pixels do not show the things carried."""
         return key
 
     def neighbours(self, key: str) -> list[str]:
-        """Return nothing: pixels do not tell what lies beside a place."""
+        """Returns nothing: pixels do not show which cells are neighbours."""
         return []
 
     def adapted(self, new_cells: int, steps: int) -> "PixelCells":
-        """Return cells as fine as the rate of discovery asks for.
+        """Returns cells whose fineness fits the rate of discovery.
 
-        More than one new cell in 10 steps tells hardly anything apart from time passing; fewer
-        than one in 500 steps tells hardly anything apart at all.
+        With more than one new cell in 10 steps hardly any cell is reached twice; with fewer than
+        one in 500 steps hardly anything counts as new.
         """
         rate = new_cells / steps
         if rate > 0.1:
@@ -120,27 +120,27 @@ Cells = RamCells | PixelCells
 
 
 def make_cells(game: str, source: str) -> Cells:
-    """Choose how cells are made.
+    """Chooses the definition of cells.
 
     Args:
-        game: the game's name.
-        source: "ram", "pixels", or "auto": RAM where the game labels the player's place.
+        game: The game's name.
+        source: "ram", "pixels", or "auto": RAM where the game labels the player's position.
 
     Raises:
-        ValueError: an unknown source, or "ram" for a game without labels.
+        ValueError: An unknown source, or "ram" for a game without labels.
     """
     if source not in ("auto", "ram", "pixels"):
-        raise ValueError(f"policy.cells must be auto, ram or pixels, got {source!r}.")
+        raise ValueError(f"policy.cells: expected auto, ram or pixels, got {source!r}")
     labels = ram_labels(game)
     exact = {label: 1 for label in _EXACT if label in labels}
     divisors = exact | {label: divisor for label, divisor in _GRID.items() if label in labels}
-    has_place = any(label in divisors for label in _GRID)
-    if source == "ram" and not has_place:
+    has_position = any(label in divisors for label in _GRID)
+    if source == "ram" and not has_position:
         raise ValueError(
-            f"policy.cells=ram: {game} has no labelled bytes for the player's place; "
-            "choose policy.cells=pixels."
+            f"policy.cells: expected pixels, got 'ram'; {game} has no labelled bytes for the "
+            "player's position, choose policy.cells=pixels"
         )
-    if source == "pixels" or not has_place:
+    if source == "pixels" or not has_position:
         return PixelCells(PixelCells.START)
     return RamCells(
         tuple(labels[label] for label in divisors),

@@ -1,8 +1,8 @@
-"""Go-Explore: find the places that `worldtokens.collect.go_explore.recorder` then records from.
+"""Go-Explore: finds the cells that `worldtokens.collect.go_explore.recorder` records from.
 
 Ecoffet et al. 2021, "First return, then explore": keep an archive of cells with the emulator's
 state, return to one of them by restoring it, explore from there, keep what is new. Random play
-never leaves the first room of Montezuma's Revenge; this sees most of the pyramid in minutes.
+never leaves the first room of Montezuma's Revenge; this reaches most of the pyramid in minutes.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ import numpy as np
 
 from worldtokens.collect.go_explore.archive import Archive, Rank, Route
 from worldtokens.collect.go_explore.cells import Cells, PixelCells, make_cells
-from worldtokens.collect.workers import Task, Worker
+from worldtokens.collect.go_explore.config import GoExploreConfig
+from worldtokens.collect.tasks import Task, Worker
 from worldtokens.envs import EnvState
 
-GO_EXPLORE = "go_explore"
 _RETURNS_PER_TASK = 32
 _ADAPT_EVERY = 5_000
 _SAVE_EVERY = 100_000
@@ -24,63 +24,13 @@ _SAVE_EVERY = 100_000
 _BLANK = np.zeros((1, 1, 3), np.uint8)
 
 
-@dataclass
-class GoExploreConfig:
-    """The keys of configs/policy/go_explore.yaml.
-
-    Attributes:
-        name: "go_explore".
-        explore_steps: steps of exploration, all workers together, before recording begins.
-        trajectory_steps: steps played after each return.
-        mean_hold: steps for which an action is held, on average.
-        end_on_life_loss: a trajectory ends when a life is lost. What follows a death only wastes
-            lives and steps: with this the same steps find about twice as many rooms.
-        improve_routes: a better route (higher score, more lives, fewer steps) replaces the one
-            that a cell has. Otherwise the first stays, which keeps different histories alive:
-            with the best ones alone every cell soon descends from one lucky game.
-        frontier_share: share of the returns that go where a known part of a room begins that was
-            not reached yet with what is carried now; see `Archive.choose`.
-        cells: "auto", "ram" or "pixels", see `make_cells`.
-        segment_steps: steps of each episode recorded from a restored cell.
-        from_reset_share: share of episodes that are whole games from a reset; they are longer.
-    """
-
-    name: str
-    explore_steps: int
-    trajectory_steps: int
-    mean_hold: float
-    end_on_life_loss: bool
-    improve_routes: bool
-    frontier_share: float
-    cells: str
-    segment_steps: int
-    from_reset_share: float
-
-    def __post_init__(self) -> None:
-        """Check ranges; raises ValueError."""
-        for field, low in (
-            ("explore_steps", 0),
-            ("trajectory_steps", 1),
-            ("segment_steps", 1),
-        ):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < low:
-                raise ValueError(
-                    f"policy.{field} must be an integer of at least {low}, got {value!r}."
-                )
-        for field in ("frontier_share", "from_reset_share"):
-            share = getattr(self, field)
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"policy.{field} must be in [0, 1], got {share!r}.")
-
-
 @dataclass(frozen=True)
-class Found:
-    """What an exploration task found.
+class Explored:
+    """The result of an exploration task.
 
     Attributes:
-        routes: to cells that are new or were reached better than the worker knew.
-        steps: steps played.
+        routes: Routes to cells that are new, or better ones to cells that the worker knew.
+        steps: Steps played.
     """
 
     routes: list[Route]
@@ -92,14 +42,14 @@ class Explore:
     """Returns to some cells and explores from each.
 
     Attributes:
-        returns: where to; an empty list starts at a reset.
-        seed: seeds the actions.
-        trajectory_steps: steps after each return.
-        end_on_life_loss: see `GoExploreConfig`.
-        improve_routes: see `GoExploreConfig`.
-        cells: how cells are told apart.
-        news: ranks of routes that this worker may not know of yet.
-        forget: news are everything there is; cells are told apart in a new way.
+        returns: Routes to the cells; an empty list starts at a reset.
+        seed: Seeds the actions.
+        trajectory_steps: Steps after each return.
+        end_on_life_loss: See `GoExploreConfig`.
+        improve_routes: See `GoExploreConfig`.
+        cells: The definition of cells.
+        new_ranks: Ranks of routes that this worker may not know yet.
+        is_reset: Whether `new_ranks` replaces what the worker knew: cells are defined in a new way.
     """
 
     returns: list[Route]
@@ -108,21 +58,21 @@ class Explore:
     end_on_life_loss: bool
     improve_routes: bool
     cells: Cells
-    news: dict[str, Rank]
-    forget: bool
+    new_ranks: dict[str, Rank]
+    is_reset: bool
 
-    def run(self, worker: Worker) -> Found:
+    def run(self, worker: Worker) -> Explored:
         """See `Task.run`."""
-        if self.forget:
-            worker.memory["ranks"] = {}
-        ranks: dict[str, Rank] = worker.memory.setdefault("ranks", {})
-        ranks.update(self.news)
+        if self.is_reset:
+            worker.state["ranks"] = {}
+        ranks: dict[str, Rank] = worker.state.setdefault("ranks", {})
+        ranks.update(self.new_ranks)
         rng = np.random.default_rng([self.seed, 2])
-        found: dict[str, Route] = {}
+        routes: dict[str, Route] = {}
         steps = 0
         for start in self.returns or [None]:
-            steps += self._explore_from(start, worker, rng, ranks, found)
-        return Found(list(found.values()), steps)
+            steps += self._explore_from(start, worker, rng, ranks, routes)
+        return Explored(list(routes.values()), steps)
 
     def _explore_from(
         self,
@@ -130,9 +80,9 @@ class Explore:
         worker: Worker,
         rng: np.random.Generator,
         ranks: dict[str, Rank],
-        found: dict[str, Route],
+        routes: dict[str, Route],
     ) -> int:
-        """Play one trajectory and return its steps."""
+        """Plays one trajectory and returns its number of steps."""
         env = worker.env
         if start is None:
             _, info = env.reset(seed=self.seed)
@@ -152,7 +102,7 @@ class Explore:
                 ranks[key] = rank
                 room = int(info["ram"][worker.room_byte]) if worker.room_byte is not None else 0
                 state = env.get_state().to_bytes()
-                found[key] = Route(key, room, score, info["lives"], steps_before + step, state)
+                routes[key] = Route(key, room, score, info["lives"], steps_before + step, state)
             if step == self.trajectory_steps:
                 break
             reward, terminated, truncated, info = env.advance(worker.policy.act(_BLANK))
@@ -164,10 +114,10 @@ class Explore:
 
 
 class ExploreScheduler:
-    """Explores until the archive has cost enough steps.
+    """Explores until enough steps were played.
 
     Attributes:
-        archive: what was found so far.
+        archive: The cells that are known so far.
     """
 
     def __init__(
@@ -178,14 +128,14 @@ class ExploreScheduler:
         path: Path,
         show: Callable[[Archive], None],
     ) -> None:
-        """Go on with an archive, which is saved to `path` now and then.
+        """Continues with an archive, which is saved to `path` now and then.
 
         Args:
-            archive: what is known already.
-            config: how to explore.
-            seed: seeds the choice of cells and the actions.
-            path: where the archive lies.
-            show: called with the archive after every task.
+            archive: The cells that are known already.
+            config: The settings.
+            seed: Seeds the choice of cells and the actions.
+            path: File of the archive.
+            show: Called with the archive after every task.
         """
         self.archive = archive
         self._show = show
@@ -193,7 +143,7 @@ class ExploreScheduler:
         self._path = path
         self._rng = np.random.default_rng([seed, archive.explored_steps, 3])
         self._unknown: dict[int, dict[str, Rank]] = {}
-        self._forgets: set[int] = set()
+        self._resets: set[int] = set()
         self._new_cells = 0
         self._steps_at_adaptation = archive.explored_steps
         self._saved_steps = archive.explored_steps
@@ -204,9 +154,9 @@ class ExploreScheduler:
             return None
         if worker not in self._unknown:
             self._unknown[worker] = self.archive.ranks()
-        news, self._unknown[worker] = self._unknown[worker], {}
-        forget = worker in self._forgets
-        self._forgets.discard(worker)
+        new_ranks, self._unknown[worker] = self._unknown[worker], {}
+        is_reset = worker in self._resets
+        self._resets.discard(worker)
         share = self._config.frontier_share
         known = len(self.archive) > 0
         returns = self.archive.choose(_RETURNS_PER_TASK, self._rng, share) if known else []
@@ -217,17 +167,17 @@ class ExploreScheduler:
             end_on_life_loss=self._config.end_on_life_loss,
             improve_routes=self._config.improve_routes,
             cells=self.archive.cells,
-            news=news,
-            forget=forget,
+            new_ranks=new_ranks,
+            is_reset=is_reset,
         )
 
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""
-        assert isinstance(result, Found)
+        assert isinstance(result, Explored)
         for route in result.routes:
             self._new_cells += self.archive.add(route)
-            for news in self._unknown.values():
-                news[route.key] = route.rank
+            for new_ranks in self._unknown.values():
+                new_ranks[route.key] = route.rank
         self.archive.explored_steps += result.steps
         self._adapt()
         self._show(self.archive)
@@ -235,7 +185,7 @@ class ExploreScheduler:
             self.save()
 
     def save(self) -> None:
-        """Save the archive."""
+        """Saves the archive."""
         self.archive.save(self._path)
         self._saved_steps = self.archive.explored_steps
 
@@ -252,10 +202,10 @@ class ExploreScheduler:
         self.archive.change_cells(adapted)
         for worker in self._unknown:
             self._unknown[worker] = self.archive.ranks()
-            self._forgets.add(worker)
+            self._resets.add(worker)
 
 
 def open_archive(path: Path, game: str, cells: str) -> Archive:
-    """Load an archive, or start an empty one where there is none."""
-    made = make_cells(game, cells)
-    return Archive.load(path, made) if path.exists() else Archive(made)
+    """Loads an archive, or makes an empty one where there is no file."""
+    definition = make_cells(game, cells)
+    return Archive.load(path, definition) if path.exists() else Archive(definition)

@@ -1,4 +1,4 @@
-"""Recording segments that start at places which Go-Explore found."""
+"""Recording segments that start at the cells of an archive."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.dataset.episodes import is_heldout_seed
 from worldtokens.collect.from_reset import JobShare, RecordFromReset, episode_seed
 from worldtokens.collect.go_explore.archive import Archive, Route
-from worldtokens.collect.go_explore.explorer import GoExploreConfig
+from worldtokens.collect.go_explore.config import GoExploreConfig
 from worldtokens.collect.rollout import EpisodeRecorder, rollout
-from worldtokens.collect.workers import Progress, Recorded, Task, Worker
+from worldtokens.collect.tasks import Progress, Recorded, Task, Worker
 from worldtokens.envs import EnvState
 
 
 @dataclass(frozen=True)
 class RecordFromCell:
-    """Restores a cell and records what follows.
+    """Restores the state of a cell and records from there.
 
     Attributes:
-        id: the episode's id.
-        seed: seeds the environment's generator and the policy.
-        route: where to start.
-        max_steps: the episode is cut after so many steps.
+        id: The episode's id.
+        seed: Seeds the environment's generator and the policy.
+        route: The cell to start from.
+        max_steps: The episode is cut after so many steps.
     """
 
     id: str
@@ -67,7 +67,7 @@ class FromCellsScheduler:
         num_steps: int,
         existing: tuple[EpisodeInfo, ...],
     ) -> None:
-        """Plan what is missing; see `FromResetScheduler`."""
+        """Plans what is missing; see `FromResetScheduler`."""
         self._starts = {held: archive.starts(held) for held in (False, True)}
         self._config = config
         self._share = share

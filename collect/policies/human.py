@@ -18,20 +18,21 @@ class HumanPolicy:
     """Shows frames in a window and takes the keys that are held down as the action."""
 
     def __init__(self, action_meanings: tuple[str, ...], steps_per_second: float) -> None:
-        """Prepare; the window opens with the first episode.
+        """Prepares the clock; the window opens with the first frame.
 
         Args:
             action_meanings: Atari's names of the actions.
-            steps_per_second: how fast the game goes; 15 is the console's own speed.
+            steps_per_second: How fast the game goes; 15 is the console's own speed.
 
         Raises:
-            ValueError: pygame is not installed.
+            ValueError: The package pygame is not installed.
         """
         try:
             import pygame
         except ImportError:
             raise ValueError(
-                "policy=human needs the package pygame: pip install 'worldtokens[human]'."
+                "policy=human: expected the package pygame, got none; "
+                "pip install 'worldtokens[human]'"
             ) from None
         self._pygame: Any = pygame
         self._meanings = action_meanings
@@ -43,10 +44,10 @@ class HumanPolicy:
         """See `Policy.begin`."""
 
     def act(self, frame: np.ndarray) -> int:
-        """Show the frame, wait for the step's time and return the action of the keys.
+        """Shows the frame, waits for the step's time and returns the action of the keys.
 
         Raises:
-            PolicyStopped: the person closed the window or pressed escape.
+            PolicyStopped: The person closed the window or pressed escape.
         """
         pygame = self._pygame
         if self._window is None:
@@ -75,10 +76,10 @@ class HumanPolicy:
 
 
 def action_of(held: set[str], action_meanings: tuple[str, ...]) -> int:
-    """Return the action that does most of what is held and nothing else.
+    """Returns the action that does most of what is held down and nothing else.
 
     Args:
-        held: of UP, DOWN, LEFT, RIGHT and FIRE.
+        held: Some of UP, DOWN, LEFT, RIGHT and FIRE.
         action_meanings: Atari's names of the actions, such as "UPRIGHTFIRE".
     """
     best, best_count = 0, -1

@@ -1,4 +1,4 @@
-"""Policies: who chooses the actions."""
+"""What a policy is, and how one is made from the config."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -7,28 +7,39 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+# How configs named our policies before all code lay below `worldtokens`, and how they do now.
+_NEW_TARGETS = {
+    "collect.policies.RandomPolicy": "worldtokens.collect.policies.RandomPolicy",
+    "collect.policies.HeldRandomPolicy": "worldtokens.collect.policies.HeldRandomPolicy",
+    "collect.human.HumanPolicy": "worldtokens.collect.policies.human.HumanPolicy",
+    "collect.stable_baselines.StableBaselinesPolicy": (
+        "worldtokens.collect.policies.stable_baselines.StableBaselinesPolicy"
+    ),
+}
+_OLD_TARGETS = {new: old for old, new in _NEW_TARGETS.items()}
+
 
 class Policy(Protocol):
     """Chooses an action for each frame of an episode."""
 
     def begin(self, rng: np.random.Generator) -> None:
-        """Start an episode; all of the episode's randomness comes from `rng`."""
+        """Starts an episode; all of the episode's randomness comes from `rng`."""
         ...
 
     def act(self, frame: np.ndarray) -> int:
-        """Return the action for a frame, uint8 (H, W, 3)."""
+        """Returns the action for a frame, uint8 (H, W, 3)."""
         ...
 
 
 class PolicyStopped(Exception):
-    """The policy will not go on: its person has left. What was played is recorded."""
+    """Raised by a policy that ends the recording. What was played until then is recorded."""
 
 
 class CallablePolicy:
     """Any function from a frame, uint8 (H, W, 3), to an action."""
 
     def __init__(self, function: Callable[[np.ndarray], int]) -> None:
-        """Wrap a function."""
+        """Wraps a function."""
         self._function = function
 
     def begin(self, rng: np.random.Generator) -> None:
@@ -39,38 +50,45 @@ class CallablePolicy:
         return int(self._function(frame))
 
 
+def stable_node(node: dict[str, Any]) -> dict[str, Any]:
+    """Returns a policy's config as the first version of the project would have spelled it."""
+    target = node.get("_target_")
+    return {**node, "_target_": _OLD_TARGETS.get(target, target)} if target else node
+
+
 def make_policy(node: dict[str, Any], action_meanings: tuple[str, ...]) -> Policy:
-    """Make a policy from its node of the config.
+    """Makes a policy from its node of the config.
 
     Args:
-        node: `_target_`, a dotted name of something that is called with the node's other keys
-            (but not with `name`), and with `num_actions` or `action_meanings`, whichever it has
-            an argument for. It returns a `Policy` or a function from a frame to an action.
-        action_meanings: names of the actions.
+        node: Holds `_target_`, the dotted name of a class or function. It is called with the
+            node's other keys except `name`, and with `num_actions` and `action_meanings` where it
+            has arguments of these names. It returns a `Policy` or a function from a frame to an
+            action.
+        action_meanings: Names of the actions.
 
     Raises:
-        ValueError: the target is missing, cannot be imported or made, or is no policy.
+        ValueError: The target is missing, cannot be imported or made, or is no policy.
     """
     arguments = {key: value for key, value in node.items() if key != "name"}
     if "_target_" not in arguments:
-        raise ValueError("policy._target_ is missing: the dotted name of a policy's class.")
-    name = arguments.pop("_target_")
+        raise ValueError("policy._target_: expected the dotted name of a policy's class, got none")
+    name: str = arguments.pop("_target_")
     try:
-        target = resolve_name(name)
+        target = resolve_name(_NEW_TARGETS.get(name, name))
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"policy._target_: {name} cannot be imported ({error}).") from None
+        raise ValueError(f"policy._target_: {name} cannot be imported ({error})") from None
     offered = {"num_actions": len(action_meanings), "action_meanings": action_meanings}
     taken = signature(target).parameters
     arguments |= {key: value for key, value in offered.items() if key in taken}
     try:
         policy = target(**arguments)
     except TypeError as error:
-        raise ValueError(f"policy {name} cannot be made: {error}.") from None
+        raise ValueError(f"policy {name} cannot be made: {error}") from None
     if hasattr(policy, "begin") and hasattr(policy, "act"):
         return policy
     if callable(policy):
         return CallablePolicy(cast(Callable[[np.ndarray], int], policy))
     raise ValueError(
-        f"policy {name} made a {type(policy).__name__}, which is neither a "
-        "Policy (begin, act) nor a function from a frame to an action."
+        f"policy._target_: expected {name} to return a Policy (begin, act) or a function from a "
+        f"frame to an action, got {type(policy).__name__}"
     )

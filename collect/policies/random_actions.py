@@ -7,7 +7,7 @@ class RandomPolicy:
     """Draws every action uniformly."""
 
     def __init__(self, num_actions: int) -> None:
-        """Choose among `num_actions`."""
+        """Chooses among `num_actions`."""
         self._num_actions = num_actions
         self._rng = np.random.default_rng(0)
 
@@ -23,19 +23,19 @@ class RandomPolicy:
 class HeldRandomPolicy:
     """Draws actions uniformly and holds each for a geometric number of steps.
 
-    Uniform draws at every step cancel each other out; held ones walk somewhere. The holding time
-    follows Go-Explore (Ecoffet et al. 2021, "First return, then explore"): after each step the
+    Uniform draws at every step cancel each other out, held actions move the player. The holding
+    time follows Go-Explore (Ecoffet et al. 2021, "First return, then explore"): after each step the
     action is kept with probability 1 - 1 / mean_hold.
     """
 
     def __init__(self, num_actions: int, mean_hold: float) -> None:
-        """Choose among `num_actions`, each held for `mean_hold` steps on average.
+        """Chooses among `num_actions`, each held for `mean_hold` steps on average.
 
         Raises:
-            ValueError: mean_hold is below 1.
+            ValueError: `mean_hold` is below 1.
         """
         if mean_hold < 1:
-            raise ValueError(f"policy.mean_hold must be at least 1 step, got {mean_hold}.")
+            raise ValueError(f"policy.mean_hold: expected at least 1 step, got {mean_hold}")
         self._num_actions = num_actions
         self._mean_hold = mean_hold
         self._rng = np.random.default_rng(0)

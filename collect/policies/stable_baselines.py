@@ -15,35 +15,39 @@ class StableBaselinesPolicy:
     def __init__(
         self, num_actions: int, algorithm: str, checkpoint: str, deterministic: bool
     ) -> None:
-        """Load the agent.
+        """Loads the agent.
 
         Args:
-            num_actions: actions of the environment.
+            num_actions: Actions of the environment.
             algorithm: Stable-Baselines3's class, for example "PPO" or "DQN".
-            checkpoint: the .zip file. Only load files that you trust: they hold pickled code.
-            deterministic: take the best action instead of drawing one.
+            checkpoint: The .zip file. Only load files that you trust: they hold pickled code.
+            deterministic: Take the best action instead of drawing one.
 
         Raises:
-            ValueError: the package, the class or the file is missing, or the agent's
-                observations or actions are others.
+            ValueError: The package, the class or the file is missing, or the agent has other
+                observations or actions.
         """
         try:
             import stable_baselines3
         except ImportError:
             raise ValueError(
-                "this policy needs stable-baselines3: pip install 'worldtokens[sb3]'."
+                "policy=stable_baselines3: expected the package stable-baselines3, got none; "
+                "pip install 'worldtokens[sb3]'"
             ) from None
         agent_class = getattr(stable_baselines3, algorithm, None)
         if agent_class is None:
-            raise ValueError(f"policy.algorithm: stable-baselines3 has no {algorithm!r}.")
+            raise ValueError(
+                f"policy.algorithm: expected a class of stable-baselines3, got {algorithm!r}"
+            )
         if not Path(checkpoint).exists():
-            raise ValueError(f"policy.checkpoint: there is no file {checkpoint}.")
+            raise ValueError(f"policy.checkpoint: expected a file, got {checkpoint}, which is none")
         self._agent = agent_class.load(checkpoint, device="cpu")
         space = self._agent.observation_space
         if len(space.shape) != 3 or getattr(self._agent.action_space, "n", None) != num_actions:
             raise ValueError(
-                f"policy.checkpoint: {checkpoint} has observations {space} and actions "
-                f"{self._agent.action_space}; expected images and Discrete({num_actions})."
+                f"policy.checkpoint: expected observations that are images and actions "
+                f"Discrete({num_actions}), got {space} and {self._agent.action_space} "
+                f"in {checkpoint}"
             )
         self._is_channels_first = space.shape[0] % 3 == 0 and space.shape[0] < space.shape[2]
         channels = space.shape[0] if self._is_channels_first else space.shape[2]
@@ -61,12 +65,12 @@ class StableBaselinesPolicy:
         """See `Policy.act`.
 
         Raises:
-            ValueError: the agent was trained on frames of another size.
+            ValueError: The agent was trained on frames of another size.
         """
         if frame.shape[:2] != self._shape or self._channels % 3:
             raise ValueError(
-                f"policy.checkpoint: the agent sees {self._channels} channels of {self._shape}, "
-                f"frames are {frame.shape}; it must be trained on frames of make_env."
+                f"policy.checkpoint: expected an agent for frames of shape {frame.shape}, got one "
+                f"for {self._channels} channels of {self._shape}; train it on frames of make_env"
             )
         self._stack.append(frame)
         while len(self._stack) < (self._stack.maxlen or 1):
