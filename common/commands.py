@@ -1,8 +1,11 @@
 """The stages, and the command that runs each where the user is: a clone, or an installed wheel."""
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+CONSOLE_COMMAND = "worldtokens"
 # The folder that holds the packages: the clone, or worldtokens/ in site-packages.
 _SOURCE = Path(__file__).resolve().parents[1]
 
@@ -66,6 +69,24 @@ def find_stage(name: str) -> Stage:
     return next(stage for stage in STAGES if stage.name == name)
 
 
+def program_words() -> list[str]:
+    """The words that started this process, without its arguments.
+
+    `worldtokens NAME` for the console command, also where a script lies outside of the working
+    folder; else `python` and the script, as seen from there.
+    """
+    program = sys.argv[0]
+    if program.startswith(f"{CONSOLE_COMMAND} "):
+        return program.split()
+    script = os.path.relpath(program)
+    if not script.startswith(os.pardir):
+        return ["python", script]
+    for stage in STAGES:
+        if Path(program).resolve() == _SOURCE / stage.script:
+            return [CONSOLE_COMMAND, stage.name]
+    return ["python", os.path.basename(script)]
+
+
 def stage_command(name: str) -> str:
     """What the user types to run a stage.
 
@@ -74,4 +95,4 @@ def stage_command(name: str) -> str:
     """
     if (_SOURCE / "pyproject.toml").is_file() and Path.cwd() == _SOURCE:
         return f"python {find_stage(name).script}"
-    return f"worldtokens {name}"
+    return f"{CONSOLE_COMMAND} {name}"

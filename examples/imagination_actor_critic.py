@@ -182,12 +182,12 @@ def make_world_model(tokenizer: Tokenizer, codes: Tensor, agent: Agent, game: st
     """A small world model over the tokens of this tokenizer."""
     config = WorldModelConfig(
         context=CONTEXT, layers=3, heads=4, width=128, merge=2, history=2, copies=2,
-        tokenizer=tokenizer.fingerprint, game=game, vocab_size=tokenizer.vocab_size,
-        code_dim=codes.shape[1], grid=tokenizer.grid, num_actions=agent.policy.out_features,
-        reward_values=[-1.0, 0.0, 1.0],
+        stay_gate=False, tokenizer=tokenizer.fingerprint, game=game,
+        vocab_size=tokenizer.vocab_size, code_dim=codes.shape[1], grid=tokenizer.grid,
+        num_actions=agent.policy.out_features, reward_values=[-1.0, 0.0, 1.0],
     )  # fmt: skip
     model = WorldModel(config).to(tokenizer.device)
-    model.set_codes(codes)
+    model.network.set_codes(codes)
     return model
 
 
@@ -203,7 +203,7 @@ def train_world_model(
         segments = data.sample(8, SEGMENT, rng).to(model.device)
         asked = sample_tokens(segments, 0.25)
         with autocast(model.device):
-            prediction = model(segments.tokens, segments.actions, asked.asked)
+            prediction = model(segments.tokens, segments.actions, asked.predict_mask)
         loss = world_model_loss(prediction, segments, model.reward_values, asked)
         update(optimizer, loss.total, model, 1.0)
     model.eval()

@@ -117,5 +117,10 @@ def write_pictures(
             save_comparison(partial, heldout, made, by_scene)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, EvaluateConfig, "tokenizer_evaluate")
+
+
+if __name__ == "__main__":
+    cli()

@@ -68,5 +68,10 @@ def main(config: ExportConfig) -> None:
             print(f"{file.replace(out / file.name)}  {size:.1f} MiB")
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, ExportConfig, "tokenizer_export_onnx")
+
+
+if __name__ == "__main__":
+    cli()

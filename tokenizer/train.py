@@ -198,5 +198,10 @@ def sample(session: Session, tokenizer: Tokenizer, heldout: HeldoutFrames) -> No
     session.write_evaluation(found.figures(), "reconstructions", picture)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, TrainConfig, "tokenizer")
+
+
+if __name__ == "__main__":
+    cli()

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from worldtokens.common.checks import check_at_least, check_positive
+
 
 @dataclass
 class BudgetConfig:
@@ -12,6 +14,11 @@ class BudgetConfig:
 
     A limit in minutes makes runs of different models comparable, but only a limit in steps makes
     a run repeatable bit for bit, since the learning rate follows the share of the budget spent.
+
+    Attributes:
+        max_steps: Training steps; null for no limit.
+        max_minutes: Minutes of training, without those of evaluations and checkpoints; null for no
+            limit.
     """
 
     max_steps: int | None = None
@@ -20,11 +27,11 @@ class BudgetConfig:
     def __post_init__(self) -> None:
         """Checks that there is an end."""
         if self.max_steps is None and self.max_minutes is None:
-            raise ValueError("budget: give max_steps, max_minutes or both; neither was set")
-        for name in ("max_steps", "max_minutes"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"budget.{name}: expected a positive number, got {value}")
+            raise ValueError("budget: expected max_steps, max_minutes or both, got neither")
+        if self.max_steps is not None:
+            check_at_least(1, **{"budget.max_steps": self.max_steps})
+        if self.max_minutes is not None:
+            check_positive(**{"budget.max_minutes": self.max_minutes})
 
 
 @dataclass(frozen=True)

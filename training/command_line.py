@@ -5,26 +5,32 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from worldtokens.training.command_help import describe_stage
 from worldtokens.training.renamed_keys import rename_overrides
-from worldtokens.training.run_folder import flatten
+from worldtokens.training.stage_config import StageConfig
 
-CONFIG_PATH = "pkg://worldtokens.configs"
+CONFIGS = "worldtokens.configs"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 USER_ERRORS = (ValueError, OSError, FloatingPointError, *CONFIG_ERRORS)
+HELP_FLAGS = ("--help", "-h")
 
 Config = TypeVar("Config")
 
 
-def launch(main: Callable[[Config], None], config_type: type[Config], config_name: str) -> None:
-    """Runs `main` with the config that the command line describes.
+def launch(
+    main: Callable[[Config], None],
+    config_type: type[Config],
+    config_name: str,
+    config_module: str = CONFIGS,
+) -> None:
+    """Runs `main` with the config that the command line describes; with --help, describes the keys.
 
     A ValueError, OSError, FloatingPointError or config error ends the process with one line on
     stderr and exit code 1. HYDRA_FULL_ERROR=1 in the environment shows the traceback instead.
@@ -32,16 +38,18 @@ def launch(main: Callable[[Config], None], config_type: type[Config], config_nam
     Args:
         main: Called with an instance of `config_type`.
         config_type: A dataclass whose fields are the keys of the YAML file.
-        config_name: Name of the primary config in configs/, without its ending.
+        config_name: Name of the primary config, without its ending.
+        config_module: The package that holds the YAML files.
     """
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Hydra prints several lines for a config error unless told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    stage = StageConfig(config_type, config_name, config_module)
 
     def fail(error: Exception) -> NoReturn:
         if wants_traceback:
             raise error
-        print(f"error: {_explain(error, config_name)}", file=sys.stderr)
+        print(f"error: {_explain(error, stage)}", file=sys.stderr)
         sys.exit(1)
 
     def run(config: DictConfig) -> None:
@@ -55,23 +63,30 @@ def launch(main: Callable[[Config], None], config_type: type[Config], config_nam
             fail(error)
 
     sys.argv[1:] = _rename(sys.argv[1:])
-    start = hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name=config_name)(run)
+    stage.register_defaults()
     try:
-        start()
+        if any(flag in sys.argv[1:] for flag in HELP_FLAGS):
+            overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
+            print(describe_stage(stage, sys.modules[main.__module__].__doc__ or "", overrides))
+            return
+        hydra.main(
+            version_base="1.3", config_path=f"pkg://{config_module}", config_name=config_name
+        )(run)()
     except CONFIG_ERRORS as error:
         fail(error)
 
 
 def compose(config_type: type[Config], config_name: str, overrides: Sequence[str] = ()) -> Config:
-    """The config that `launch` would pass to `main` for these overrides.
+    """Returns the config that `launch` would pass to `main` for these overrides.
 
     Raises:
         ValueError: An override names a key that does not exist, or a value of the wrong type.
     """
+    stage = StageConfig(config_type, config_name)
     try:
-        return to_dataclass(_compose(config_name, _rename(overrides)), config_type)
+        return to_dataclass(stage.compose(_rename(overrides)), config_type)
     except CONFIG_ERRORS as error:
-        raise ValueError(_explain(error, config_name)) from error
+        raise ValueError(_explain(error, stage)) from error
 
 
 def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
@@ -91,22 +106,16 @@ def _rename(overrides: Sequence[str]) -> list[str]:
     return renamed
 
 
-def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("worldtokens.configs", version_base="1.3"):
-        return hydra.compose(config_name, overrides=list(overrides))
-
-
-def _explain(error: Exception, config_name: str) -> str:
+def _explain(error: Exception, stage: StageConfig) -> str:
     """One line for an error; a misspelt key gets the close keys of this command."""
     if isinstance(error, CONFIG_ERRORS):
-        return _explain_config_error(str(error), config_name)
+        return _explain_config_error(str(error), stage)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _explain_config_error(text: str, config_name: str) -> str:
+def _explain_config_error(text: str, stage: StageConfig) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' (?:is )?not in", text
     )
@@ -116,21 +125,10 @@ def _explain_config_error(text: str, config_name: str) -> str:
         if place and "missing mandatory value" in reason:
             return f"config key '{place.group(1)}' needs a value: give {place.group(1)}=..."
         return f"config key '{place.group(1)}': {reason}" if place else reason
-    key = unknown.group(1)
-    known = [
-        name
-        for name in flatten(_plain(config_name), branches=True)
-        if not name.startswith("hydra.")
-    ]
+    key, known = unknown.group(1), stage.keys()
     close = difflib.get_close_matches(key, known, n=3) or [
         name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]
     ]
     top = ", ".join(name for name in known if "." not in name)
     hint = f"did you mean {' or '.join(close)}?" if close else f"its keys are {top}"
-    return f"config key '{key}' does not exist in {config_name}.yaml; {hint}"
-
-
-def _plain(config_name: str) -> dict[str, Any]:
-    tree = OmegaConf.to_container(_compose(config_name, ()), resolve=False)
-    assert isinstance(tree, dict)
-    return cast(dict[str, Any], tree)
+    return f"config key '{key}' does not exist in {stage.name}.yaml; {hint}"

@@ -13,7 +13,12 @@ WandbMode = Literal["online", "offline", "disabled"]
 
 @dataclass
 class WandbConfig:
-    """Where Weights & Biases gets a copy: `offline` writes beside the run, nothing leaves."""
+    """What Weights & Biases gets.
+
+    Attributes:
+        mode: online; offline, which writes beside the run and sends nothing; or disabled.
+        project: The project's name there.
+    """
 
     mode: str
     project: str

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from worldtokens.common.atomic import write_text
 from worldtokens.training.renamed_keys import rename_keys
+from worldtokens.training.stage_config import flatten
 
 
 class RunFolder:
@@ -96,15 +97,3 @@ def read_config(path: str | Path, config_type: type) -> Any:
     saved = rename_keys(yaml.safe_load(file.read_text()))
     tree = {key: value for key, value in saved.items() if key in fields}
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(config_type), tree))
-
-
-def flatten(tree: dict[str, Any], prefix: str = "", branches: bool = False) -> dict[str, Any]:
-    """A nested dict as one level of dotted keys; with `branches`, the inner nodes too."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= {prefix + str(key): value} if branches else {}
-            flat |= flatten(value, f"{prefix}{key}.", branches)
-        else:
-            flat[prefix + str(key)] = value
-    return flat

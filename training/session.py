@@ -1,6 +1,5 @@
 """What surrounds the steps of a training run: folder, clock, figures, progress bar, saved state."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -17,6 +16,7 @@ from accelerate.utils import broadcast
 from tqdm import tqdm
 
 from worldtokens.common.atomic import replace_folder
+from worldtokens.common.commands import program_words
 from worldtokens.training.budget import BudgetConfig, Clock, Progress
 from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 from worldtokens.training.curves import draw_curves
@@ -199,7 +199,8 @@ class Session:
         partial = self.folder.path / ".export"
         shutil.rmtree(partial, ignore_errors=True)
         model.record_training(
-            game=self.config.env, data=self._data, command=command_words(),
+            game=self.config.env, data=self._data, 
+            command=shlex.join([*program_words(), *sys.argv[1:]]),
             training=self._training_words(), metrics=self._figures,
         )  # fmt: skip
         model.save_pretrained(partial)
@@ -248,11 +249,3 @@ class Session:
             run_config = {"seed": self.config.seed}
             writers.append(WandbWriter(self.folder.path, wandb, name, run_config))
         return WriterGroup(writers)
-
-
-def command_words() -> str:
-    """The command line of this process, as one would type it in the working folder."""
-    script = os.path.relpath(sys.argv[0])
-    if script.startswith(os.pardir):
-        script = os.path.basename(script)
-    return shlex.join(["python", script, *sys.argv[1:]])

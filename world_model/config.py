@@ -1,4 +1,4 @@
-"""What a world model is made of, and what it was made for."""
+"""The configuration of a world model: its architecture, tokenizer and game."""
 
 from dataclasses import dataclass, field
 
@@ -9,17 +9,17 @@ POSITIONS = ("rotary", "absolute")
 
 @dataclass
 class Architecture:
-    """Shape of the transformer.
+    """Shape of the transformer; the defaults are what train.py builds without a preset.
 
     Attributes:
         prediction: `autoregressive` predicts the tokens of a frame one after another (IRIS,
             arXiv:2209.00588, section 2.2); `parallel` predicts all of them in one pass, in the
             spirit of REM's parallel observation prediction (arXiv:2402.05643, section 3.2).
         attention: `full` attends to every token of the window; `factorised` attends within a
-            frame, then to the same place in earlier frames. Factorised needs parallel prediction.
-        positions: `rotary` positions are relative, so memory slides; `absolute` ones are learned
-            per place of the window (as in IRIS), so memory is emptied each time the window is full.
-        context: Frames that a prediction sees, its own included: the length of the memory.
+            frame, then to the same position in earlier frames; it needs parallel prediction.
+        positions: `rotary` positions are relative, so the KV cache slides; `absolute` ones are
+            learned for the context (as in IRIS), so the cache is emptied whenever it is full.
+        context: Frames that a prediction sees, its own included: the length of the KV cache.
         layers: Transformer blocks.
         heads: Attention heads.
         width: Channels of the residual stream.
@@ -27,11 +27,11 @@ class Architecture:
         dropout: Share of activations dropped in training.
         history: Frames whose tokens a position embeds, its own and those before it, so that what
             moves shows in the first layer; above 1 with parallel prediction only.
-        copies: How many frames back a place's token gets a learned logit bonus; 0 for none.
-        stay_gate: Whether a gate of its own says how likely a token stays as it was, in place of
+        copies: How many frames back a position's token gets a learned logit bonus; 0 for none.
+        stay_gate: Whether a separate gate predicts how likely a token stays as it was, in place of
             the newest frame's bonus (a hurdle model): the output layer is then needed only for
             tokens that change, one of ten, in training and in dreams. Needs copies.
-        codes: Whether tokens bear the tokenizer's code vectors beside learned vectors.
+        codes: Whether a token's vector is its code vector, projected, plus a learned vector.
         refine_layers: Blocks that predict some tokens of a frame again, given its others, see
             `Refiner`; 0 for none; parallel prediction only.
         refine_passes: How often a dream does so per frame; it may be changed after training.
@@ -41,14 +41,14 @@ class Architecture:
     attention: str = "factorised"
     positions: str = "rotary"
     context: int = 8
-    layers: int = 6
+    layers: int = 4
     heads: int = 4
-    width: int = 256
+    width: int = 192
     merge: int = 2
     dropout: float = 0.0
-    history: int = 2
-    copies: int = 1
-    stay_gate: bool = False
+    history: int = 4
+    copies: int = 4
+    stay_gate: bool = True
     codes: bool = True
     refine_layers: int = 0
     refine_passes: int = 3
@@ -143,7 +143,7 @@ class WorldModelConfig(Architecture):
         return self.grid[0] * self.grid[1]
 
     @property
-    def places(self) -> int:
+    def block_size(self) -> int:
         """Positions of one [frame | action] block inside the transformer."""
         return self.tokens_per_frame // self.merge**2 + 1
 

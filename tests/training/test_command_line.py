@@ -6,16 +6,42 @@ import pytest
 
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_line import compose
+from worldtokens.world_model.train import TrainConfig as WorldModelTrainConfig
 
 SCRIPT = """
-from dataclasses import dataclass
-from typing import Any
+'''Says hello.
+
+python script.py env=Pong
+'''
+
+from dataclasses import dataclass, field
+from worldtokens.training.budget import BudgetConfig
 from worldtokens.training.command_line import launch
 
 @dataclass
+class Model:
+    '''Its shape.
+
+    Attributes:
+        layers: How many layers,
+            one above another.
+        rates: Of each.
+    '''
+
+    layers: int = 3
+    rates: list[int] = field(default_factory=lambda: [1, 2])
+
+@dataclass
 class Config:
+    '''The keys.
+
+    Attributes:
+        seed: Of the weights.
+    '''
+
     env: str
     seed: int
+    model: Model
 
 def main(config: Config) -> None:
     if config.seed == 1:
@@ -24,10 +50,10 @@ def main(config: Config) -> None:
         open("/no/such/file")
     if config.seed == 3:
         raise KeyError("a bug of ours")
-    print(config.env)
+    print(config.env, config.model.layers)
 
 if __name__ == "__main__":
-    launch(main, Config, "plain")
+    launch(main, Config, "plain", "configs")
 """
 
 
@@ -41,7 +67,12 @@ def script(tmp_path_factory) -> Path:
     base = Path(__file__).parents[2] / "configs" / "base.yaml"
     (folder / "configs" / "base.yaml").write_text(base.read_text())
     (folder / "configs" / "plain.yaml").write_text(
-        "defaults: [base, _self_]\nenv: MontezumaRevenge\nseed: 0\n"
+        "defaults:\n  - base\n  - dataclass_defaults\n  - _self_\n  - size: null\n"
+        "env: MontezumaRevenge  # the game\nseed: 0\n"
+    )
+    (folder / "configs" / "size").mkdir()
+    (folder / "configs" / "size" / "large.yaml").write_text(
+        "# @package _global_\n# Seven\n# layers.\nmodel:\n  layers: 7  # many\n"
     )
     return folder / "script.py"
 
@@ -55,7 +86,7 @@ def run(script: Path, *overrides: str) -> subprocess.CompletedProcess:
 def test_main_gets_the_config_and_nothing_is_left_behind(script):
     before = sorted(path.name for path in script.parent.iterdir())
     done = run(script, "env=Pong")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Pong\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Pong 3\n", "")
     after = sorted(path.name for path in script.parent.iterdir() if path.name != "__pycache__")
     assert after == [name for name in before if name != "__pycache__"]
 
@@ -65,7 +96,15 @@ def test_main_gets_the_config_and_nothing_is_left_behind(script):
     [
         ("sed=1", "error: config key 'sed' does not exist in plain.yaml; did you mean seed?"),
         ("+speed=1", "error: config key 'speed' does not exist in plain.yaml; did you mean seed?"),
-        ("+xyz=1", "error: config key 'xyz' does not exist in plain.yaml; its keys are env, seed"),
+        (
+            "+xyz=1",
+            "error: config key 'xyz' does not exist in plain.yaml; its keys are env, seed, model",
+        ),
+        (
+            "model.layrs=4",
+            "error: config key 'model.layrs' does not exist in plain.yaml; did you mean "
+            "model.layers or model.rates or model?",
+        ),
         ("env=???", "error: config key 'env' needs a value: give env=..."),
         ("seed=1", "error: seed: expected another"),
         ("seed=2", "error: No such file or directory: /no/such/file"),
@@ -78,6 +117,69 @@ def test_main_gets_the_config_and_nothing_is_left_behind(script):
 def test_a_mistake_is_one_line(script, override, line):
     done = run(script, override)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line + "\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (["model.layers=5"], "MontezumaRevenge 5\n"),
+        (["size=large"], "MontezumaRevenge 7\n"),
+        (["size=large", "model.layers=5"], "MontezumaRevenge 5\n"),
+    ],
+)
+def test_defaults_come_from_the_dataclass_then_the_choice_then_the_words(script, words, printed):
+    assert run(script, *words).stdout == printed
+
+
+def test_help_shows_every_key_with_its_default_and_what_it_does(script):
+    assert (
+        run(script, "--help").stdout
+        == """\
+Says hello.
+
+python script.py env=Pong
+
+usage: python script.py KEY=VALUE ...
+
+choices of size (default: null):
+  large                           Seven layers.
+
+keys:
+  env=MontezumaRevenge            the game
+  seed=0                          Of the weights.
+
+model:                            Its shape.
+  model.layers=3                  How many layers, one above another.
+  model.rates=[1,2]               Of each.
+
+flags:
+  --cfg job     Prints the config that the command would run with, and ends.
+  --multirun    Runs once for each of several values: KEY=a,b.
+  --hydra-help  Lists Hydra's other flags.
+"""
+    )
+
+
+def test_help_shows_the_defaults_under_a_choice(script):
+    lines = run(script, "size=large", "--help").stdout.splitlines()
+    assert "  model.layers=7                  many" in lines
+    assert "choices of size (default: large):" in lines
+
+
+def test_flags_of_hydra_still_work(script):
+    assert "layers: 3" in run(script, "--cfg", "job").stdout
+    lines = run(script, "--multirun", "env=A,B").stdout.splitlines()
+    assert [line for line in lines if "[HYDRA]" not in line] == ["A 3", "B 3"]
+
+
+def test_an_old_key_works_and_the_new_name_is_said(script):
+    done = run(script, "own_share=0.5")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        "note: config key 'own_share' is now called 'scheduled_sampling_prob'"
+    )
+    overrides = ["env=Pong", "own_share=0.5"]
+    assert compose(WorldModelTrainConfig, "world_model", overrides).scheduled_sampling_prob == 0.5
 
 
 def test_a_bug_of_ours_keeps_its_traceback(script):

@@ -1,4 +1,4 @@
-"""What a prior over frames is made of, and what it was made for."""
+"""The config of a prior over frames: its architecture, its tokenizer and its images."""
 
 from dataclasses import dataclass, field
 
@@ -16,12 +16,12 @@ class PriorArchitecture:
         heads: Attention heads.
         width: Channels of the residual stream.
         dropout: Share of activations dropped in training.
-        positions: `rotary`, relative ones, or `absolute`, learned for each place.
+        positions: `rotary` for RoPE, or `absolute` for a learned embedding of each position.
     """
 
-    layers: int = 6
+    layers: int = 4
     heads: int = 4
-    width: int = 256
+    width: int = 192
     dropout: float = 0.0
     positions: str = "rotary"
 
@@ -31,14 +31,14 @@ class FramePriorConfig(PriorArchitecture):
     """An architecture, and the tokenizer and images that the prior belongs to.
 
     Attributes:
-        tokenizer: Fingerprint of the tokenizer whose tokens the prior speaks.
+        tokenizer: Fingerprint of the tokenizer whose tokens the prior predicts.
         vocab_size: Number of tokens V.
         grid: Rows and columns of a frame's tokens; K is their product.
-        classes: Names of the classes (rooms, labels) that frames can be asked of; may be empty.
-        condition: What image it is told beside the class: `none`; `previous`, the frame before;
+        classes: Names of the classes (rooms, labels) that frames can be drawn of; may be empty.
+        condition: Which other image is given beside the class: `none`; `previous`, the frame before;
             `low_resolution`, a coarse version of the frame; or `images`, others of a user's own
             (segmentations, say).
-        low_resolution: By what factor `low_resolution` shrinks a frame's sides.
+        low_resolution: Factor by which `low_resolution` shrinks a frame's sides.
     """
 
     tokenizer: str = ""
@@ -70,7 +70,7 @@ class FramePriorConfig(PriorArchitecture):
 
     @property
     def transformer(self) -> WorldModelConfig:
-        """The world model's transformer that does the work: one or two blocks of K + 1 positions.
+        """The config of the world model's transformer: one or two blocks of K + 1 positions.
 
         Raises:
             ValueError: A field is out of range.
@@ -78,6 +78,6 @@ class FramePriorConfig(PriorArchitecture):
         return WorldModelConfig(
             prediction="autoregressive", attention="full", positions=self.positions,
             context=2 if self.conditioned else 1, layers=self.layers, heads=self.heads,
-            width=self.width, merge=1, dropout=self.dropout, history=1, copies=0, codes=False,
-            vocab_size=self.vocab_size, grid=self.grid,
+            width=self.width, merge=1, dropout=self.dropout, history=1, copies=0,
+            stay_gate=False, codes=False, vocab_size=self.vocab_size, grid=self.grid,
         )  # fmt: skip

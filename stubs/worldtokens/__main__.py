@@ -1,0 +1,1 @@
+../../worldtokens/__main__.py

@@ -1,0 +1,1 @@
+../../worldtokens/cli.py

@@ -1,0 +1,24 @@
+import math
+
+import pytest
+
+from worldtokens.common.checks import check_at_least, check_positive, check_probability
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad", "expected"),
+    [
+        (lambda value: check_at_least(2, size=value), [2, 3], [1, 2.0, True, None, "3"],
+         "size: expected a whole number of at least 2, got "),
+        (lambda value: check_positive(size=value), [1, 0.5], [0, -1, math.inf, math.nan, True, "1"],
+         "size: expected a number above 0, got "),
+        (lambda value: check_probability(size=value), [0, 0.5, 1], [-0.1, 1.1, math.nan, False],
+         r"size: expected a number in \[0, 1\], got "),
+    ],
+)  # fmt: skip
+def test_bad_numbers_are_named(check, good, bad, expected):
+    for value in good:
+        check(value)
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^{expected}{value!r}$"):
+            check(value)

@@ -1,0 +1,89 @@
+from dataclasses import dataclass
+
+from worldtokens.tokenizer.train import TrainConfig
+from worldtokens.training.command_help import (
+    attribute_texts,
+    describe_stage,
+    first_comment,
+    key_texts,
+    yaml_comments,
+)
+from worldtokens.training.stage_config import StageConfig
+
+SHAPES = ("round", "square")
+
+
+@dataclass
+class Base:
+    """A base.
+
+    Attributes:
+        seed: Of the weights: a number.
+        shape: Replaced below.
+    """
+
+    seed: int = 0
+
+
+@dataclass
+class Derived(Base):
+    """More.
+
+    Attributes:
+        shape: One of SHAPES.
+        width: In pixels,
+            at most 7.
+
+    Other words: none.
+    """
+
+    shape: str = "round"
+    width: int = 3
+
+
+def test_attributes_of_a_dataclass_and_its_bases():
+    assert attribute_texts(Derived) == {
+        "seed": "Of the weights: a number.",
+        "shape": "One of round | square.",
+        "width": "In pixels, at most 7.",
+    }
+
+
+def test_comments_of_a_yaml_belong_to_their_dotted_keys():
+    text = "# head\na: 1  # one\nb:  # inner\n  c: 2   # two # three\n  d: '#x'\ne: {}\n"
+    assert yaml_comments(text) == {"a": "one", "b": "inner", "b.c": "two # three"}
+
+
+def test_the_first_comment_leaves_directives_out():
+    assert first_comment("# @package _global_\n# One\n# two.\na: 1\n# three\n") == "One two."
+
+
+def test_every_key_of_the_tokenizer_has_a_text():
+    stage = StageConfig(TrainConfig, "tokenizer")
+    texts = key_texts(stage, {"tokenizer_preset": "iris"})
+    leaves = {key for key in stage.keys() if not key.startswith("hydra")}
+    assert leaves - texts.keys() == set()
+
+
+def test_the_help_of_the_tokenizer_names_keys_comments_and_presets(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["worldtokens train-tokenizer", "--help"])
+    stage = StageConfig(TrainConfig, "tokenizer")
+    text = describe_stage(stage, "python tokenizer/train.py env=Pong")
+    lines = text.splitlines()
+    assert lines[0] == "worldtokens train-tokenizer env=Pong"
+    assert "usage: worldtokens train-tokenizer KEY=VALUE ..." in lines
+    assert "  learning_rate=0.001             Its peak." in lines
+    assert "  overwrite=false                 true deletes an earlier run of that name" in lines
+    assert any(line.startswith("  model.decoder_width=64  ") for line in lines)
+    assert any(line.startswith("  loss.hard_share=0.02  ") for line in lines)
+    assert any(line.startswith("  wandb.mode=offline  ") for line in lines)
+    assert any(line.startswith("  patch_fsq  ") for line in lines)
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_defaults_are_those_under_the_overrides(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["worldtokens train-tokenizer"])
+    stage = StageConfig(TrainConfig, "tokenizer")
+    text = describe_stage(stage, "", ["tokenizer_preset=vqvae", "seed=3"])
+    assert "  learning_rate=0.0002 " in text and "  seed=3 " in text
+    assert "choices of tokenizer_preset (default: vqvae):" in text
