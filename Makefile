@@ -1,6 +1,8 @@
 # make demo   from a fresh clone to a dream on video, at a small scale on the CPU
 # make dream  from a fresh clone to a dream of the weights in pretrained/, without any training
 # make test   from a fresh clone to the test results
+# make check  the linters
+# make docs   the documentation, in site/
 # Each makes .venv first; it needs python3 (3.11 or newer) and make, nothing else.
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ BIN := .venv/bin
 DEMO := env=$(GAME) data=demo/data/$(GAME)
 DEMO_RUNS := $(DEMO) root=demo/runs
 
-.PHONY: demo dream ship test check clean
+.PHONY: demo dream ship test check docs clean
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
@@ -35,10 +37,10 @@ demo: .venv/installed
 	@echo "dreams       demo/runs/$(GAME)/dreams"
 
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
-# that were really taken there, the last one what would be under others: left, right, up and down
-# the ladder, jumps.
+# that were really taken there, the last one shows other actions: left, right, up and down the
+# ladder, jumps.
 DREAM := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_revenge \
-	data=pretrained/montezuma_revenge/starts out=dreams
+	data=montezuma_revenge out=dreams
 WHAT_IF := 'start="go_explore-91950a-seed1-00001329-from-000020:45"' horizon=40 \
 	'what_if=[LEFT,RIGHT,"RIGHT*4,UP*5,DOWN","(FIRE,NOOP*9)*4"]'
 
@@ -64,5 +66,9 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: .venv/installed
+	@# The variable silences a notice about the future of mkdocs; --strict fails on any warning.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

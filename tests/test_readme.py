@@ -1,78 +1,52 @@
-"""The snippets of the README run word for word."""
+"""The README is short, its snippet runs word for word, and its commands exist."""
 
 import re
 from pathlib import Path
 
+import av
 import pytest
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-HEADING = "Embed it in your agent"
+from worldtokens.common.commands import STAGES
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+MOST_WORDS = 1000
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPT = re.compile(r"`(?:python )?((?:\w+/)+\w+\.py)\b")
+STAGE = re.compile(r"`worldtokens ([a-z][a-z-]*)\b")
+TARGET = re.compile(r"\bmake ([a-z]+)\b(?= +#|`)")
 
 
-def snippets(text: str) -> list[str]:
-    """The ```python blocks between the heading and the next one of its level or above.
-
-    Empty where the heading is not there.
-    """
-    lines = iter(text.splitlines())
-    level = next((len(m[1]) for m in map(heading, lines) if m and m[2] == HEADING), None)
-    if level is None:
-        return []
-    found, block = [], None
-    for line in lines:
-        if block is None:
-            if (m := heading(line)) and len(m[1]) <= level:
-                break
-            block = [] if line == "```python" else None
-        elif line == "```":
-            found.append("\n".join(block) + "\n")
-            block = None
-        else:
-            block.append(line)
-    assert block is None, "the last block is not closed"
-    return found
+def test_it_has_at_most_a_thousand_words():
+    assert len(README.split()) <= MOST_WORDS
 
 
-def heading(line: str) -> re.Match | None:
-    return re.fullmatch(r"(#+) (.+?)\s*", line)
-
-
-SNIPPETS = snippets(README.read_text())
-
-
-def test_the_section_has_three_snippets():
-    if f"# {HEADING}" not in README.read_text():
-        pytest.skip(f"README.md has no section {HEADING!r} yet")
-    assert len(SNIPPETS) >= 3
-
-
-@pytest.mark.parametrize("number", range(len(SNIPPETS)))
-def test_snippet(number, tmp_path, monkeypatch):
+def test_the_snippet_dreams_with_the_shipped_weights(tmp_path, monkeypatch):
+    [snippet] = SNIPPET.findall(README)
     monkeypatch.chdir(tmp_path)
-    exec(compile(SNIPPETS[number], f"README.md, snippet {number + 1}", "exec"), {})
+    exec(compile(snippet, "README.md", "exec"), {})
+    with av.open(str(tmp_path / "dream.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 60
 
 
-def test_snippets_are_found_below_the_heading_only():
-    text = f"""# Title
-```python
-before
-```
-## {HEADING}
-```python
-# a comment, no heading
-first
-```
-### Deeper
-```bash
-no python
-```
-```python
-second
-```
-## Next
-```python
-after
-```
-"""
-    assert snippets(text) == ["# a comment, no heading\nfirst\n", "second\n"]
-    assert snippets("# Title\n") == []
+def test_its_commands_exist():
+    scripts = {stage.name: stage.script for stage in STAGES}
+    rows = re.findall(r"^\| `(\S+\.py)` \| `worldtokens (\S+)` \|", README, re.MULTILINE)
+    assert len(rows) >= 6
+    for script, name in rows:
+        assert scripts[name] == script
+    assert set(STAGE.findall(README)) <= set(scripts)
+    for script in SCRIPT.findall(README):
+        assert (ROOT / script).is_file(), script
+
+
+def test_its_make_targets_exist():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = TARGET.findall(README)
+    assert {"dream", "demo", "test", "docs"} <= set(named) <= set(targets)
+
+
+@pytest.mark.parametrize("paper", ["2209.00588", "2012.09841", "2004.12919", "2502.01591"])
+def test_it_and_the_citation_file_cite_the_papers(paper):
+    assert paper in README
+    assert f"https://arxiv.org/abs/{paper}" in (ROOT / "CITATION.cff").read_text()

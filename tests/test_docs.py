@@ -1,0 +1,121 @@
+"""What mkdocs does not check: snippets run, commands and links on disk exist, names are listed."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import worldtokens
+from worldtokens.common.commands import STAGES
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md",
+    *sorted(page for page in DOCS.rglob("*.md") if "measured" not in page.parts),
+]  # fmt: skip
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SCRIPT = re.compile(r"(?:python|--num_processes \d+) ([\w./-]+\.py)\b")
+STAGE = re.compile(r"\bworldtokens ([a-z][a-z-]+) \w+=")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return [code for name, code in BLOCK.findall(page.read_text()) if name == language]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+AGENTS = blocks(DOCS / "guides" / "agents.md", "python")
+
+
+@pytest.mark.parametrize("number", range(len(AGENTS)))
+def test_the_snippets_for_agents_run(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(AGENTS[number], f"agents.md, snippet {number + 1}", "exec"), names)
+    shapes = {name: tuple(names[name].shape) for name in ("frame", "pixels") if name in names}
+    assert shapes in ({}, {"frame": (64, 64, 3)}, {"pixels": (8, 64, 64, 3)})
+
+
+def test_there_are_snippets_for_agents():
+    assert len(AGENTS) >= 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_exist(page):
+    for link in LINK.findall(page.read_text()):
+        target = link.partition("#")[0]
+        if target and "://" not in link:
+            assert (page.parent / target).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_exist(page):
+    names = {stage.name for stage in STAGES}
+    code = "\n".join(blocks(page, "bash"))
+    for script in SCRIPT.findall(code):
+        assert (ROOT / script).is_file(), script
+    assert set(STAGE.findall(code)) <= names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_holds_one_command_that_can_be_copied(page):
+    for code in blocks(page, "bash"):
+        assert "MontezumaRevenge..." not in code and not code.startswith("$ ")
+    # Commands inside of sentences cannot be copied; tables may name keys and scripts.
+    for line in BLOCK.sub("", page.read_text()).splitlines():
+        if "`python benchmarks/" in line:
+            pytest.fail(f"a command inside of a sentence: {line}")
+
+
+def test_every_result_has_a_command():
+    for page in sorted((DOCS / "results").glob("*.md")):
+        if page.name == "index.md":
+            continue
+        for section in re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[1:]:
+            if "\n| " in section:
+                assert "```bash" in section, f"{page.name}: {section.splitlines()[0]}"
+
+
+def test_the_commands_page_shows_every_stage():
+    text = (DOCS / "commands.md").read_text()
+    for stage in STAGES:
+        assert f"\n## {stage.name}\n" in text
+        assert f'--8<-- "configs/{stage.config}.yaml"' in text
+
+
+def test_the_commands_page_shows_every_choice_of_a_group():
+    text = (DOCS / "commands.md").read_text()
+    for path in sorted((ROOT / "configs").glob("*/*.yaml")):
+        assert f'--8<-- "{path.relative_to(ROOT)}"' in text
+
+
+def test_the_reference_has_every_public_name():
+    pages = {page: page.read_text() for page in (DOCS / "reference").glob("*.md")}
+    shown = [name for text in pages.values() for name in re.findall(r"^::: (\S+)", text, re.M)]
+    index = pages[DOCS / "reference" / "index.md"]
+    for name in worldtokens.__all__:
+        assert shown.count(f"worldtokens.{name}") == 1, name
+        assert f"#worldtokens.{name})" in index, name
+
+
+def test_the_site_lists_every_page():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text().split("plugins:")[0])
+    listed = set(re.findall(r"[\w/-]+\.md", str(config["nav"])))
+    written = {
+        str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if "measured" not in page.parts
+    }
+    assert listed == written
+
+
+def test_the_citation_file_is_valid():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0" and citation["title"] and citation["message"]
+    assert citation["authors"] == [{"name": "The worldtokens authors"}]
+    for reference in citation["references"]:
+        assert {"type", "title", "authors"} <= set(reference)
