@@ -12,9 +12,9 @@ from worldtokens.world_model.data.segments import TokenSegments
 from worldtokens.world_model.networks.predictions import Prediction
 from worldtokens.world_model.networks.refinement import Draft
 
-# Tokens are asked for by so many: on CPUs torch (2.15) prepares each size of a matrix product anew
-# and keeps what it prepared, which took 16 MB more memory a step.
-ROUND = 128
+# The number of predicted tokens is a multiple of this: on CPUs torch (2.15) prepares each size of a
+# matrix product anew and keeps what it prepared, which took 16 MB more memory a step.
+MASK_MULTIPLE = 128
 
 
 @dataclass(frozen=True)
@@ -45,31 +45,32 @@ class TokenSample:
     """Which tokens of a batch the loss looks at; all bool or float32 (B, L - 1, K).
 
     Attributes:
-        asked: Tokens of frames 1 to L - 1 whose logits are needed.
+        predict_mask: Tokens of frames 1 to L - 1 whose logits are needed.
         weights: How many tokens each of them stands for.
-        hard: Tokens that change or are foreground: all of them are asked for.
+        hard: Tokens that change or are foreground: all of them are predicted.
     """
 
-    asked: Tensor
+    predict_mask: Tensor
     weights: Tensor
     hard: Tensor
 
 
 def sample_tokens(
     segments: TokenSegments,
-    still_share: float | None,
+    unchanged_sample_prob: float | None,
     context: Tensor | None = None,
     foreground_weight: float = 1.0,
 ) -> TokenSample:
-    """Takes every token that changes and a random share of those that stay as they were.
+    """Chooses every token that changes and a random share of those that stay as they were.
 
     Nine of ten tokens stay, and that is soon learned; looking at a share of them, each weighted
     by its inverse, leaves the expected loss as it is and spares most of the output layer's work.
-    A stay gate needs no output layer for those at all: none of them is asked for.
+    A stay gate needs no output layer for those at all: none of them is predicted.
 
     Args:
         segments: The batch.
-        still_share: Share of the tokens that stay, in (0, 1]; None for models with a stay gate.
+        unchanged_sample_prob: Share of the tokens that stay, in (0, 1]; None for models with a
+            stay gate.
         context: The frames to predict from, int64 (B, L, K), where these are not the true ones: a
             token that was wrong there changes when it becomes right.
         foreground_weight: How much more than others foreground tokens count, moving or not. The
@@ -86,29 +87,29 @@ def sample_tokens(
         weights = torch.where(foreground, foreground_weight, 1.0)
         mean = torch.where(real, weights, 0.0).sum() / (real.sum() * true.shape[-1]).clamp(min=1)
         weights = weights / mean
-    if still_share is None:
+    if unchanged_sample_prob is None:
         # The logits give a token that stayed the same probability as the gate: its loss is its own.
         return TokenSample(round_up(real & changed, real & ~changed), weights, hard)
-    drawn = torch.rand(true.shape, device=true.device) < still_share
-    weights = torch.where(hard, weights, weights / still_share)
-    asked = real & (hard | drawn)
-    rounded = round_up(asked, real & ~asked)
-    return TokenSample(rounded, torch.where(rounded & ~asked, 0.0, weights), hard)
+    drawn = torch.rand(true.shape, device=true.device) < unchanged_sample_prob
+    weights = torch.where(hard, weights, weights / unchanged_sample_prob)
+    chosen = real & (hard | drawn)
+    rounded = round_up(chosen, real & ~chosen)
+    return TokenSample(rounded, torch.where(rounded & ~chosen, 0.0, weights), hard)
 
 
-def round_up(asked: Tensor, others: Tensor) -> Tensor:
-    """Asks for some of the others too, so that a multiple of `ROUND` is asked for.
+def round_up(chosen: Tensor, others: Tensor) -> Tensor:
+    """Adds some of the others to a mask, so that it holds a multiple of `MASK_MULTIPLE`.
 
-    Where less than that is asked for, or there are not enough others, nothing is added, or all.
+    Nothing is added to fewer than that; where there are not enough others, all of them are added.
     """
-    count = int(asked.sum())
-    missing = -count % ROUND if count > ROUND else 0
+    count = int(chosen.sum())
+    missing = -count % MASK_MULTIPLE if count > MASK_MULTIPLE else 0
     more = others.flatten().nonzero()[:missing, 0]
-    return asked.flatten().index_fill(0, more, True).view_as(asked)
+    return chosen.flatten().index_fill(0, more, True).view_as(chosen)
 
 
 def foreground_tokens(segments: TokenSegments) -> Tensor:
-    """Tokens of frames 1 to L - 1 that are not what their place shows most: bool (B, L - 1, K).
+    """Tokens of frames 1 to L - 1 that are not what their position shows most: bool (B, L - 1, K).
 
     That is the player, what moves and what blinks; a token is background where at least half of
     the segment's real frames show it there.
@@ -125,17 +126,17 @@ def world_model_loss(
     sample: TokenSample | None = None,
     draft: Draft | None = None,
 ) -> WorldModelLoss:
-    """Compares a prediction of frames 1 to L - 1 with what came.
+    """Compares a prediction of frames 1 to L - 1 with the true frames.
 
     Padding reaches no term. A step at which recording was cut off does not train the end head:
     nobody knows whether the game would have gone on.
 
     Args:
         prediction: Axes (B, L - 1, ...).
-        segments: The segments that it was made from.
+        segments: The segments that it predicts.
         reward_values: float32 (R,), ascending: the values of the reward classes.
         sample: The tokens that were predicted, where these were not all.
-        draft: What refinement was shown; beside a sample only.
+        draft: The draft that was refined; beside a sample only.
     """
     real = segments.mask[:, 1:]
     known_end = real & (segments.terminated | ~segments.truncated)
@@ -145,16 +146,16 @@ def world_model_loss(
         token_term = _mean_over(token_loss.mean(-1), real)
     else:
         count = (real.sum() * true.shape[-1]).clamp(min=1)
-        token_sum = _sampled(prediction.tokens, true, sample.asked, sample.weights)
+        token_sum = _sampled(prediction.tokens, true, sample.predict_mask, sample.weights)
         if prediction.stays is not None:
-            stayed = real[..., None] & ~sample.asked
+            stayed = real[..., None] & ~sample.predict_mask
             token_sum = token_sum + stay_loss(prediction.stays, stayed, sample.weights)
         token_term = token_sum / count
     refined = None
     if draft is not None:
         assert prediction.refined is not None and sample is not None
-        hidden = (torch.where(draft.kept, 0.0, 1.0) * real[..., None]).sum().clamp(min=1)
-        refined = _sampled(prediction.refined, true, draft.asked, sample.weights) / hidden
+        hidden = (torch.where(draft.visible, 0.0, 1.0) * real[..., None]).sum().clamp(min=1)
+        refined = _sampled(prediction.refined, true, draft.predict_mask, sample.weights) / hidden
     classes = reward_classes(segments.rewards, reward_values)
     reward_loss = F.cross_entropy(prediction.rewards.mT, classes, reduction="none")
     end_loss = F.cross_entropy(prediction.ends.mT, segments.terminated.long(), reduction="none")
@@ -196,9 +197,9 @@ def stay_loss(stays: Tensor, stayed: Tensor, weights: Tensor) -> Tensor:
     return torch.where(stayed, weights * F.softplus(-stays), 0.0).sum()
 
 
-def _sampled(logits: Tensor, true: Tensor, asked: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum of the cross-entropies of the tokens that were asked for."""
-    total = WeightedCrossEntropy.apply(logits, true[asked], weights[asked])
+def _sampled(logits: Tensor, true: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of the cross-entropies of the predicted tokens."""
+    total = WeightedCrossEntropy.apply(logits, true[mask], weights[mask])
     assert isinstance(total, Tensor)
     return total
 
@@ -230,5 +231,5 @@ class WeightedCrossEntropy(torch.autograd.Function):
 
 
 def _mean_over(loss: Tensor, mask: Tensor) -> Tensor:
-    # where, not a product: what stands in padding may be anything.
+    # where, not a product: padding may hold anything.
     return torch.where(mask, loss, 0.0).sum() / mask.sum().clamp(min=1)

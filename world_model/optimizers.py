@@ -20,7 +20,7 @@ class MuonAdamW(Optimizer):
     """
 
     def __init__(self, model: WorldModel | FramePrior, learning_rate: float, weight_decay: float):
-        """Deals out the parameters.
+        """Gives each parameter to one of the two.
 
         Args:
             model: Whose parameters are updated.
@@ -51,24 +51,25 @@ class MuonAdamW(Optimizer):
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of both."""
+        """The states of both."""
         return {str(index): part.state_dict() for index, part in enumerate(self._parts)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores what `state_dict` gave."""
+        """Restores the states of both."""
         for index, part in enumerate(self._parts):
             part.load_state_dict(state_dict[str(index)])
-        # Loading puts new groups in the place of the old.
+        # Loading replaces the groups.
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 
 
 def _matrices(model: WorldModel | FramePrior) -> list[torch.Tensor]:
     """Weights of linear layers that map features to features, not tokens or classes."""
-    layers = [m for m in model.transformer.blocks.modules() if isinstance(m, nn.Linear)]
-    if isinstance(model, FramePrior):
+    network = model if isinstance(model, FramePrior) else model.network
+    layers = [m for m in network.transformer.blocks.modules() if isinstance(m, nn.Linear)]
+    if isinstance(network, FramePrior):
         return [layer.weight for layer in layers]
-    if model.config.prediction == "parallel":
-        layers += [model.merge, model.unmerge]
-    if model.config.refine_layers:
-        layers += [m for m in model.refiner.modules() if isinstance(m, nn.Linear)]
+    if network.config.prediction == "parallel":
+        layers += [network.merge, network.unmerge]
+    if network.config.refine_layers:
+        layers += [m for m in network.refiner.modules() if isinstance(m, nn.Linear)]
     return [layer.weight for layer in layers]

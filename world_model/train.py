@@ -16,7 +16,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.collect import EpisodeDataset
-from worldtokens.common.devices import native_autocast_dtype
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.budget import Progress, learning_rate
@@ -109,7 +108,7 @@ class TrainConfig(SessionConfig):
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
+    accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_tokens(EpisodeDataset(config.data, "train"), tokenizer)
@@ -121,7 +120,7 @@ def main(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
     saved_config = session.saved["config"] if session.saved is not None else None
     world_model = build_model(config, tokenizer, data, heldout.dataset, saved_config)
-    compile_training(world_model, config.compile)
+    compile_training(world_model.network, config.compile)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
     frames_seen = sum(len(episode.tokens) for episode in data.episodes)
@@ -173,12 +172,12 @@ def train_step(
     with accelerator.autocast():
         context = make_context(world_model, segments, config.context)
         share = None if world_model.config.stay_gate else config.unchanged_sample_prob
-        asked = sample_tokens(segments, share, context, config.foreground_weight)
+        chosen = sample_tokens(segments, share, context, config.foreground_weight)
         draft = None
         if world_model.config.refine_layers:
-            draft = random_draft(segments.tokens[:, 1:], asked.asked, asked.hard)
-        prediction = model(context, segments.actions, asked.asked, draft)
-    loss = world_model_loss(prediction, segments, world_model.reward_values, asked, draft)
+            draft = random_draft(segments.tokens[:, 1:], chosen.predict_mask, chosen.hard)
+        prediction = model(context, segments.actions, chosen.predict_mask, draft)
+    loss = world_model_loss(prediction, segments, world_model.reward_values, chosen, draft)
     norm = optimizer_step(
         accelerator, loss.total, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
@@ -194,12 +193,12 @@ def train_step(
 
 
 def sample(session: Session, model: WorldModel, heldout: Heldout) -> None:
-    """Logs the held-out figures, short dreams as a picture, and the curves."""
+    """Logs the held-out metrics, short dreams as a picture, and the curves."""
     picture = session.sample_path()
     with session.accelerator.autocast():
-        figures = heldout.figures(model)
+        metrics = heldout.metrics(model)
         heldout.draw(model, picture)
-    session.write_evaluation(figures, "dreams", picture)
+    session.write_evaluation(metrics, "dreams", picture)
 
 
 def build_model(
@@ -240,9 +239,14 @@ def build_model(
         )
     )
     if config.model.codes:
-        model.set_codes(codes)
+        model.network.set_codes(codes)
     return model
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, TrainConfig, "world_model")
+
+
+if __name__ == "__main__":
+    cli()

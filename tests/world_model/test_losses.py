@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.world_model.tiny import episode, tiny
 from worldtokens.world_model.data.segments import (
-    TokenDataset,
-    TokenEpisode,
     TokenSegments,
-    stack_windows,
 )
 from worldtokens.world_model.losses import (
     TokenSample,
@@ -67,19 +65,19 @@ def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
     for _ in range(400):
         sample = sample_tokens(batch, 0.5)
         # Token 1 of frame 1 stays as it was, the other three change and are always looked at.
-        assert sample.asked.flatten().tolist() in (
+        assert sample.predict_mask.flatten().tolist() in (
             [True, True, True, True],
             [True, False, True, True],
         )
         made = prediction()
-        chosen = Prediction(made.tokens[sample.asked], made.rewards, made.ends)
+        chosen = Prediction(made.tokens[sample.predict_mask], made.rewards, made.ends)
         found.append(float(world_model_loss(chosen, batch, VALUES, sample).tokens))
     assert len(set(found)) == 2
     assert abs(np.mean(found) - whole) < 0.05
 
 
-@pytest.mark.parametrize("still_share", [None, 0.25])
-def test_few_different_numbers_of_tokens_are_asked_for(still_share):
+@pytest.mark.parametrize("unchanged_sample_prob", [None, 0.25])
+def test_few_different_numbers_of_tokens_are_predicted(unchanged_sample_prob):
     generator = torch.Generator().manual_seed(0)
     counts, shape = set(), (4, 12, 64)
     for step in range(40):
@@ -87,26 +85,26 @@ def test_few_different_numbers_of_tokens_are_asked_for(still_share):
         tokens *= torch.rand(shape, generator=generator) < 0.02 + 0.005 * step
         mask = torch.ones(shape[:2], dtype=torch.bool)
         mask[0, 7:] = False
-        sample = sample_tokens(segments(tokens=tokens, mask=mask), still_share)
-        assert not sample.asked[0, 6:].any()
-        assert sample.asked[sample.hard & mask[:, 1:, None]].all()
-        counts.add(int(sample.asked.sum()))
+        sample = sample_tokens(segments(tokens=tokens, mask=mask), unchanged_sample_prob)
+        assert not sample.predict_mask[0, 6:].any()
+        assert sample.predict_mask[sample.hard & mask[:, 1:, None]].all()
+        counts.add(int(sample.predict_mask.sum()))
     assert len(counts) < 20 and all(count % 128 == 0 for count in counts if count > 128)
 
 
-def test_tokens_asked_for_to_make_the_number_round_do_not_count():
+def test_tokens_added_to_make_the_number_round_do_not_count():
     torch.manual_seed(0)
     tokens = torch.randint(2, (4, 12, 64))
     sample = sample_tokens(segments(tokens=tokens, mask=torch.ones(4, 12, dtype=torch.bool)), 0.5)
     still = tokens[:, 1:] == tokens[:, :-1]
-    weights = sample.weights[sample.asked & still]
+    weights = sample.weights[sample.predict_mask & still]
     assert set(weights.tolist()) == {0.0, 2.0}
     assert int((weights == 0.0).sum()) < 128
 
 
-def test_padded_tokens_are_never_asked_for():
+def test_padded_tokens_are_never_predicted():
     batch = segments(mask=torch.tensor([[True, True, False]]))
-    assert sample_tokens(batch, 1.0).asked.tolist() == [[[True, True], [False, False]]]
+    assert sample_tokens(batch, 1.0).predict_mask.tolist() == [[[True, True], [False, False]]]
 
 
 def test_padding_reaches_no_term():
@@ -164,52 +162,16 @@ def test_many_reward_values_are_thinned_out_evenly_in_symlog_scale():
     assert values == sorted(values) and values[-2] < 3000
 
 
-def episode(name, frames):
-    steps = frames - 1
-    return TokenEpisode(
-        name,
-        tokens=np.arange(frames * 2).reshape(frames, 2).astype(np.int16),
-        actions=np.arange(steps),
-        rewards=np.arange(steps, dtype=np.float32),
-        terminated=np.arange(steps) == steps - 1,
-        truncated=np.zeros(steps, bool),
-    )
-
-
-def test_windows_are_cut_and_padded_behind():
-    batch = stack_windows([episode("a", 5), episode("b", 3)], [1, 1], 4)
-    assert batch.mask.tolist() == [[True] * 4, [True, True, False, False]]
-    assert batch.tokens[0, :, 0].tolist() == [2, 4, 6, 8]
-    assert batch.tokens[1, :, 0].tolist() == [2, 4, 0, 0]
-    assert batch.actions.tolist() == [[1, 2, 3], [1, 0, 0]]
-    assert batch.terminated.tolist() == [[False, False, True], [True, False, False]]
-
-
-def test_every_step_is_the_start_of_a_window_as_often_as_others():
-    dataset = TokenDataset([episode("a", 5), episode("b", 3), episode("empty", 1)])
-    assert dataset.num_steps == 6
-    batch = dataset.sample(6000, 2, np.random.default_rng(0))
-    starts = np.bincount(batch.actions[:, 0], minlength=4)
-    np.testing.assert_allclose(starts, [2000, 2000, 1000, 1000], rtol=0.12)
-    assert bool(batch.mask.all())
-
-
-def test_starts_of_rollouts_lie_whole_in_their_episode_and_differ():
-    dataset = TokenDataset([episode("a", 9), episode("b", 6)])
-    starts = dataset.starts(50, context=2, horizon=4, rng=np.random.default_rng(0))
-    assert [(e.name, t) for e, t in starts] == [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0)]
-
-
 def test_a_token_that_was_wrong_in_the_context_changes_when_it_becomes_right():
     batch = segments()
     context = batch.tokens.clone()
     context[0, 0, 1] = 0  # Really 1, as it stays in frame 1.
     for _ in range(20):
-        assert bool(sample_tokens(batch, 0.01, context).asked[0, 0, 1])
-    assert not all(bool(sample_tokens(batch, 0.01).asked[0, 0, 1]) for _ in range(20))
+        assert bool(sample_tokens(batch, 0.01, context).predict_mask[0, 0, 1])
+    assert not all(bool(sample_tokens(batch, 0.01).predict_mask[0, 0, 1]) for _ in range(20))
 
 
-def test_foreground_is_what_its_place_shows_in_less_than_half_of_the_real_frames():
+def test_foreground_is_what_its_position_shows_in_less_than_half_of_the_real_frames():
     tokens = torch.tensor([[[5, 1], [5, 1], [6, 2], [5, 2], [0, 0]]])
     steps = (1, 4)
     batch = segments(
@@ -233,17 +195,17 @@ def test_the_refined_term_is_the_mean_over_hidden_tokens():
     sample = TokenSample(
         torch.ones(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2), torch.ones(1, 2, 2).bool()
     )
-    kept = torch.tensor([[[False, True], [True, False]]])
-    draft = Draft(batch.tokens[:, 1:], kept, ~kept)
+    visible = torch.tensor([[[False, True], [True, False]]])
+    draft = Draft(batch.tokens[:, 1:], visible, ~visible)
     made = prediction()
-    asked = Prediction(
-        made.tokens[sample.asked], made.rewards, made.ends,
+    mask = Prediction(
+        made.tokens[sample.predict_mask], made.rewards, made.ends,
         refined=torch.tensor([[0.0, math.log(3)], [math.log(9), 0.0]]),
     )  # fmt: skip
-    loss = world_model_loss(asked, batch, VALUES, sample, draft)
+    loss = world_model_loss(mask, batch, VALUES, sample, draft)
     expected = (-math.log(3 / 4) - math.log(9 / 10)) / 2
     assert loss.refined is not None and math.isclose(float(loss.refined), expected, rel_tol=1e-6)
-    plain = world_model_loss(asked, batch, VALUES, sample)
+    plain = world_model_loss(mask, batch, VALUES, sample)
     assert math.isclose(float(loss.total), float(plain.total) + expected, rel_tol=1e-6)
 
 
@@ -257,3 +219,69 @@ def test_the_weighted_cross_entropy_and_its_gradient_are_torch_s():
     torch.testing.assert_close(got, expected)
     (found,) = torch.autograd.grad(3 * got, logits)
     torch.testing.assert_close(found, torch.autograd.grad(3 * expected, logits)[0])
+
+
+def real_segments(tokens, actions):
+    batch, steps = actions.shape
+    return TokenSegments(
+        tokens=tokens,
+        actions=actions,
+        rewards=torch.zeros(batch, steps),
+        terminated=torch.zeros(batch, steps, dtype=torch.bool),
+        truncated=torch.zeros(batch, steps, dtype=torch.bool),
+        mask=torch.ones(batch, steps + 1, dtype=torch.bool),
+    )
+
+
+def gated(shape="gated", **changes):
+    model = tiny(shape, stay_gate=True, **changes)
+    # Gates that are sure of staying, sure of change and neither.
+    model.network.copy_gate.weight.data[0] *= 10
+    return model
+
+
+def test_the_loss_of_gate_and_changes_is_the_cross_entropy_of_all_tokens():
+    model = gated()
+    tokens, actions = episode(4)
+    tokens[:, 2] = tokens[:, 1]  # One frame in which all tokens stay.
+    batch = real_segments(tokens, actions)
+    sample = sample_tokens(batch, None)
+    assert torch.equal(sample.predict_mask, tokens[:, 1:] != tokens[:, :-1])
+    whole = world_model_loss(model(tokens, actions), batch, model.reward_values)
+    parts = world_model_loss(
+        model(tokens, actions, sample.predict_mask), batch, model.reward_values, sample
+    )
+    torch.testing.assert_close(parts.tokens, whole.tokens)
+    gradients = [
+        torch.autograd.grad(loss.tokens, list(model.parameters()), allow_unused=True)
+        for loss in (whole, parts)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_foreground_counts_more_at_the_gate_too():
+    tokens, actions = episode(4, batch=1)
+    tokens[:] = 1
+    tokens[0, 1, 0] = 2  # Comes and goes: foreground at frame 1, background at 2 and 3.
+    batch = real_segments(tokens, actions)
+    sample = sample_tokens(batch, None, foreground_weight=3.0)
+    assert sample.predict_mask.nonzero().tolist() == [[0, 0, 0], [0, 1, 0]]
+    # 23 tokens of weight 1 and one of weight 3, scaled to a mean of 1.
+    torch.testing.assert_close(sample.weights[0, 0, 0], torch.tensor(3 * 24 / 26))
+    torch.testing.assert_close(sample.weights[0, 2, 5], torch.tensor(24 / 26))
+
+
+def test_padding_reaches_neither_the_gate_nor_the_output_layer():
+    model = gated()
+    tokens, actions = episode(4)
+    batch = real_segments(tokens, actions)
+    batch.mask[:, 2:] = False
+    sample = sample_tokens(batch, None)
+    loss = world_model_loss(
+        model(tokens, actions, sample.predict_mask), batch, model.reward_values, sample
+    )
+    whole = world_model_loss(model(tokens, actions), batch, model.reward_values)
+    torch.testing.assert_close(loss.tokens, whole.tokens)

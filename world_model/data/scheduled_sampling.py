@@ -1,8 +1,8 @@
-"""The frames that a training step predicts from: the true ones, spoilt ones or the model's own.
+"""The frames that a training step predicts from: true ones, corrupted ones or the model's own.
 
 A dream's frames follow from imagined frames, which a model that saw true frames only has never
 met: it then makes an error larger with each step. Here it meets frames that are wrong as dreams
-are, and learns to go on from them to what really came.
+are, and learns to go on from them to the true frames.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class ContextConfig:
     """How contexts differ from the true frames.
 
     Attributes:
-        scheduled_sampling_prob: Share of the context's frames that are replaced by what the model
-            itself holds likeliest, in [0, 1].
-        scheduled_sampling_depth: How often: once, and each is predicted from true frames; n times,
-            and a row of replaced frames is a dream of up to n steps, at the price of as many
-            passes.
+        scheduled_sampling_prob: Share of the context's frames that are replaced by the model's
+            own likeliest prediction, in [0, 1].
+        scheduled_sampling_depth: Number of passes that predict them. With one, each frame is
+            predicted from true frames; with n, consecutive replaced frames are a dream of up to n
+            steps, at the price of as many passes.
         token_noise_prob: Share of the context's tokens that are replaced, one half by the token a
             frame before, the other by a token from anywhere in the batch, in [0, 1).
     """
@@ -46,19 +46,21 @@ class ContextConfig:
 def make_context(model: WorldModel, segments: TokenSegments, config: ContextConfig) -> Tensor:
     """The frames to predict from, int64 (B, L, K); the targets stay the true ones.
 
-    Without shares these are the true frames themselves, and no random number is drawn.
+    With both probabilities 0 these are the true frames, and no random number is drawn.
     """
     tokens = segments.tokens
     if config.scheduled_sampling_prob:
         chosen = torch.rand(tokens.shape[:2], device=tokens.device) < config.scheduled_sampling_prob
-        tokens = own_context(model, segments, chosen, config.scheduled_sampling_depth)
+        tokens = scheduled_sampling(model, segments, chosen, config.scheduled_sampling_depth)
     if config.token_noise_prob:
-        tokens = noisy_context(tokens, config.token_noise_prob)
+        tokens = corrupt_tokens(tokens, config.token_noise_prob)
     return tokens
 
 
 @torch.no_grad()
-def own_context(model: WorldModel, segments: TokenSegments, chosen: Tensor, depth: int) -> Tensor:
+def scheduled_sampling(
+    model: WorldModel, segments: TokenSegments, chosen: Tensor, depth: int
+) -> Tensor:
     """Replaces frames by the model's likeliest prediction of them.
 
     This is parallel scheduled sampling (arXiv:1906.04331, section 3): one pass predicts all frames
@@ -67,30 +69,30 @@ def own_context(model: WorldModel, segments: TokenSegments, chosen: Tensor, dept
     Args:
         model: Predicts; dropout is off meanwhile.
         segments: True frames.
-        chosen: bool (B, L), frames to replace; the first frame is never, since nothing foretells
-            it, nor is the last, from which nothing is predicted.
+        chosen: bool (B, L), frames to replace. The first frame is never replaced, since nothing
+            predicts it, nor is the last, from which nothing is predicted.
         depth: Number of passes.
 
     Returns:
         int64 (B, L, K).
     """
     true, mixed = segments.tokens, segments.tokens
-    asked = (chosen & segments.mask)[:, 1:, None].expand(-1, -1, true.shape[-1]).clone()
-    asked[:, -1] = False
+    predict_mask = (chosen & segments.mask)[:, 1:, None].expand(-1, -1, true.shape[-1]).clone()
+    predict_mask[:, -1] = False
     was_training = model.training
     model.eval()
     for _ in range(depth):
-        likeliest = model(mixed, segments.actions, asked).tokens.argmax(dim=-1)
+        likeliest = model(mixed, segments.actions, predict_mask).tokens.argmax(dim=-1)
         mixed = true.clone()
-        mixed[:, 1:][asked] = likeliest
+        mixed[:, 1:][predict_mask] = likeliest
     model.train(was_training)
     return mixed
 
 
-def noisy_context(tokens: Tensor, share: float) -> Tensor:
+def corrupt_tokens(tokens: Tensor, prob: float) -> Tensor:
     """Replaces a random share of tokens, int64 (B, L, K): by those before them, or by any."""
     before = torch.cat((tokens[:, :1], tokens[:, :-1]), dim=1)
     order = torch.randperm(tokens.numel(), device=tokens.device)
-    strange = tokens.flatten()[order].view_as(tokens)
+    shuffled = tokens.flatten()[order].view_as(tokens)
     drawn = torch.rand(tokens.shape, device=tokens.device)
-    return torch.where(drawn < share / 2, before, torch.where(drawn < share, strange, tokens))
+    return torch.where(drawn < prob / 2, before, torch.where(drawn < prob, shuffled, tokens))

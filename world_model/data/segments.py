@@ -129,7 +129,7 @@ class TokenDataset:
             ValueError: The text is something else, there is no such episode, or it has no such
                 window.
         """
-        name, first = parse_place("start", text)
+        name, first = parse_frame_id("start", text)
         found = [episode for episode in self.episodes if episode.name == name]
         if not found:
             raise ValueError(
@@ -145,7 +145,7 @@ class TokenDataset:
         return found[0], first
 
 
-def parse_place(key: str, text: str) -> tuple[str, int]:
+def parse_frame_id(key: str, text: str) -> tuple[str, int]:
     """The episode's name and the frame's number of EPISODE:FRAME.
 
     Raises:

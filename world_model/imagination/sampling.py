@@ -62,26 +62,28 @@ def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Te
     Returns:
         int64 (B, ...).
     """
-    return draw_at(logits, sampling, levels(logits.shape[:-1], sampling, generator, logits.device))
+    return draw_with_noise(
+        logits, sampling, uniform_noise(logits.shape[:-1], sampling, generator, logits.device)
+    )
 
 
-def levels(
+def uniform_noise(
     shape: Sequence[int], sampling: Sampling, generator: Generators, device: torch.device
 ) -> Tensor | None:
-    """The random numbers that `draw_at` needs for classes (B, ...); None where it is greedy."""
+    """The noise that `draw_with_noise` needs for classes (B, ...); None where it is greedy."""
     return None if sampling.greedy else uniform(shape, generator, device)
 
 
-def draw_at(logits: Tensor, sampling: Sampling, level: Tensor | None) -> Tensor:
-    """As `draw`, with random numbers in [0, 1) that were drawn before, float32 (B, ...)."""
-    if level is None:
+def draw_with_noise(logits: Tensor, sampling: Sampling, noise: Tensor | None) -> Tensor:
+    """As `draw`, with uniform noise in [0, 1) that was drawn before, float32 (B, ...)."""
+    if noise is None:
         return logits.argmax(dim=-1)
     logits = logits.float()
     if sampling.temperature != 1.0:
         logits = logits / sampling.temperature
     logits = truncate(logits, sampling)
     weights = (logits - logits.amax(dim=-1, keepdim=True)).exp_()
-    return _draw_weighted(weights, level)
+    return _draw_weighted(weights, noise)
 
 
 def entropy(logits: Tensor) -> Tensor:
@@ -97,39 +99,39 @@ def log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
     return logits.gather(-1, drawn[..., None])[..., 0] - logits.logsumexp(dim=-1)
 
 
-def _draw_weighted(weights: Tensor, level: Tensor) -> Tensor:
-    """The class in which a level in [0, 1) of the total weight lies, int64 (...).
+def _draw_weighted(weights: Tensor, noise: Tensor) -> Tensor:
+    """The class at which the cumulative weight passes the share `noise` of the total, int64 (...).
 
     Many classes are summed up in chunks, of which only the chunk that was hit is looked into.
 
     Args:
         weights: float32 (..., classes), at least 0, one of them above.
-        level: float32 (...).
+        noise: float32 (...).
     """
     classes = weights.shape[-1]
     if classes % CHUNK or classes < 4 * CHUNK:
-        return _first_above(weights.cumsum(dim=-1), level, scale=True)[0]
+        return _first_above(weights.cumsum(dim=-1), noise, scale=True)[0]
     chunks = weights.unflatten(-1, (-1, CHUNK))
     sums = chunks.sum(dim=-1)
     cumulative = sums.cumsum(dim=-1)
-    chunk, level = _first_above(cumulative, level, scale=True)
+    chunk, noise = _first_above(cumulative, noise, scale=True)
     hit = chunk[..., None]
     before = (cumulative - sums).gather(-1, hit)[..., 0]
     inside = chunks.gather(-2, hit[..., None].expand(*hit.shape, CHUNK))[..., 0, :]
-    place, _ = _first_above(inside.cumsum(dim=-1), (level - before).clamp(min=0.0), scale=False)
-    return chunk * CHUNK + place
+    position, _ = _first_above(inside.cumsum(dim=-1), (noise - before).clamp(min=0.0), scale=False)
+    return chunk * CHUNK + position
 
 
-def _first_above(cumulative: Tensor, level: Tensor, scale: bool) -> tuple[Tensor, Tensor]:
-    """The first class (...) whose cumulative weight (..., classes) is above the level, and that.
+def _first_above(cumulative: Tensor, noise: Tensor, scale: bool) -> tuple[Tensor, Tensor]:
+    """The first class (...) whose cumulative weight (..., classes) is above a threshold, and that.
 
-    With `scale` the level is a share of the total.
+    The threshold is `noise`, or with `scale` that share of the total.
     """
     total = cumulative[..., -1]
-    level = level * total if scale else level
-    # Rounding may lift the level to the total, beyond which there is no class.
-    level = torch.minimum(level, torch.nextafter(total, torch.zeros_like(total)))
-    return (cumulative <= level[..., None]).sum(dim=-1), level
+    noise = noise * total if scale else noise
+    # Rounding may lift it to the total, beyond which there is no class.
+    noise = torch.minimum(noise, torch.nextafter(total, torch.zeros_like(total)))
+    return (cumulative <= noise[..., None]).sum(dim=-1), noise
 
 
 def truncate(logits: Tensor, sampling: Sampling) -> Tensor:

@@ -1,19 +1,18 @@
-"""What a dreaming transformer remembers: keys and values of the last frames, in a ring."""
+"""The KV cache of an imagining transformer: keys and values of the last frames."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-class Ring:
+class LayerCache:
     """Keys and values of one attention layer, preallocated.
 
-    A frame's slots are written over when the window has passed it, so memory never grows and a
+    A frame's slots are overwritten when the context has passed it, so the cache never grows and a
     frame costs the same at any time of the dream. The order of the slots does not matter, since
-    each key was turned by its own position before it was stored.
+    each key was rotated by its own position before it was stored.
     """
 
     def __init__(self, rows: int, heads: int, slots: int, channels: int, like: Tensor):
@@ -47,10 +46,16 @@ class Ring:
         """The first `used` slots of keys and of values, as views."""
         return self.keys[:, :, :used], self.values[:, :, :used]
 
+    def replace_rows(self, rows: Tensor, other: "LayerCache") -> None:
+        """Copies a cache of fewer dreams, in order, into the dreams int64 (n,) of this one."""
+        per_dream = other.keys.shape[0] // len(rows)
+        for to, source in ((self.keys, other.keys), (self.values, other.values)):
+            to.unflatten(0, (-1, per_dream))[rows] = source.unflatten(0, (-1, per_dream))
+
 
 @dataclass(frozen=True)
-class Slots:
-    """Which slots of a ring a pass uses.
+class CacheSlots:
+    """Which slots of a layer's cache a pass uses.
 
     Attributes:
         written: First slot that it writes; or all of them, int64 (n,).
@@ -60,140 +65,134 @@ class Slots:
     written: int | Tensor
     read: int
 
-    def static(self, positions: int, size: int, device: torch.device) -> "Slots":
+    def static(self, positions: int, size: int, device: torch.device) -> "CacheSlots":
         """The same for compiled passes, which read every slot; the mask leaves out the unwritten.
 
         Args:
             positions: Slots that are written.
-            size: Slots of the ring.
-            device: Of the ring.
+            size: Slots of the cache.
+            device: Of the cache.
         """
         assert isinstance(self.written, int)
         written = torch.arange(positions, device=device) + self.written
-        return Slots(written, size)
+        return CacheSlots(written, size)
 
 
 @dataclass(kw_only=True)
-class Memory:
-    """The state of a dream between two frames.
+class KVCache:
+    """The caches of all layers, and how far a batch of dreams has been read into them.
 
     Attributes:
-        rings: One per attention layer that looks back, in order.
-        context: Frames that the rings hold.
-        places: Positions of a frame's block.
+        layers: One per attention layer that looks back, in order.
+        context: Frames that they hold.
+        block_size: Positions of a frame's block.
         frames: Whole blocks read so far; grows without end.
-        place: Positions of the current block read so far.
-        tokens: The last frames read, newest last, int64 (B, K) each.
-        since: Per dream the first frame that belongs to it, int64 (B,); None if all began at 0.
-        compiled: The compiled pass through all blocks, where passes are compiled.
+        position: Positions of the current block read so far.
+        first_frames: Per dream the first frame that belongs to it, int64 (B,); None if all began
+            at 0.
     """
 
-    rings: list[Ring]
+    layers: list[LayerCache]
     context: int
-    places: int
+    block_size: int
     frames: int = 0
-    place: int = 0
-    tokens: list[Tensor] = field(default_factory=list)
-    since: Tensor | None = None
-    compiled: Callable[..., Tensor] | None = None
+    position: int = 0
+    first_frames: Tensor | None = None
 
     @property
     def slot(self) -> int:
-        """The ring's place for the current frame."""
+        """The current frame's place in the cache, in frames."""
         return self.frames % self.context
 
     @property
     def used(self) -> int:
-        """Frames in the ring, the current one included."""
+        """Frames in the cache, the current one included."""
         return min(self.frames + 1, self.context)
 
     def advance(self, positions: int) -> None:
         """Counts positions of the current block as read."""
-        self.place += positions
-        if self.place == self.places:
-            self.frames, self.place = self.frames + 1, 0
+        self.position += positions
+        if self.position == self.block_size:
+            self.frames, self.position = self.frames + 1, 0
 
-    def adopt(self, rows: Tensor, fresh: "Memory") -> None:
-        """Puts the dreams of `fresh`, read up to the same position, in the place of some rows.
+    def clear(self) -> None:
+        """Forgets all frames."""
+        self.frames = self.position = 0
+        self.first_frames = None
+
+    def replace_rows(self, rows: Tensor, other: "KVCache", dreams: int) -> None:
+        """Puts the dreams of another cache, read up to the same position, in the place of some.
 
         Args:
             rows: int64 (n,), which dreams to replace.
-            fresh: Memory of n dreams with `since` set, and as many of `tokens` as this one has.
+            other: Cache of n dreams with `first_frames` set.
+            dreams: Number of dreams of this cache.
         """
-        assert (self.frames, self.place) == (fresh.frames, fresh.place)
-        assert fresh.since is not None and len(fresh.tokens) == len(self.tokens)
-        for mine, its in zip(self.rings, fresh.rings, strict=True):
-            per_dream = its.keys.shape[0] // len(rows)
-            for to, source in ((mine.keys, its.keys), (mine.values, its.values)):
-                to.unflatten(0, (-1, per_dream))[rows] = source.unflatten(0, (-1, per_dream))
-        # Copies, since these tensors may be the caller's.
-        self.tokens = [frame.clone() for frame in self.tokens]
-        for to, source in zip(self.tokens, fresh.tokens, strict=True):
-            to[rows] = source
-        if self.since is None:
-            self.since = torch.zeros(len(self.tokens[0]), dtype=torch.int64, device=rows.device)
-        self.since[rows] = fresh.since
+        assert (self.frames, self.position) == (other.frames, other.position)
+        assert other.first_frames is not None
+        for mine, its in zip(self.layers, other.layers, strict=True):
+            mine.replace_rows(rows, its)
+        if self.first_frames is None:
+            self.first_frames = torch.zeros(dreams, dtype=torch.int64, device=rows.device)
+        self.first_frames[rows] = other.first_frames
 
-    def strangers(self) -> Tensor | None:
-        """Which frames in the ring belong to an earlier dream: bool (B, used); None if none does.
+    def stale_mask(self) -> Tensor | None:
+        """Which frames in the cache belong to an earlier dream: bool (B, used); None if none does.
 
-        A frame is found at the ring's slot of the same index.
+        A frame is found at the slot of the same index.
         """
-        if self.since is None or int(self.since.max()) <= max(0, self.frames + 1 - self.context):
+        if self.first_frames is None:
             return None
-        slots = torch.arange(self.used, device=self.since.device)
+        if int(self.first_frames.max()) <= max(0, self.frames + 1 - self.context):
+            return None
+        slots = torch.arange(self.used, device=self.first_frames.device)
         frame_of_slot = self.frames - (self.slot - slots) % self.context
-        return frame_of_slot[None] < self.since[:, None]
+        return frame_of_slot[None] < self.first_frames[:, None]
 
     def nbytes(self) -> int:
-        """Bytes that the rings take."""
-        return sum(2 * ring.keys.numel() * ring.keys.element_size() for ring in self.rings)
+        """Bytes that keys and values take."""
+        return sum(2 * layer.keys.numel() * layer.keys.element_size() for layer in self.layers)
 
 
-def causal_mask(frames: int, places: int, context: int, device: torch.device) -> Tensor:
-    """Who sees whom in a whole sequence, (S, S) bool with True = sees; S = frames * places.
+def causal_mask(frames: int, block_size: int, context: int, device: torch.device) -> Tensor:
+    """Who sees whom in a whole sequence, (S, S) bool with True = sees; S = frames * block_size.
 
     A position sees itself and every earlier position of its frame and of the context - 1 frames
     before.
     """
-    return (
-        _window(frames, places, context, device)
-        & torch.ones(frames * places, frames * places, dtype=torch.bool, device=device).tril_()
-    )
+    size = frames * block_size
+    triangle = torch.ones(size, size, dtype=torch.bool, device=device).tril_()
+    return block_mask(frames, block_size, context, device) & triangle
 
 
-def block_mask(frames: int, places: int, context: int, device: torch.device) -> Tensor:
+def block_mask(frames: int, block_size: int, context: int, device: torch.device) -> Tensor:
     """As `causal_mask`, but a position sees all of its own frame's block."""
-    return _window(frames, places, context, device)
-
-
-def _window(frames: int, places: int, context: int, device: torch.device) -> Tensor:
-    frame = torch.arange(frames * places, device=device) // places
+    frame = torch.arange(frames * block_size, device=device) // block_size
     distance = frame[:, None] - frame[None, :]
     return (distance >= 0) & (distance < context)
 
 
-def block_slots(memory: Memory, positions: int) -> Slots:
-    """The slots of a full-attention ring for the next `positions` of the current block."""
-    first = memory.slot * memory.places + memory.place
-    if memory.frames < memory.context:
+def block_slots(cache: KVCache, positions: int) -> CacheSlots:
+    """The slots of a full-attention cache for the next `positions` of the current block."""
+    first = cache.slot * cache.block_size + cache.position
+    if cache.frames < cache.context:
         # Nothing was written behind these yet.
-        return Slots(first, first + positions)
-    return Slots(first, memory.context * memory.places)
+        return CacheSlots(first, first + positions)
+    return CacheSlots(first, cache.context * cache.block_size)
 
 
-def ring_mask(
-    memory: Memory,
+def cache_mask(
+    cache: KVCache,
     positions: int,
     causal: bool,
     read: int,
     device: torch.device,
     static: bool = False,
 ) -> Tensor | None:
-    """Which slots of a full-attention ring the next `positions` of the current block see.
+    """Which slots of a full-attention cache the next `positions` of the current block see.
 
     Args:
-        memory: Before these positions are read.
+        cache: Before these positions are read.
         positions: How many.
         causal: Whether they see those before them only.
         read: Slots that are read.
@@ -204,38 +203,38 @@ def ring_mask(
         Bool (positions, slots) or (B, 1, positions, slots), True = sees; None where all of them
         see all.
     """
-    strangers = memory.strangers()
-    first = memory.slot * memory.places + memory.place
+    stale = cache.stale_mask()
+    first = cache.slot * cache.block_size + cache.position
     fresh = read == first + positions
-    if not static and strangers is None and fresh and (positions == 1 or not causal):
+    if not static and stale is None and fresh and (positions == 1 or not causal):
         return None
-    slots = memory.context * memory.places if static else read
+    slots = cache.context * cache.block_size if static else read
     visible = torch.ones(positions, slots, dtype=torch.bool, device=device)
     visible[:, read:] = False
-    # Slots of this block that were not written yet still hold the frame that left the window.
-    block = memory.slot * memory.places
-    visible[:, first + positions : block + memory.places] = False
+    # Slots of this block that were not written yet still hold the frame that left the context.
+    block = cache.slot * cache.block_size
+    visible[:, first + positions : block + cache.block_size] = False
     if causal:
         visible[:, first : first + positions].tril_()
-    if strangers is not None:
-        known = ~strangers.repeat_interleave(memory.places, dim=1)
+    if stale is not None:
+        known = ~stale.repeat_interleave(cache.block_size, dim=1)
         known = F.pad(known[:, :slots], (0, max(0, slots - known.shape[1])))
         return visible[None, None] & known[:, None, None]
     return None if not static and bool(visible.all()) else visible
 
 
-def ring_mask_of_places(memory: Memory, static: bool = False) -> Tensor | None:
-    """As `ring_mask`, for places that look back at themselves: (B * places, 1, 1, slots)."""
-    strangers = memory.strangers()
+def factorised_cache_mask(cache: KVCache, static: bool = False) -> Tensor | None:
+    """As `cache_mask`, where each position sees its own past: (B * block_size, 1, 1, slots)."""
+    stale = cache.stale_mask()
     if not static:
-        if strangers is None:
+        if stale is None:
             return None
-        return ~strangers.repeat_interleave(memory.places, dim=0)[:, None, None]
-    keys = memory.rings[0].keys
-    visible = torch.arange(memory.context, device=keys.device) < memory.used
+        return ~stale.repeat_interleave(cache.block_size, dim=0)[:, None, None]
+    keys = cache.layers[0].keys
+    visible = torch.arange(cache.context, device=keys.device) < cache.used
     visible = visible.expand(keys.shape[0], 1, 1, -1)
-    if strangers is None:
-        # Of the shape that it has beside strangers, so that nothing is compiled again.
+    if stale is None:
+        # Of the shape that it has beside stale frames, so that nothing is compiled again.
         return visible.contiguous()
-    known = F.pad(~strangers, (0, memory.context - memory.used))
-    return visible & known.repeat_interleave(memory.places, dim=0)[:, None, None]
+    known = F.pad(~stale, (0, cache.context - cache.used))
+    return visible & known.repeat_interleave(cache.block_size, dim=0)[:, None, None]

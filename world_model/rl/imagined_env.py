@@ -19,8 +19,8 @@ from worldtokens.tokenizer.observations import (
     observe,
 )
 from worldtokens.world_model.imagination.sampling import Sampling
+from worldtokens.world_model.imagination.state import ImaginationState
 from worldtokens.world_model.model import WorldModel
-from worldtokens.world_model.networks.predictions import DreamMemory
 from worldtokens.world_model.rl.starts import Start, Starts
 
 
@@ -34,7 +34,7 @@ class ImaginedVectorEnv(VectorEnv):
     (num_envs,): how unsure the world model was.
 
     Each environment has its own random stream, so what it dreams depends on its seed and actions,
-    not on the environments beside it, but for rounding: see `uses_autocast` of the world model.
+    not on the environments beside it, but for rounding: see `Imaginer.uses_autocast`.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class ImaginedVectorEnv(VectorEnv):
         self.horizon = horizon
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["rgb_array"]}
         self.render_mode = "rgb_array"
-        self._model = world_model.eval()
+        self._imaginer = world_model.eval().imaginer
+        self._num_actions = world_model.config.num_actions
+        self._device = world_model.device
         self._tokenizer = tokenizer
         self._context = context
         self._observation: ObservationMode = check_mode(observation)
@@ -92,7 +94,7 @@ class ImaginedVectorEnv(VectorEnv):
         self.single_action_space = gymnasium.spaces.Discrete(world_model.config.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._memory: DreamMemory | None = None
+        self._state: ImaginationState | None = None
         self._seed(None)
 
     def reset(
@@ -119,10 +121,10 @@ class ImaginedVectorEnv(VectorEnv):
         windows = self._draw(everyone)
         # Dreams of one batch share a counter, so all read as many frames as the shortest has.
         length = min(len(tokens) for tokens, _ in windows)
-        self._memory = self._model.new_memory(self.num_envs)
+        self._state = self._imaginer.new_state(self.num_envs)
         tokens, actions = self._stack(windows, length)
         for t in range(length - 1):
-            self._model.read(tokens[:, t], actions[:, t], self._memory)
+            self._imaginer.read(tokens[:, t], actions[:, t], self._state)
         self._tokens = tokens[:, -1]
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._done = np.zeros(self.num_envs, bool)
@@ -140,19 +142,19 @@ class ImaginedVectorEnv(VectorEnv):
             ValueError: Actions of another shape or out of range.
             ResetNeeded: There was no reset yet.
         """
-        if self._memory is None:
+        if self._state is None:
             raise ResetNeeded("call reset before step")
         actions = np.asarray(actions)
-        limit = self._model.config.num_actions
+        limit = self._num_actions
         fits = actions.shape == (self.num_envs,) and actions.dtype.kind in "iu"
         if not fits or actions.min() < 0 or actions.max() >= limit:
             raise ValueError(
                 f"actions: expected integers ({self.num_envs},) in [0, {limit}), got "
                 f"{actions.dtype} {actions.shape} {actions.tolist()[:8]}"
             )
-        chosen = torch.from_numpy(actions.astype(np.int64)).to(self._model.device)
-        frame = self._model.next_frame(
-            self._tokens, chosen, self._memory, self._sampling, self._generators, self._outcomes
+        chosen = torch.from_numpy(actions.astype(np.int64)).to(self._device)
+        frame = self._imaginer.next_frame(
+            self._tokens, chosen, self._state, self._sampling, self._generators, self._outcomes
         )
         self._tokens = frame.tokens
         self._elapsed += 1
@@ -161,7 +163,7 @@ class ImaginedVectorEnv(VectorEnv):
         terminated = frame.ends.cpu().numpy().copy()
         entropy = frame.entropy.float().cpu().numpy()
         if len(begun):
-            self._restart(begun, self._memory)
+            self._restart(begun, self._state)
             rewards[begun], terminated[begun], entropy[begun] = 0.0, False, 0.0
         truncated = (self._elapsed >= self.horizon) & ~terminated
         self._done = terminated | truncated
@@ -172,12 +174,12 @@ class ImaginedVectorEnv(VectorEnv):
         """The frame of each environment, uint8 (height, width, 3)."""
         return tuple(self._tokenizer.decode(self._tokens).cpu().numpy())
 
-    def _restart(self, rows: np.ndarray, memory: DreamMemory) -> None:
+    def _restart(self, rows: np.ndarray, state: ImaginationState) -> None:
         windows = self._draw(rows)
         for row, window in zip(rows.tolist(), windows, strict=True):
             tokens, actions = self._stack([window], len(window[0]))
-            index = torch.tensor([row], device=self._model.device)
-            self._model.restart(memory, index, tokens, actions)
+            index = torch.tensor([row], device=self._device)
+            self._imaginer.restart(state, index, tokens, actions)
             self._tokens = self._tokens.clone()
             self._tokens[row] = tokens[0, -1]
         self._elapsed[rows] = 0
@@ -201,7 +203,7 @@ class ImaginedVectorEnv(VectorEnv):
     ) -> tuple[Tensor, Tensor]:
         tokens = np.stack([tokens[-length:] for tokens, _ in windows])
         actions = np.stack([actions[len(actions) - length + 1 :] for _, actions in windows])
-        device = self._model.device
+        device = self._device
         return torch.from_numpy(tokens).to(device), torch.from_numpy(actions).to(device)
 
     def _observe(self) -> np.ndarray:

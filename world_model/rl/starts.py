@@ -1,51 +1,19 @@
 """Where dreams begin: at real frames of recorded episodes, or at given frames."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
 
+from worldtokens.collect import EpisodeSource
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model.data.segments import TokenDataset, stack_windows
 
 # Draws of a start before one with less than the whole context is taken.
 TRIES = 16
-Place = TypeVar("Place")
-
-
-class StepArrays(Protocol):
-    """Everything about steps, one row per frame."""
-
-    @property
-    def actions(self) -> np.ndarray:
-        """int64 (num_frames,)."""
-        ...
-
-
-class EpisodeFrames(Protocol):
-    """Recorded episodes, their frames numbered over all of them; collect.EpisodeDataset is one."""
-
-    @property
-    def frame_starts(self) -> np.ndarray:
-        """First frame of each episode, and the number of frames: int64 (episodes + 1,)."""
-        ...
-
-    @property
-    def steps(self) -> StepArrays:
-        """Actions by frame."""
-        ...
-
-    def sample_starts(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Frames that have a step after them, int64 (count,)."""
-        ...
-
-    def read_frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop), uint8 (n, height, width, 3)."""
-        ...
-
-
-Start = EpisodeFrames | TokenDataset | np.ndarray | Tensor
+Candidate = TypeVar("Candidate")
+Start = EpisodeSource | TokenDataset | np.ndarray | Tensor
 
 
 class Starts:
@@ -77,27 +45,33 @@ class Starts:
             return source[rng.integers(len(source))][None], np.zeros(0, np.int64)
         assert not isinstance(source, Tensor)
         if isinstance(source, TokenDataset):
-            episode, last = _prefer(lambda: source.draw_step(rng), lambda at: at[1] + 1 >= context)
-            first = max(0, last + 1 - context)
-            window = stack_windows([episode], [first], last + 1 - first)
-            return window.tokens[0].numpy(), window.actions[0].numpy()
+            return _draw_tokens(source, context, rng)
 
         def draw() -> tuple[int, int]:
             last = int(source.sample_starts(1, rng)[0])
             episode = np.searchsorted(source.frame_starts, last, side="right") - 1
             return int(source.frame_starts[episode]), last
 
-        begin, last = _prefer(draw, lambda at: at[1] + 1 - at[0] >= context)
+        begin, last = _prefer(draw, lambda start: start[1] + 1 - start[0] >= context)
         first = max(begin, last + 1 - context)
         tokens = self._tokenizer.encode(source.read_frames(first, last + 1))
         return tokens.cpu().numpy(), source.steps.actions[first:last]
 
 
-def _prefer(draw: Callable[[], Place], fits: Callable[[Place], bool]) -> Place:
+def _draw_tokens(
+    dataset: TokenDataset, context: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    episode, last = _prefer(lambda: dataset.draw_step(rng), lambda start: start[1] + 1 >= context)
+    first = max(0, last + 1 - context)
+    window = stack_windows([episode], [first], last + 1 - first)
+    return window.tokens[0].numpy(), window.actions[0].numpy()
+
+
+def _prefer(draw: Callable[[], Candidate], fits: Callable[[Candidate], bool]) -> Candidate:
     """Draws until the result fits, a few times at most."""
-    found = draw()
+    candidate = draw()
     for _ in range(TRIES):
-        if fits(found):
+        if fits(candidate):
             break
-        found = draw()
-    return found
+        candidate = draw()
+    return candidate

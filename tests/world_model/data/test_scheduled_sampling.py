@@ -4,9 +4,9 @@ import torch
 from worldtokens.world_model import WorldModel, WorldModelConfig
 from worldtokens.world_model.data.scheduled_sampling import (
     ContextConfig,
+    corrupt_tokens,
     make_context,
-    noisy_context,
-    own_context,
+    scheduled_sampling,
 )
 from worldtokens.world_model.data.segments import TokenSegments
 
@@ -15,10 +15,10 @@ def tiny():
     torch.manual_seed(0)
     config = WorldModelConfig(
         vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16,
-        copies=2, history=2, dropout=0.5,
+        copies=2, history=2, stay_gate=False, dropout=0.5,
     )  # fmt: skip
     model = WorldModel(config)
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return model
@@ -53,7 +53,7 @@ def test_one_pass_puts_the_one_step_prediction_in_the_place_of_chosen_frames():
     chosen = torch.zeros(2, 6, dtype=torch.bool)
     chosen[0, 2] = chosen[1, 4] = True
     chosen[:, 0] = chosen[:, 5] = True  # Nothing foretells the first, nothing follows the last.
-    got = own_context(model, batch, chosen, depth=1)
+    got = scheduled_sampling(model, batch, chosen, depth=1)
     assert model.training
     model.eval()
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_as_many_passes_as_frames_are_a_greedy_dream():
     model, batch = tiny().eval(), segments()
     chosen = torch.zeros(2, 6, dtype=torch.bool)
     chosen[:, 2:5] = True
-    got = own_context(model, batch, chosen, depth=3)
+    got = scheduled_sampling(model, batch, chosen, depth=3)
     dream = model.imagine(batch.tokens[:, :2], batch.actions[:, :1], batch.actions[:, 1:4], top_k=1)
     assert torch.equal(got[:, 2:5], dream.tokens)
     assert torch.equal(got[:, :2], batch.tokens[:, :2])
@@ -77,15 +77,15 @@ def test_as_many_passes_as_frames_are_a_greedy_dream():
 def test_padding_is_not_replaced():
     model, batch = tiny(), segments()
     batch.mask[:, 3:] = False
-    got = own_context(model, batch, torch.ones(2, 6, dtype=torch.bool), depth=2)
+    got = scheduled_sampling(model, batch, torch.ones(2, 6, dtype=torch.bool), depth=2)
     assert torch.equal(got[:, 3:], batch.tokens[:, 3:])
     assert not torch.equal(got[:, 1:3], batch.tokens[:, 1:3])
 
 
-def test_noise_is_half_old_and_half_strange():
+def test_noise_is_half_old_and_half_shuffled():
     torch.manual_seed(0)
     tokens = torch.arange(4).expand(50, 4)[..., None].expand(-1, -1, 64).contiguous()
-    found = noisy_context(tokens, 0.4)
+    found = corrupt_tokens(tokens, 0.4)
     # Frame 3: a fifth shows frame 2's token, a fifth any of the four.
     shares = torch.bincount(found[:, 3].flatten(), minlength=4) / (50 * 64)
     expected = torch.tensor([0.05, 0.05, 0.25, 0.65])

@@ -4,7 +4,7 @@ import torch
 from worldtokens.world_model.imagination.sampling import (
     Sampling,
     draw,
-    draw_at,
+    draw_with_noise,
     seeded_generators,
     truncate,
     uniform,
@@ -61,16 +61,16 @@ def test_a_row_s_numbers_come_from_its_own_generator():
 def test_many_classes_are_drawn_by_chunks_as_by_one_sum():
     torch.manual_seed(0)
     logits = torch.randn(500, 512) * 3
-    level = torch.rand(500)
+    noise = torch.rand(500)
     cumulative = logits.double().softmax(-1).cumsum(-1)
-    expected = (cumulative <= level[:, None].double()).sum(-1)
-    got = draw_at(logits, Sampling(), level)
-    # Rounding may move a level across a class's edge, rarely.
+    expected = (cumulative <= noise[:, None].double()).sum(-1)
+    got = draw_with_noise(logits, Sampling(), noise)
+    # Rounding may move a noise across a class's edge, rarely.
     assert (got == expected).float().mean() > 0.99
 
 
 def test_chunks_of_impossible_classes_are_never_drawn():
     logits = torch.full((3, 512), -torch.inf)
     logits[:, [70, 300]] = 0.0
-    level = torch.tensor([0.0, 0.5, 1.0 - 2**-24])
-    assert draw_at(logits, Sampling(), level).tolist() == [70, 300, 300]
+    noise = torch.tensor([0.0, 0.5, 1.0 - 2**-24])
+    assert draw_with_noise(logits, Sampling(), noise).tolist() == [70, 300, 300]

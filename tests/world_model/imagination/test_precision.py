@@ -6,7 +6,6 @@ import torch
 
 from worldtokens.world_model import WorldModel, WorldModelConfig
 from worldtokens.world_model.imagination import precision
-from worldtokens.world_model.imagination.sampling import Sampling
 
 CPU_BF16 = "worldtokens.world_model.imagination.precision.native_autocast_dtype"
 
@@ -14,8 +13,9 @@ CPU_BF16 = "worldtokens.world_model.imagination.precision.native_autocast_dtype"
 def tiny(**changes):
     torch.manual_seed(0)
     settings = dict(
-        vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16
-    )
+        vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16, copies=1,
+        history=2, stay_gate=False,
+    )  # fmt: skip
     model = WorldModel(WorldModelConfig(**{**settings, **changes})).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -42,18 +42,18 @@ def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, chan
     model = tiny(**changes)
 
     def dtypes():
-        memory = model.new_memory(2)
-        return memory.tables.inputs.dtype, memory.rings[0].keys.dtype
+        state = model.imaginer.new_state(2)
+        return state.tables.inputs.dtype, state.cache.layers[0].keys.dtype
 
     # Memory that is attended to by one query at a time stays in float32, which is faster.
     assert dtypes() == (torch.bfloat16, ring)
-    assert model.token_embedding.weight.dtype == torch.float32
-    model.uses_autocast = False
+    assert model.network.token_embedding.weight.dtype == torch.float32
+    model.imaginer.uses_autocast = False
     assert dtypes() == (torch.float32, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         assert dtypes() == (torch.bfloat16, ring)
     monkeypatch.setattr(CPU_BF16, lambda device: None)
-    model.uses_autocast = True
+    model.imaginer.uses_autocast = True
     assert dtypes() == (torch.float32, torch.float32)
 
 
@@ -64,10 +64,10 @@ def test_logits_in_bfloat16_are_those_of_float32_up_to_rounding(monkeypatch, cha
     tokens, actions = frames(5, 40)
     logits = {}
     for low in (True, False):
-        model.uses_autocast = low
-        memory = model.new_memory(40)
+        model.imaginer.uses_autocast = low
+        state = model.imaginer.new_state(40)
         for t in range(4):
-            prediction = model.read(tokens[:, t], actions[:, t], memory)
+            prediction = model.imaginer.read(tokens[:, t], actions[:, t], state)
         logits[low] = prediction.tokens
     assert logits[True].dtype == torch.float32
     error = (logits[True] - logits[False]).norm() / logits[False].norm()
@@ -77,11 +77,11 @@ def test_logits_in_bfloat16_are_those_of_float32_up_to_rounding(monkeypatch, cha
 def test_the_copy_in_low_precision_is_kept_until_a_weight_changes(monkeypatch):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
     model = tiny()
-    first = model.new_memory(16).network
-    assert model.new_memory(99).network is first and first is not model
+    first = model.imaginer.new_state(16).network
+    assert model.imaginer.new_state(99).network is first and first is not model
     with torch.no_grad():
-        model.token_head[-1].bias += 1.0
-    second = model.new_memory(16).network
+        model.network.token_head[-1].bias += 1.0
+    second = model.imaginer.new_state(16).network
     assert second is not first
     torch.testing.assert_close(second.token_head[-1].bias, first.token_head[-1].bias + 1)
     assert "prepared" not in "".join(model.state_dict())
@@ -90,22 +90,23 @@ def test_the_copy_in_low_precision_is_kept_until_a_weight_changes(monkeypatch):
 def test_a_copy_or_pickle_of_a_model_has_nothing_prepared(monkeypatch):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
     model = tiny()
-    model.new_memory(16)
-    assert model.prepared.network is not None
-    assert copy.deepcopy(model).prepared.network is None
-    assert pickle.loads(pickle.dumps(model.prepared)).network is None
+    low = model.imaginer.new_state(16).network
+    assert low is not model.network and model.imaginer.new_state(16).network is low
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.imaginer.network is again.network is not model.network
+        assert again.imaginer._prepared._network is None
 
 
 def test_a_restarted_row_joins_in_the_precision_of_the_others(monkeypatch):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
     model = tiny(**FULL)
     tokens, actions = frames(3, 16)
-    memory = model.new_memory(16)
+    state = model.imaginer.new_state(16)
     for t in range(2):
-        model.read(tokens[:, t], actions[:, t], memory)
-    model.restart(memory, torch.tensor([3]), tokens[:1], actions[:1])
-    assert memory.rings[0].keys.dtype == torch.bfloat16
-    per_dream = memory.rings[0].keys.unflatten(0, (16, -1))
+        model.imaginer.read(tokens[:, t], actions[:, t], state)
+    model.imaginer.restart(state, torch.tensor([3]), tokens[:1], actions[:1])
+    assert state.cache.layers[0].keys.dtype == torch.bfloat16
+    per_dream = state.cache.layers[0].keys.unflatten(0, (16, -1))
     # Memory of rows 0 and 3 now holds the same frames.
     torch.testing.assert_close(per_dream[3], per_dream[0], atol=0.05, rtol=0.05)
 
@@ -116,12 +117,12 @@ def test_compiled_passes_dream_as_others(monkeypatch, changes):
     monkeypatch.setattr(precision, "BACKEND", "eager")
     torch.compiler.reset()
     model = tiny(**changes)
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     tokens, actions = frames(3, 2)
     future = torch.tensor([[0, 1, 2, 0, 1, 2, 0], [2, 2, 1, 0, 0, 1, 1]])
     plain = model.imagine(tokens, actions, future, top_k=1)
-    model.compiles_dreams = True
-    assert model.new_memory(2).compiled is not None
+    model.imaginer.compile = True
+    assert model.imaginer.new_state(2).compiled is not None
     compiled = model.imagine(tokens, actions, future, top_k=1)
     assert torch.equal(compiled.tokens, plain.tokens)
     assert torch.equal(compiled.rewards, plain.rewards)
@@ -131,8 +132,8 @@ def test_compiled_passes_have_static_shapes(monkeypatch):
     monkeypatch.setattr(precision, "BACKEND", "eager")
     torch.compiler.reset()
     model = tiny(**AUTOREGRESSIVE)
-    model.uses_autocast = False
-    model.compiles_dreams = True
+    model.imaginer.uses_autocast = False
+    model.imaginer.compile = True
     tokens, actions = frames(2, 2)
     model.imagine(tokens, actions, torch.zeros(2, 5, dtype=torch.int64), top_k=1)
     # Whole blocks, single tokens, and a frame's last token with its action: nothing else comes.
@@ -144,60 +145,47 @@ def test_dreams_of_any_number_go_on_where_the_compiler_gives_up(monkeypatch):
     monkeypatch.setattr(precision, "BACKEND", "eager")
     torch.compiler.reset()
     model = tiny()
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     for count in range(1, 13):
         tokens, actions = frames(3, count)
         future = torch.zeros(count, 2, dtype=torch.int64)
-        model.compiles_dreams = False
+        model.imaginer.compile = False
         plain = model.imagine(tokens, actions, future, top_k=1)
-        model.compiles_dreams = True
+        model.imaginer.compile = True
         compiled = model.imagine(tokens, actions, future, top_k=1)
         assert torch.equal(compiled.tokens, plain.tokens)
 
 
-def test_graphs_are_asked_of_the_compiler_and_the_rings_stay_in_place(monkeypatch):
-    asked = []
+def test_graphs_are_asked_of_the_compiler_and_the_cache_stays_in_place(monkeypatch):
+    mask = []
 
     def compile(function, **options):
-        asked.append(options)
+        mask.append(options)
         return function
 
     monkeypatch.setattr(torch, "compile", compile)
     model = tiny()
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     tokens, actions = frames(3, 2)
     future = torch.zeros(2, 4, dtype=torch.int64)
     plain = model.imagine(tokens, actions, future, top_k=1)
-    model.compiles_dreams = "graphs"
-    memory = model.new_memory(2)
-    model.compiles_dreams = True
-    model.new_memory(2)
-    model.compiles_dreams = "graphs"
+    model.imaginer.compile = "graphs"
+    state = model.imaginer.new_state(2)
+    model.imaginer.compile = True
+    model.imaginer.new_state(2)
+    model.imaginer.compile = "graphs"
     assert torch.equal(model.imagine(tokens, actions, future, top_k=1).tokens, plain.tokens)
     # Compiled once for each wish.
-    assert [options["options"] for options in asked] == [{"triton.cudagraphs": True}, None]
-    for ring in memory.rings:
+    assert [options["options"] for options in mask] == [{"triton.cudagraphs": True}, None]
+    for ring in state.cache.layers:
         for tensor in (ring.keys, ring.values):
             assert tensor._dynamo_static_input_type == "unguarded"
-    model.compiles_dreams = "fast"
-    with pytest.raises(ValueError, match="compiles_dreams: expected .* or 'graphs', got 'fast'"):
-        model.new_memory(2)
+    model.imaginer.compile = "fast"
+    with pytest.raises(ValueError, match="compile: expected .* or 'graphs', got 'fast'"):
+        model.imaginer.new_state(2)
 
 
 def test_dreams_are_compiled_on_cuda_only_unless_asked_for():
     model = tiny()
-    assert model.compiles_dreams is None
-    assert model.new_memory(1).compiled is None
-
-
-def test_entropy_is_measured_where_it_is_asked_for():
-    model = tiny()
-    model.uses_autocast = False
-    tokens, actions = frames(2, 2)
-    greedy = Sampling(top_k=1)
-    made = model.next_frame(tokens[:, 0], actions[:, 0], model.new_memory(2), greedy)
-    logits = model.read(tokens[:, 0], actions[:, 0], model.new_memory(2)).tokens
-    expected = torch.distributions.Categorical(logits=logits).entropy().sum(-1)
-    torch.testing.assert_close(made.entropy, expected)
-    bare = model.next_frame(tokens[:, 0], actions[:, 0], model.new_memory(2), greedy, measure=False)
-    assert bare.entropy.isnan().all()
+    assert model.imaginer.compile is None
+    assert model.imaginer.new_state(1).compiled is None

@@ -22,9 +22,10 @@ def models(tokenizer_folder):
     config = WorldModelConfig(
         tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
         num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
+        copies=1, history=2, stay_gate=False,
     )  # fmt: skip
     model = WorldModel(config).eval()
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model, tokenizer
@@ -32,7 +33,7 @@ def models(tokenizer_folder):
 
 def never_ending(model):
     with torch.no_grad():
-        model.end_head[-1].bias.copy_(torch.tensor([50.0, -50.0]))
+        model.network.end_head[-1].bias.copy_(torch.tensor([50.0, -50.0]))
 
 
 def roll(env, actions, seed):
@@ -102,7 +103,7 @@ def test_dreams_begin_with_the_whole_context_where_episodes_have_it(models, data
     model, tokenizer = models
     data = EpisodeDataset(dataset)
     read = []
-    monkeypatch.setattr(model, "read", lambda tokens, actions, memory: read.append(tokens))
+    monkeypatch.setattr(model.imaginer, "read", lambda tokens, *_: read.append(tokens))
     for start in (data, load_tokens(data, tokenizer)):
         env = ImaginedVectorEnv(model, tokenizer, start, num_envs=32, horizon=3, context=4)
         for seed in range(3):
@@ -177,8 +178,8 @@ def test_it_steps_as_imagine_does(models, dataset):
 def test_outcomes_may_be_the_likeliest_while_tokens_are_drawn(models, dataset):
     model, tokenizer = models
     with torch.no_grad():
-        model.reward_head[-1].weight.zero_()
-        model.reward_head[-1].bias.copy_(torch.tensor([0.0, 1.0]))
+        model.network.reward_head[-1].weight.zero_()
+        model.network.reward_head[-1].bias.copy_(torch.tensor([0.0, 1.0]))
     data = EpisodeDataset(dataset)
     found = []
     for outcomes in (GREEDY, None):

@@ -1,0 +1,27 @@
+import pytest
+
+from worldtokens.world_model import WorldModelConfig
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(prediction="serial"), "prediction: expected one of .* got 'serial'"),
+        (dict(layers=0), "layers: expected at least 1, got 0"),
+        (dict(heads=5), "width 192 over 5 heads"),
+        (dict(prediction="autoregressive"), "use attention=full with prediction=autoregressive"),
+        (
+            dict(prediction="autoregressive", attention="full"),
+            "merge=2 and history=4 need",
+        ),
+        (dict(merge=3), r"merge=3 does not divide the grid \(8, 8\)"),
+        (dict(copies=9), "copies: expected 0 to context=8, got 9"),
+        (dict(copies=0, stay_gate=True), "stay_gate=true needs copies of at least 1"),
+        (dict(refine_layers=1, stay_gate=True), "refine_layers=1 learns from tokens that stay"),
+        (dict(dropout=1.0), r"dropout: expected a share in \[0, 1\), got 1.0"),
+        (dict(reward_values=[1.0, 0.0]), "reward_values: expected ascending distinct values"),
+    ],
+)
+def test_wrong_configs_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        WorldModelConfig(**change)
