@@ -1,7 +1,10 @@
 """What mkdocs does not check: snippets run, commands and links on disk exist, names are listed."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -82,11 +85,24 @@ def test_every_result_has_a_command():
                 assert "```bash" in section, f"{page.name}: {section.splitlines()[0]}"
 
 
-def test_the_commands_page_shows_every_stage():
+def test_the_commands_page_shows_the_help_of_every_stage():
     text = (DOCS / "commands.md").read_text()
     for stage in STAGES:
-        assert f"\n## {stage.name}\n" in text
-        assert f'--8<-- "configs/{stage.config}.yaml"' in text
+        section = text.split(f"\n## {stage.name}\n")[1].split("\n## ")[0]
+        assert f"`{stage.script}` {stage.summary}." in section
+        assert f"\n<!-- help {stage.name} -->\n" in section
+
+
+def test_help_is_filled_in(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["mkdocs"])
+    hook = runpy.run_path(str(DOCS / "hooks" / "stage_help.py"))
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="commands.md"))
+    filled = hook["on_page_markdown"]("a\n<!-- help report -->\nb", page)
+    assert filled.startswith("a\n```text\n") and filled.endswith("\n```\nb")
+    assert "usage: worldtokens report KEY=VALUE ..." in filled and "\n  verify=false " in filled
+    assert "flags:" not in filled
+    page.file.src_uri = "index.md"
+    assert hook["on_page_markdown"]("<!-- help report -->", page) == "<!-- help report -->"
 
 
 def test_the_commands_page_shows_every_choice_of_a_group():
