@@ -1,8 +1,6 @@
-"""What the card says of every world model."""
+"""The part of the model card that all world models share."""
 
-from collections.abc import Sequence
-from typing import Protocol
-
+from worldtokens.common.commands import stage_command
 from worldtokens.hub.model_card import CardModel
 from worldtokens.world_model.config import WorldModelConfig
 
@@ -14,8 +12,7 @@ METRICS = {
     "changed_accuracy": ("token accuracy where tokens change", "{:.4f}"),
     "fidelity": ("dreams from held-out starts under the true actions, by horizon", ""),
 }
-USAGE = """from tokenizer import Tokenizer
-from worldtokens.world_model import WorldModel
+USAGE = """from worldtokens import Tokenizer, WorldModel
 
 tokenizer = Tokenizer.from_pretrained("the tokenizer of the fingerprint above")
 world_model = WorldModel.from_pretrained("this folder, its name or repository")
@@ -24,37 +21,8 @@ rollout = world_model.imagine(tokens, actions_between, actions_to_come)
 dream = tokenizer.decode(rollout.tokens)  # uint8 (B, horizon, height, width, 3)"""
 
 
-class FidelityRow(Protocol):
-    """The fields of world_model.metrics.Fidelity that the card shows."""
-
-    @property
-    def horizon(self) -> int:
-        """Steps after the last known frame."""
-        ...
-
-    @property
-    def guess(self) -> str:
-        """Whose frames: dream, copy or tokenizer."""
-        ...
-
-    @property
-    def room(self) -> int:
-        """-1 for all rooms together."""
-        ...
-
-    @property
-    def psnr(self) -> float:
-        """Pooled, in dB."""
-        ...
-
-    @property
-    def foreground_recall(self) -> float:
-        """A share."""
-        ...
-
-
 def world_model_card(config: WorldModelConfig) -> CardModel:
-    """The card of a world model."""
+    """Returns the card of world models of this config."""
     rows = [
         ("predicts", f"{config.tokens_per_frame} tokens of {config.vocab_size}, reward and end"),
         ("tokenizer", f"`{config.tokenizer}`"),
@@ -72,7 +40,7 @@ def world_model_card(config: WorldModelConfig) -> CardModel:
         rows=rows,
         usage=USAGE,
         metrics=METRICS,
-        evaluation="python world_model/evaluate.py",
+        evaluation=stage_command("evaluate-world-model"),
         limits=[
             "It works with the tokenizer of that fingerprint only, on frames of the same "
             "preprocessing.",
@@ -81,16 +49,3 @@ def world_model_card(config: WorldModelConfig) -> CardModel:
             "never found.",
         ],
     )
-
-
-def fidelity_summary(rows: Sequence[FidelityRow]) -> list[dict[str, float]]:
-    """The rows of all rooms together, one per horizon, as the card shows them."""
-    table = []
-    for horizon in sorted({row.horizon for row in rows}):
-        of = {row.guess: row for row in rows if row.horizon == horizon and row.room == -1}
-        line: dict[str, float] = {"horizon": horizon}
-        for words, name in (("PSNR", "psnr"), ("recall", "foreground_recall")):
-            for guess, row in of.items():
-                line[f"{words}, {guess}"] = getattr(row, name)
-        table.append(line)
-    return table

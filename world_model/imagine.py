@@ -1,4 +1,4 @@
-r"""Dreams on from held-out frames and writes what was seen as video.
+r"""Dreams on from held-out frames and writes the dreams as video.
 
     python world_model/imagine.py env=MontezumaRevenge
     python world_model/imagine.py env=MontezumaRevenge count=8 horizon=100 temperature=0.8
@@ -21,14 +21,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.collect.policies.policy import PolicyStopped, make_policy
 from worldtokens.common.atomic import write_text
+from worldtokens.common.checks import check_at_least
+from worldtokens.common.devices import choose_device
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.observations import check_mode
 from worldtokens.training.command_line import launch
-from worldtokens.world_model.data.segments import TokenEpisode, stack_windows
+from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode, stack_windows
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.open_loop import OpenLoop, roll_out
 from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
@@ -36,7 +39,7 @@ from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.rl.agents import AgentsInDream
 from worldtokens.world_model.video.action_scripts import parse_actions
 from worldtokens.world_model.video.panels import make_header, make_panels
-from worldtokens.world_model.video.writer import compose_film, write_gif, write_mp4
+from worldtokens.world_model.video.writer import compose_clip, write_gif, write_mp4
 
 FROM_DATA = "data"
 
@@ -47,7 +50,8 @@ class ImagineConfig:
 
     Attributes:
         env: The game's usual name.
-        data: The dataset's folder; dreams start from its held-out episodes.
+        data: The dataset, a folder or the name of one that comes with the project; dreams start
+            from its held-out episodes.
         root: Folder of all runs.
         run: Name of the world model's run in root/env/.
         world_model: Where it lies: a run folder, an export folder, the name of weights that come
@@ -60,15 +64,14 @@ class ImagineConfig:
         context: Known frames before a dream.
         horizon: Frames of a dream.
         actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
-        what_if: Sequences as above: each start is dreamt under each of them, side by side; one
-            key is held.
+        what_if: Sequences as above; each start is dreamt under each of them, side by side.
         policy: An agent that plays in the dreams, as in collect/run.py; null for none.
         observation: What the agent sees: frames, tokens or embeddings.
         samples: Dreams of each start, side by side; they differ unless top_k is 1.
         temperature: Divides the logits.
         top_k: Draw among the k likeliest; 1 is greedy.
         top_p: Draw among the likeliest that hold this probability.
-        seed: Of the starts and of what is drawn.
+        seed: Of the starts and of the dreams.
         scale: Screen pixels per pixel.
         fps: Frames per second of the videos.
     """
@@ -98,21 +101,37 @@ class ImagineConfig:
 
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
-        for name in ("count", "context", "horizon", "samples", "scale", "fps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_at_least(1, count=self.count, context=self.context, horizon=self.horizon)
+        check_at_least(1, samples=self.samples, scale=self.scale, fps=self.fps)
         if self.what_if and self.actions != FROM_DATA:
-            raise ValueError("what_if: its actions take the place of actions=; give one of both")
+            raise ValueError(
+                f"what_if: expected actions={FROM_DATA} beside it, got actions={self.actions}; "
+                "leave out one of the two"
+            )
         if self.policy is not None:
             if self.what_if or self.actions != FROM_DATA:
-                raise ValueError("policy: it chooses the actions; leave out actions= and what_if=")
+                raise ValueError(
+                    f"policy: expected neither actions= nor what_if= beside it, got "
+                    f"actions={self.actions} and what_if={self.what_if}; leave both out, since the "
+                    "policy chooses the actions"
+                )
             if "_target_" not in self.policy:
                 raise ValueError(
-                    f"policy={self.policy.get('name')}: needs an emulator; dreams are played by "
-                    "random, held_random, human, stable_baselines3 or a policy._target_ of your own"
+                    "policy: expected random, held_random, human, stable_baselines3 or a "
+                    f"policy._target_ of your own, got {self.policy.get('name')}, which needs an "
+                    "emulator"
                 )
         check_mode(self.observation)
-        Sampling(self.temperature, self.top_k, self.top_p)
+        _ = self.sampling
+
+    @property
+    def sampling(self) -> Sampling:
+        """How dreams are drawn.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
+        return Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
     def replays(self) -> bool:
@@ -121,7 +140,7 @@ class ImagineConfig:
 
     @property
     def titles(self) -> list[str]:
-        """What stands above each dream of a start."""
+        """The title of each dream of a start."""
         if self.what_if:
             return [f"what if {name}" for name in self.what_if for _ in range(self.samples)]
         who = "" if self.policy is None else f" by {self.policy.get('name', 'policy')}"
@@ -130,41 +149,49 @@ class ImagineConfig:
 
 def main(config: ImagineConfig) -> None:
     """Dreams and writes the files."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = WorldModel.from_pretrained(config.world_model).to(device)
-    tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(device)
+    model = WorldModel.from_pretrained(config.world_model).to(choose_device())
+    tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(choose_device())
     model.check_tokenizer(tokenizer.fingerprint)
     dataset = EpisodeDataset(config.data, "heldout")
     model.check_actions(dataset.num_actions)
     rng = np.random.default_rng(config.seed)
-    needed = config.horizon if config.replays else 1
-    tokens = load_tokens(dataset, tokenizer)
-    if config.start is None:
-        starts = tokens.starts(config.count, config.context, needed, rng)
-    else:
-        starts = [tokens.start(config.start, config.context, needed)]
+    starts = find_starts(config, load_tokens(dataset, tokenizer), rng)
     scripts = make_scripts(config, dataset, rng)
-    for number, start in enumerate(starts):
-        seed, actions = config.seed + number, None if scripts is None else torch.from_numpy(scripts)
+    name = "what_if" if config.what_if else "dream"
+    for number, (episode, first) in enumerate(starts):
+        seed, actions = config.seed + number, scripts
         if config.policy is not None:
-            actions = make_agents(config, dataset, tokenizer, *start, seed)
+            actions = make_agents(config, dataset, tokenizer, episode, first, seed)
         try:
-            found = roll_out(
-                model, [start], config.context, config.horizon, samples=len(config.titles),
-                actions=actions, temperature=config.temperature, top_k=config.top_k,
-                top_p=config.top_p, generators=seeded_generators(seed, len(config.titles)),
+            open_loop = roll_out(
+                model, [(episode, first)], config.context, config.horizon, actions=actions,
+                samples=len(config.titles), sampling=config.sampling,
+                generator=seeded_generators(seed, len(config.titles)),
             )  # fmt: skip
         except PolicyStopped as error:
-            raise ValueError("policy: the player left; this dream was not written") from error
-        name = "what_if" if config.what_if else "dream"
+            raise ValueError(
+                "policy: expected actions to the end of the dream, but the player left; this "
+                "dream was not written"
+            ) from error
         path = Path(config.out) / f"{name}_{number:02d}"
-        panels = make_panels(found, dataset, tokenizer, config.titles, config.replays)
-        film = compose_film(panels, make_header(found, dataset.action_meanings), config.scale)
-        write_mp4(path.with_suffix(".mp4"), film, config.fps)
-        write_gif(path.with_suffix(".gif"), film, config.fps)
-        about = describe(found, dataset, model, config, *start)
-        write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+        panels = make_panels(open_loop, dataset, tokenizer, config.titles, config.replays)
+        clip = compose_clip(panels, make_header(open_loop, dataset.action_meanings), config.scale)
+        write_mp4(path.with_suffix(".mp4"), clip, config.fps)
+        write_gif(path.with_suffix(".gif"), clip, config.fps)
+        metadata = dream_metadata(open_loop, dataset, model, config, episode, first)
+        write_text(path.with_suffix(".json"), json.dumps(metadata, indent=2) + "\n")
         print(path.with_suffix(".mp4"))
+
+
+def find_starts(
+    config: ImagineConfig, tokens: TokenDataset, rng: np.random.Generator
+) -> list[tuple[TokenEpisode, int]]:
+    """Returns the starts, drawn or as given: episodes and the first frame of the context."""
+    # Real actions are needed as far as a dream follows them.
+    real_steps = config.horizon if config.replays else 1
+    if config.start is None:
+        return tokens.starts(config.count, config.context, real_steps, rng)
+    return [tokens.start(config.start, config.context, real_steps)]
 
 
 def make_agents(
@@ -175,39 +202,39 @@ def make_agents(
     first: int,
     seed: int,
 ) -> AgentsInDream:
-    """An agent for each dream of a start, which has seen the known frames."""
+    """Makes an agent for each dream of a start; each has seen the known frames."""
     assert config.policy is not None
     agents = [make_policy(config.policy, dataset.action_meanings) for _ in range(config.samples)]
-    playing = AgentsInDream(agents, tokenizer, seed, config.observation)
+    policy = AgentsInDream(agents, tokenizer, seed, config.observation)
     known = stack_windows([episode], [first], config.context).tokens[:, :-1].to(tokenizer.device)
-    playing.watch(known.expand(config.samples, -1, -1))
-    return playing
+    policy.watch(known.expand(config.samples, -1, -1))
+    return policy
 
 
 def make_scripts(
     config: ImagineConfig, dataset: EpisodeDataset, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Actions of each panel's dream, int64 (panels, horizon); None for those of the data."""
-    meanings = dataset.action_meanings
-    if config.what_if:
-        typed = [parse_actions(text, meanings, config.horizon, rng) for text in config.what_if]
-        return np.repeat(np.stack(typed), config.samples, axis=0)
-    if config.actions == FROM_DATA:
+) -> Tensor | None:
+    """Parses the actions of each dream, int64 (dreams, horizon); None for those of the data."""
+    if not config.what_if and config.actions == FROM_DATA:
         return None
-    script = parse_actions(config.actions, meanings, config.horizon, rng)
-    return np.repeat(script[None], config.samples, axis=0)
+    meanings = dataset.action_meanings
+    scripts = [
+        parse_actions(text, meanings, config.horizon, rng)
+        for text in config.what_if or [config.actions]
+    ]
+    return torch.from_numpy(np.repeat(np.stack(scripts), config.samples, axis=0))
 
 
-def describe(
-    found: OpenLoop,
+def dream_metadata(
+    open_loop: OpenLoop,
     dataset: EpisodeDataset,
     model: WorldModel,
     config: ImagineConfig,
     episode: TokenEpisode,
     first: int,
 ) -> dict[str, object]:
-    """What it takes to dream the same again, and what came of it; one entry per dream."""
-    about: dict[str, object] = {
+    """Returns what it takes to dream the same again, and the actions and outcomes of each dream."""
+    metadata: dict[str, object] = {
         "game": model.config.game,
         "world_model": model.fingerprint,
         "tokenizer": model.config.tokenizer,
@@ -222,23 +249,28 @@ def describe(
         "top_k": config.top_k,
         "top_p": config.top_p,
         "seed": config.seed,
-        "context_actions": found.truth.actions[0, : config.context - 1].tolist(),
+        "context_actions": open_loop.truth.actions[0, : config.context - 1].tolist(),
         "dreams": [
             {
                 "actions": actions,
                 "action_names": [dataset.action_meanings[action] for action in actions],
-                "rewards": found.rollout.rewards[row].tolist(),
-                "ends": found.rollout.ends[row].tolist(),
+                "rewards": open_loop.rollout.rewards[row].tolist(),
+                "ends": open_loop.rollout.ends[row].tolist(),
             }
-            for row, actions in enumerate(found.actions.tolist())
+            for row, actions in enumerate(open_loop.actions.tolist())
         ],
     }
     if config.replays:
         after = slice(config.context - 1, None)
-        about["real_rewards"] = found.truth.rewards[0, after].tolist()
-        about["real_ends"] = found.truth.terminated[0, after].tolist()
-    return about
+        metadata["real_rewards"] = open_loop.truth.rewards[0, after].tolist()
+        metadata["real_ends"] = open_loop.truth.terminated[0, after].tolist()
+    return metadata
+
+
+def cli() -> None:
+    """Runs the command line."""
+    launch(main, ImagineConfig, "imagine")
 
 
 if __name__ == "__main__":
-    launch(main, ImagineConfig, "imagine")
+    cli()

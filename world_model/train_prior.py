@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 
-from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.common.checks import check_at_least, check_positive, check_probability
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.budget import Progress, learning_rate
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
-from worldtokens.world_model.evaluation.plots import save_strips
+from worldtokens.world_model.evaluation.plots import save_clip_grid
 from worldtokens.world_model.imagination.sampling import seeded_generators
 from worldtokens.world_model.optimizers import MuonAdamW
 from worldtokens.world_model.prior.config import CONDITIONS, FramePriorConfig, PriorArchitecture
@@ -45,14 +45,14 @@ class TrainPriorConfig(SessionConfig):
     Attributes:
         data: See PriorDataConfig, as the next five.
         image_aspect: How images get the frame's proportions.
-        classes: What the frames are told apart by.
-        condition: What other image is given.
-        condition_data: Where the user's own other images are.
-        low_resolution: By what factor low_resolution shrinks.
+        classes: The classes of the frames.
+        condition: Which other image is given.
+        condition_data: The user's own other images.
+        low_resolution: Factor by which low_resolution shrinks the sides.
         max_frames: At most so many frames of each split.
         tokenizer: Whose tokens to train on: a run folder, an export folder or a Hub repo id.
-        class_dropout: Share of frames whose class is withheld, so that frames of any class can be
-            asked for.
+        class_dropout: Share of frames whose class is withheld, so that the prior can also draw
+            frames of any class.
         batch_size: Frames per step and process.
         learning_rate: Its peak.
         weight_decay: Of Muon, on the transformer's matrices.
@@ -82,12 +82,10 @@ class TrainPriorConfig(SessionConfig):
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
         super().__post_init__()
-        positive = ("batch_size", "learning_rate", "max_gradient_norm", "heldout_frames")
-        for name in (*positive, "max_frames", "low_resolution"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
-        if not 0 <= self.class_dropout <= 1:
-            raise ValueError(f"class_dropout: expected a share, got {self.class_dropout}")
+        check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
+        check_at_least(1, max_frames=self.max_frames, low_resolution=self.low_resolution)
+        check_positive(learning_rate=self.learning_rate, max_gradient_norm=self.max_gradient_norm)
+        check_probability(class_dropout=self.class_dropout)
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")
 
@@ -100,7 +98,7 @@ class TrainPriorConfig(SessionConfig):
 
 def main(config: TrainPriorConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
+    accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
         data = load_prior_frames(config.frames, tokenizer, "train")
@@ -116,16 +114,16 @@ def main(config: TrainPriorConfig) -> None:
         unit="frames",
         data=f"{len(data.tokens):,} frames of {config.data}",
     )
-    made_of = {"config": dataclasses.asdict(prior.config)}
+    extra = {"config": dataclasses.asdict(prior.config)}
     for progress, rng in session.steps():
         batch = data.draw(config.batch_size, rng).to(accelerator.device)
         metrics = train_step(accelerator, model, optimizer, batch, config, progress)
         session.log(metrics, shown="nats_per_frame", units=config.batch_size)
         if session.is_evaluation_due:
-            sample(session, prior, tokenizer, heldout, config)
+            evaluate(session, prior, tokenizer, heldout, config)
         if session.is_checkpoint_due:
-            session.save(prior, made_of)
-    session.end(prior, made_of)
+            session.save(prior, extra)
+    session.end(prior, extra)
 
 
 def train_step(
@@ -136,7 +134,7 @@ def train_step(
     config: TrainPriorConfig,
     progress: Progress,
 ) -> dict[str, float]:
-    """One step on one batch.
+    """Takes one step on one batch.
 
     Args:
         accelerator: Whose precision and process group are used.
@@ -169,7 +167,7 @@ def train_step(
 
 @torch.no_grad()
 def nats_per_frame(prior: FramePrior, frames: PriorFrames, count: int, batch_size: int) -> float:
-    """What a frame costs under its class and other image, in nats, over evenly chosen frames."""
+    """Returns the nats per frame given its class and other image, over evenly chosen frames."""
     was_training = prior.training
     prior.eval()
     total, seen = 0.0, 0
@@ -182,32 +180,32 @@ def nats_per_frame(prior: FramePrior, frames: PriorFrames, count: int, batch_siz
     return total / seen
 
 
-def sample(
+def evaluate(
     session: Session,
     prior: FramePrior,
     tokenizer: Tokenizer,
     heldout: PriorFrames,
     config: TrainPriorConfig,
 ) -> None:
-    """Logs the held-out nats, frames drawn beside held-out ones as a picture, and the curves."""
+    """Logs the held-out nats per frame, and a picture of drawn frames beside held-out ones."""
     prior.eval()
     truth = heldout.pick(heldout.spread(PICTURES)).to(prior.device)
-    generators = seeded_generators(config.seed, len(truth.tokens))
+    generator = seeded_generators(config.seed, len(truth.tokens))
     with session.accelerator.autocast():
         nats = nats_per_frame(prior, heldout, config.heldout_frames, config.batch_size)
-        drawn = prior.sample(truth.classes, truth.condition, generator=generators)
+        drawn = prior.sample(truth.classes, truth.condition, generator=generator)
     rows = {"held out": truth.tokens, "condition": truth.condition, "drawn": drawn}
-    shown = {name: tokens for name, tokens in rows.items() if tokens is not None}
+    rows = {name: tokens for name, tokens in rows.items() if tokens is not None}
     picture = session.sample_path()
-    frames = [tokenizer.decode(tokens).cpu().numpy() for tokens in shown.values()]
-    save_strips(picture, frames, list(shown), [""] * len(drawn))
+    frames = [tokenizer.decode(tokens).cpu().numpy() for tokens in rows.values()]
+    save_clip_grid(picture, frames, list(rows), [""] * len(drawn))
     session.write_evaluation({"nats_per_frame": nats}, "frames", picture)
 
 
 def build_prior(
     config: TrainPriorConfig, tokenizer: Tokenizer, data: PriorFrames, saved_config: dict | None
 ) -> FramePrior:
-    """The prior for this tokenizer and data, or that of the checkpoint, without its weights.
+    """Builds the prior for this tokenizer and data, or as in the checkpoint; loads no weights.
 
     Raises:
         ValueError: The checkpoint's prior was trained on another tokenizer or for other classes.
@@ -217,8 +215,8 @@ def build_prior(
         prior.check_tokenizer(tokenizer.fingerprint)
         if prior.config.classes != data.names:
             raise ValueError(
-                f"data={config.data}: this run was trained on {len(prior.config.classes)} classes, "
-                f"the data now have {len(data.names)}; choose another folder with run=NAME"
+                f"data: expected the {len(prior.config.classes)} classes that this run was trained "
+                f"on, got {len(data.names)} in {config.data}; choose another folder with run=NAME"
             )
         return prior
     prior = FramePrior(
@@ -237,5 +235,10 @@ def build_prior(
     return prior
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Runs the command line."""
     launch(main, TrainPriorConfig, "prior")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,8 +1,8 @@
-"""The world model's figures; every table and curve takes them from here.
+"""The metrics of world models; every table and curve takes them from here.
 
-Pixels are compared by tokenizer/metrics.py. A dream is always judged beside two others: the last
-known frame repeated (`copy`), which it must beat, and the tokenizer's reconstruction of the true
-frame (`tokenizer`), which it cannot.
+Pixels are compared as in tokenizer/evaluation/metrics.py. A dream always stands beside two others:
+the last known frame repeated (`copy`), which it must beat, and the tokenizer's reconstruction of
+the true frame (`tokenizer`), which it cannot beat.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ from worldtokens.world_model.data.segments import TokenSegments
 from worldtokens.world_model.losses import reward_classes
 from worldtokens.world_model.networks.predictions import Prediction
 
+# `Fidelity.room` of all rooms together.
+ALL_ROOMS = -1
 # Frames without any error count as if one value in a million were off by one grey level.
-LEAST_ERROR = 1e-6
+MIN_SQUARED_ERROR = 1e-6
 
 
 @dataclass
@@ -29,61 +31,62 @@ class PredictionCounts:
     tokens: int = 0
     changed_tokens: int = 0
     nats: float = 0.0
-    right: int = 0
-    copied: int = 0
-    right_changed: int = 0
-    right_rewards: int = 0
-    right_ends: int = 0
+    correct_tokens: int = 0
+    unchanged_tokens: int = 0
+    correct_changed_tokens: int = 0
+    correct_rewards: int = 0
+    correct_ends: int = 0
 
-    def add(self, made: Prediction, segments: TokenSegments, reward_values: Tensor) -> None:
+    def add(self, prediction: Prediction, segments: TokenSegments, reward_values: Tensor) -> None:
         """Counts a batch; padding does not count.
 
         Args:
-            made: Prediction of frames 1 to L - 1, axes (B, L - 1, ...).
-            segments: What it was made from.
+            prediction: Of frames 1 to L - 1, axes (B, L - 1, ...).
+            segments: What was predicted, and from what.
             reward_values: float32 (R,), the values of the reward classes.
         """
         real = segments.mask[:, 1:]
         true, before = segments.tokens[:, 1:][real], segments.tokens[:, :-1][real]
-        logits = made.tokens[real]
-        right, stayed = logits.argmax(-1) == true, true == before
+        logits = prediction.tokens[real]
+        correct, unchanged = logits.argmax(-1) == true, true == before
         self.frames += len(true)
         self.tokens += true.numel()
-        self.changed_tokens += int((~stayed).sum())
+        self.changed_tokens += int((~unchanged).sum())
         self.nats += float(F.cross_entropy(logits.mT, true, reduction="sum"))
-        self.right += int(right.sum())
-        self.copied += int(stayed.sum())
-        self.right_changed += int((right & ~stayed).sum())
+        self.correct_tokens += int(correct.sum())
+        self.unchanged_tokens += int(unchanged.sum())
+        self.correct_changed_tokens += int((correct & ~unchanged).sum())
         classes = reward_classes(segments.rewards, reward_values)
-        self.right_rewards += int((made.rewards.argmax(-1) == classes)[real].sum())
-        self.right_ends += int(((made.ends.argmax(-1) == 1) == segments.terminated)[real].sum())
+        self.correct_rewards += int((prediction.rewards.argmax(-1) == classes)[real].sum())
+        ends = prediction.ends.argmax(-1) == 1
+        self.correct_ends += int((ends == segments.terminated)[real].sum())
 
-    def figures(self) -> dict[str, float]:
-        """The figures by name.
+    def metrics(self) -> dict[str, float]:
+        """The metrics by name.
 
         nats_per_frame is summed over a frame's tokens; copy_accuracy is the share of tokens that
-        stay as they were; changed_accuracy is the share of the others that were foreseen.
+        stay as they were; changed_accuracy is the share of the others that were predicted.
         """
         return {
             "nats_per_frame": self.nats / self.frames,
-            "token_accuracy": self.right / self.tokens,
-            "copy_accuracy": self.copied / self.tokens,
-            "changed_accuracy": self.right_changed / max(1, self.changed_tokens),
-            "reward_accuracy": self.right_rewards / self.frames,
-            "end_accuracy": self.right_ends / self.frames,
+            "token_accuracy": self.correct_tokens / self.tokens,
+            "copy_accuracy": self.unchanged_tokens / self.tokens,
+            "changed_accuracy": self.correct_changed_tokens / max(1, self.changed_tokens),
+            "reward_accuracy": self.correct_rewards / self.frames,
+            "end_accuracy": self.correct_ends / self.frames,
         }
 
 
 @dataclass(frozen=True)
-class FrameGuess:
-    """Guesses of one frame of each of n rollouts, at the same horizon.
+class FramePrediction:
+    """Predictions of one frame of each of n rollouts, at the same horizon; or the true frames.
 
     Attributes:
         frames: uint8 (n, height, width, 3).
         tokens: int64 (n, K).
         rewards: float32 (n,).
         ends: bool (n,).
-        player_x: float32 (n,), where the player is; NaN where nobody knows or sees it.
+        player_x: float32 (n,), where the player is; NaN where it is not known or not seen.
     """
 
     frames: np.ndarray
@@ -92,29 +95,30 @@ class FrameGuess:
     ends: np.ndarray
     player_x: np.ndarray
 
-    def repeat(self, times: int) -> "FrameGuess":
+    def repeat(self, times: int) -> "FramePrediction":
         """Each of the rollouts so many times, one after the other."""
-        return FrameGuess(**{name: value.repeat(times, 0) for name, value in vars(self).items()})
+        repeated = {name: value.repeat(times, 0) for name, value in vars(self).items()}
+        return FramePrediction(**repeated)
 
 
 @dataclass(frozen=True)
 class FrameScores:
-    """What guesses of n frames got right, each by itself.
+    """How close predictions of n frames came, each by itself.
 
     Attributes:
         squared_error: Mean over the frame's values, in units of one grey level: float64 (n,).
         foreground: Foreground pixels of the true frame, int64 (n,).
-        found: Those of them that the guess has, int64 (n,).
-        tokens: Share of the tokens that are right, float64 (n,).
+        recalled: Those of them that the prediction has, int64 (n,).
+        tokens: Share of the tokens that are correct, float64 (n,).
         rewards: bool (n,), whether the reward is exact.
-        ends: bool (n,).
+        ends: bool (n,), whether the end is correct.
         player_error: float32 (n,), distance of the player's x; NaN where it is not known or seen.
         player_known: bool (n,), whether it is known where the player truly is.
     """
 
     squared_error: np.ndarray
     foreground: np.ndarray
-    found: np.ndarray
+    recalled: np.ndarray
     tokens: np.ndarray
     rewards: np.ndarray
     ends: np.ndarray
@@ -128,11 +132,11 @@ class FrameScores:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How close guesses came to the truth.
+    """How close predictions came to the truth.
 
     Attributes:
         horizon: Steps after the last known frame.
-        guess: dream, best, copy or tokenizer. Where several dreams were drawn of each start,
+        predictor: dream, best, copy or tokenizer. Where several dreams were drawn of each start,
             `dream` is the mean over all of them and `best` takes of each start the dream with the
             least squared error over all horizons, as is usual for stochastic video prediction
             (Denton and Fergus 2018, arXiv:1802.07687, section 4).
@@ -142,14 +146,14 @@ class Fidelity:
         foreground_recall: Share of foreground pixels within 40/255; NaN if there are none.
         token_accuracy: Share of tokens that are the true frame's.
         reward_accuracy: Share of exact rewards; for `copy` and `tokenizer` of "no reward".
-        end_accuracy: Share of right ends; for `copy` and `tokenizer` of "no end".
+        end_accuracy: Share of correct ends; for `copy` and `tokenizer` of "no end".
         player_seen: Share of frames in which a probe finds the player; NaN without a probe.
         player_error: Mean absolute error of its x where it is seen, in units of its RAM byte; NaN
             without a probe. For `tokenizer` it is the probe's own error.
     """
 
     horizon: int
-    guess: str
+    predictor: str
     room: int
     rollouts: int
     psnr: float
@@ -162,42 +166,46 @@ class Fidelity:
 
 
 def score_frames(
-    true: FrameGuess, made: FrameGuess, scenes: np.ndarray, backgrounds: SceneBackgrounds
+    true: FramePrediction,
+    predicted: FramePrediction,
+    scenes: np.ndarray,
+    backgrounds: SceneBackgrounds,
 ) -> FrameScores:
-    """Compares guesses with the truth, frame by frame.
+    """Compares predictions with the truth, frame by frame.
 
     Args:
-        true: What came.
-        made: What was guessed.
+        true: What really came.
+        predicted: What was predicted.
         scenes: Scene of each true frame, int64 (n,).
         backgrounds: Says which pixels of a scene are foreground.
     """
     mask = backgrounds.foreground(true.frames, scenes)
-    difference = true.frames.astype(np.float32) - made.frames
+    difference = true.frames.astype(np.float32) - predicted.frames
     return FrameScores(
         squared_error=np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64),
         foreground=mask.sum(axis=(1, 2)),
-        found=(mask & is_close(true.frames, made.frames)).sum(axis=(1, 2)),
-        tokens=(true.tokens == made.tokens).mean(axis=1),
-        rewards=true.rewards == made.rewards,
-        ends=true.ends == made.ends,
-        player_error=np.abs(true.player_x - made.player_x),
+        recalled=(mask & is_close(true.frames, predicted.frames)).sum(axis=(1, 2)),
+        tokens=(true.tokens == predicted.tokens).mean(axis=1),
+        rewards=true.rewards == predicted.rewards,
+        ends=true.ends == predicted.ends,
+        player_error=np.abs(true.player_x - predicted.player_x),
         player_known=~np.isnan(true.player_x),
     )
 
 
-def fidelity(horizon: int, guess: str, room: int, scores: FrameScores) -> Fidelity:
-    """The figures of some frames together."""
+def pool_scores(horizon: int, predictor: str, room: int, scores: FrameScores) -> Fidelity:
+    """The metrics of some frames together."""
     foreground = int(scores.foreground.sum())
     seen = ~np.isnan(scores.player_error)
     known = int(scores.player_known.sum())
+    squared_error = max(scores.squared_error.mean(), MIN_SQUARED_ERROR)
     return Fidelity(
         horizon=horizon,
-        guess=guess,
+        predictor=predictor,
         room=room,
         rollouts=len(scores.tokens),
-        psnr=float(10 * np.log10(255.0**2 / max(scores.squared_error.mean(), LEAST_ERROR))),
-        foreground_recall=float(scores.found.sum() / foreground) if foreground else float("nan"),
+        psnr=float(10 * np.log10(255.0**2 / squared_error)),
+        foreground_recall=float(scores.recalled.sum() / foreground) if foreground else float("nan"),
         token_accuracy=float(scores.tokens.mean()),
         reward_accuracy=float(scores.rewards.mean()),
         end_accuracy=float(scores.ends.mean()),

@@ -66,7 +66,7 @@ class PositionProbe:
         rng = np.random.default_rng(0)
         weights = list(probe._locator.parameters())
         optimizer = torch.optim.AdamW(weights, lr=3e-3, weight_decay=0.05)
-        # A few frames are soon learned by heart.
+        # A few frames are soon memorised.
         steps = min(STEPS, -(-PASSES * len(frames) // BATCH))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
         for _ in range(steps):
@@ -96,9 +96,9 @@ class PositionProbe:
         near = (bins - shares.argmax(dim=1, keepdim=True)).abs() <= PEAK
         peak = shares * near
         sure = peak.sum(dim=1)
-        place = (peak @ (bins * BIN + (BIN - 1) / 2)) / sure
+        position = (peak @ (bins * BIN + (BIN - 1) / 2)) / sure
         # Where the player is not in the picture, nothing says where it is: no peak stands out.
-        return torch.where(sure > 0.5, place, torch.nan).numpy()
+        return torch.where(sure > 0.5, position, torch.nan).numpy()
 
     def _cut(self, frames: np.ndarray, scenes: np.ndarray) -> "_Cells":
         """The cells that hold foreground, in the order of the frames."""
@@ -118,43 +118,42 @@ class PositionProbe:
 
 
 class _Cells:
-    """Cells with foreground: their frame and place, int64 (m,), and pixels, uint8 (m, D)."""
+    """Cells with foreground: their frame and position, int64 (m,), and pixels, uint8 (m, D)."""
 
-    def __init__(self, frame: np.ndarray, place: np.ndarray, pixels: np.ndarray):
+    def __init__(self, frame: np.ndarray, position: np.ndarray, pixels: np.ndarray):
         self.frame = frame
-        self.place = place
+        self.position = position
         self.pixels = pixels
 
     def pick(self, rows: np.ndarray, frame: np.ndarray) -> "_Cells":
         """Some cells, as cells of other frames."""
-        return _Cells(frame, self.place[rows], self.pixels[rows])
+        return _Cells(frame, self.position[rows], self.pixels[rows])
 
 
 class _Locator(nn.Module):
     """A mixture of distributions over bins: one of each cell, one of nothing to be seen."""
 
-    def __init__(self, places: int, inputs: int):
+    def __init__(self, positions: int, inputs: int):
         super().__init__()
         self.first = nn.Linear(inputs, WIDTH)
-        self.place = nn.Embedding(places, WIDTH)
+        self.position = nn.Embedding(positions, WIDTH)
         self.second = nn.Linear(WIDTH, WIDTH)
         self.score = nn.Linear(WIDTH, 1)
         self.bins = nn.Linear(WIDTH, BINS)
         self.column = nn.Embedding(COLUMNS, BINS)
         self.unseen = nn.Parameter(torch.zeros(BINS))
-        nn.init.normal_(self.place.weight, std=0.1)
+        nn.init.normal_(self.position.weight, std=0.1)
         nn.init.zeros_(self.column.weight)
 
     def forward(self, cells: _Cells, frames: int) -> Tensor:
         """The share of each bin, float32 (frames, BINS)."""
-        place, frame = torch.from_numpy(cells.place), torch.from_numpy(cells.frame)
-        hidden = F.relu(
-            self.first(torch.from_numpy(cells.pixels).float() / 255) + self.place(place)
-        )
+        position, frame = torch.from_numpy(cells.position), torch.from_numpy(cells.frame)
+        pixels = torch.from_numpy(cells.pixels).float() / 255
+        hidden = F.relu(self.first(pixels) + self.position(position))
         hidden = F.relu(self.second(hidden))
         # Bounded, so that no exponential overflows.
         weight = (10 * torch.tanh(self.score(hidden) / 10)).exp()
-        bins = (self.bins(hidden) + self.column(place % COLUMNS)).softmax(dim=1)
+        bins = (self.bins(hidden) + self.column(position % COLUMNS)).softmax(dim=1)
         total = 1 + torch.zeros(frames, 1).index_add(0, frame, weight)
         votes = self.unseen.softmax(dim=0) + torch.zeros(frames, BINS).index_add(
             0, frame, weight * bins
@@ -184,8 +183,8 @@ def fit_probes(
         backgrounds: Of the scenes.
     """
     labelled = {axis: label_byte(dataset.game, f"player_{axis}") for axis in "xy"}
-    places = {axis: byte for axis, byte in labelled.items() if byte is not None}
-    if not places:
+    known = {axis: byte for axis, byte in labelled.items() if byte is not None}
+    if not known:
         return {}
     numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in tokens.episodes])
     frames = np.concatenate([episode.tokens for episode in tokens.episodes])
@@ -195,31 +194,38 @@ def fit_probes(
     scenes = dataset.scene[numbers[chosen]]
     return {
         axis: PositionProbe.fit(decoded, scenes, ram[:, byte], backgrounds)
-        for axis, byte in places.items()
+        for axis, byte in known.items()
     }
 
 
-def probe_figures(
+def probe_metrics(
     probe: PositionProbe | None,
     tokenizer: Tokenizer,
     dataset: EpisodeSource,
     episodes: Sequence[TokenEpisode],
-    most: int = 1000,
+    max_frames: int = 1000,
 ) -> dict[str, float]:
     """How well the probe of x reads reconstructions of true frames of these episodes.
+
+    Args:
+        probe: Of x; None gives no metrics.
+        tokenizer: Decodes the tokens.
+        dataset: Has the RAM.
+        episodes: Its episodes as tokens.
+        max_frames: Reads at most so many frames, evenly.
 
     Returns:
         probe_seen, the share of frames in which it finds the player; probe_error, the mean error
         there in RAM units; probe_error_pixels, in pixels of the frame where the RAM counts the
         screen's 160 columns, as Montezuma's does; probe_within_4, the share of all frames in which
-        it is at most 4 RAM units off, one step's way.
+        it is at most 4 RAM units off, which is what one step moves the player.
     """
     byte = label_byte(dataset.game, "player_x")
     if probe is None or byte is None:
         return {}
     numbers = np.concatenate([e.first_frame + np.arange(len(e.tokens)) for e in episodes])
     tokens = np.concatenate([episode.tokens for episode in episodes])
-    chosen = np.unique(np.linspace(0, len(numbers) - 1, most).astype(int))
+    chosen = np.unique(np.linspace(0, len(numbers) - 1, max_frames).astype(int))
     frames = tokenizer.decode(tokens[chosen].astype(np.int64)).cpu().numpy()
     true = dataset.read("ram", 0, dataset.num_frames)[numbers[chosen], byte]
     error = np.abs(probe.read(frames, dataset.scene[numbers[chosen]]) - true)

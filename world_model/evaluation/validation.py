@@ -1,4 +1,4 @@
-"""What training looks at between steps: figures and a short dream of held-out episodes."""
+"""Held-out evaluation between training steps: metrics, and a short dream as a picture."""
 
 from pathlib import Path
 
@@ -9,12 +9,13 @@ from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.metrics import count_predictions
 from worldtokens.world_model.evaluation.open_loop import roll_out
-from worldtokens.world_model.evaluation.plots import save_strips
+from worldtokens.world_model.evaluation.plots import save_clip_grid
+from worldtokens.world_model.imagination.sampling import Sampling
 from worldtokens.world_model.model import WorldModel
 
 SEED = 0
 DREAMS = 3
-STRIP = 10
+HORIZON = 10
 
 
 class Heldout:
@@ -26,7 +27,7 @@ class Heldout:
         """Draws the segments and the starts of the dreams.
 
         Args:
-            data: The dataset's folder.
+            data: The dataset's folder or name.
             tokenizer: Whose tokens are predicted.
             segments: Segments to predict, rounded up to whole batches.
             length: Frames of a segment.
@@ -41,21 +42,22 @@ class Heldout:
         self._context = min(4, context)
         self._starts = tokens.starts(DREAMS, self._context, 2, rng)
 
-    def figures(self, model: WorldModel) -> dict[str, float]:
-        """One-step figures by name, see `PredictionCounts.figures`."""
-        return count_predictions(model, self._batches).figures()
+    def metrics(self, model: WorldModel) -> dict[str, float]:
+        """One-step metrics by name, see `PredictionCounts.metrics`."""
+        return count_predictions(model, self._batches).metrics()
 
     def draw(self, model: WorldModel, picture: Path) -> None:
         """Writes a PNG of short greedy dreams, each below what really came."""
         was_training = model.training
         model.eval()
-        found = roll_out(model, self._starts, self._context, STRIP, top_k=1)
+        greedy = Sampling(top_k=1)
+        open_loop = roll_out(model, self._starts, self._context, HORIZON, sampling=greedy)
         model.train(was_training)
-        dreams = self._tokenizer.decode(found.rollout.tokens).cpu().numpy()
-        rows, names = [], []
+        dreams = self._tokenizer.decode(open_loop.rollout.tokens).cpu().numpy()
+        clips, names = [], []
         for number, dream in enumerate(dreams):
-            real = self.dataset.gather_frames(found.frame_numbers[number, self._context :])
-            real[~found.truth.mask[number, self._context :].numpy()] = 0
-            rows += [real, dream]
+            real = self.dataset.gather_frames(open_loop.frame_numbers[number, self._context :])
+            real[~open_loop.truth.mask[number, self._context :].numpy()] = 0
+            clips += [real, dream]
             names += ["real", "imagined"]
-        save_strips(picture, rows, names, [f"+{h + 1}" for h in range(STRIP)])
+        save_clip_grid(picture, clips, names, [f"+{h + 1}" for h in range(HORIZON)])

@@ -1,11 +1,11 @@
-"""What the card says of every prior over frames."""
+"""The part of the model card that all priors over frames share."""
 
+from worldtokens.common.commands import stage_command
 from worldtokens.hub.model_card import CardModel
 from worldtokens.world_model.prior.config import FramePriorConfig
 
 METRICS = {"nats_per_frame": ("nats per frame", "{:.2f}")}
-USAGE = """from tokenizer import Tokenizer
-from worldtokens.world_model import FramePrior
+USAGE = """from worldtokens import FramePrior, Tokenizer
 
 tokenizer = Tokenizer.from_pretrained("the tokenizer of the fingerprint above")
 prior = FramePrior.from_pretrained("this folder, its name or repository")
@@ -14,7 +14,7 @@ frames = tokenizer.decode(tokens)  # uint8 (8, height, width, 3)"""
 
 
 def prior_card(config: FramePriorConfig) -> CardModel:
-    """The card of a prior."""
+    """Returns the card of priors of this config."""
     rows = [
         ("draws", f"{config.grid[0]} x {config.grid[1]} tokens of {config.vocab_size}"),
         ("tokenizer", f"`{config.tokenizer}`"),
@@ -28,6 +28,6 @@ def prior_card(config: FramePriorConfig) -> CardModel:
         rows=rows,
         usage=USAGE,
         metrics=METRICS,
-        evaluation="python world_model/train_prior.py",
+        evaluation=stage_command("train-prior"),
         limits=["It works with the tokenizer of that fingerprint only."],
     )

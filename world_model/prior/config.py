@@ -35,9 +35,9 @@ class FramePriorConfig(PriorArchitecture):
         vocab_size: Number of tokens V.
         grid: Rows and columns of a frame's tokens; K is their product.
         classes: Names of the classes (rooms, labels) that frames can be drawn of; may be empty.
-        condition: Which other image is given beside the class: `none`; `previous`, the frame before;
-            `low_resolution`, a coarse version of the frame; or `images`, others of a user's own
-            (segmentations, say).
+        condition: Which other image is given beside the class: `none`; `previous`, the frame
+            before; `low_resolution`, a coarse version of the frame; or `images`, others of a user's
+            own (segmentations, say).
         low_resolution: Factor by which `low_resolution` shrinks a frame's sides.
     """
 

@@ -21,16 +21,17 @@ LABELS = ("auto", "none", "scene", "folder")
 
 @dataclass
 class PriorDataConfig:
-    """What frames, classes and other images a prior is made for.
+    """The frames, classes and other images that a prior is trained on.
 
     Attributes:
-        data: The folder of a dataset, a folder of images or a .npy file of them.
+        data: A dataset (its folder, or the name of one that comes with the project), a folder of
+            images or a .npy file of them.
         image_aspect: How images get the frame's proportions: crop or stretch.
         classes: none; scene, the rooms of a dataset; folder, the folders that images lie in; a
             .npy file of integers, one per image; auto, scenes or folders where there are several.
         condition: See FramePriorConfig.
         condition_data: For condition=images: as many images in the same order, as `data`.
-        low_resolution: For condition=low_resolution: by what factor sides are shrunk.
+        low_resolution: For condition=low_resolution: the factor by which sides are shrunk.
         max_frames: At most so many frames, evenly from all.
     """
 
@@ -52,7 +53,7 @@ class PriorBatch:
     condition: Tensor | None
 
     def to(self, device: torch.device) -> "PriorBatch":
-        """The same on a device."""
+        """Returns the same batch on a device."""
         condition = None if self.condition is None else self.condition.to(device)
         return PriorBatch(self.tokens.to(device), self.classes.to(device), condition)
 
@@ -74,7 +75,7 @@ class PriorFrames:
     names: list[str]
 
     def pick(self, rows: np.ndarray) -> PriorBatch:
-        """Some of the frames as a batch on the CPU."""
+        """Returns some of the frames as a batch on the CPU."""
         condition = None
         if self.condition is not None:
             condition = torch.from_numpy(self.condition[rows].astype(np.int64))
@@ -86,18 +87,18 @@ class PriorFrames:
         return self.pick(rng.integers(len(self.tokens), size=count))
 
     def spread(self, count: int) -> np.ndarray:
-        """Numbers of at most `count` frames, evenly from all of them, int64."""
+        """Returns the numbers of at most `count` frames, evenly from all of them, int64."""
         return np.unique(np.linspace(0, len(self.tokens) - 1, count).astype(np.int64))
 
     def batches(self, count: int, size: int) -> Iterator[PriorBatch]:
-        """At most `count` frames, evenly, in batches of at most `size`."""
+        """Yields at most `count` frames, evenly, in batches of at most `size`."""
         rows = self.spread(count)
         for first in range(0, len(rows), size):
             yield self.pick(rows[first : first + size])
 
 
 def load_prior_frames(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) -> PriorFrames:
-    """The frames of a split.
+    """Loads the frames of a split.
 
     Raises:
         ValueError: There are no such data, classes or other images.
@@ -110,12 +111,12 @@ def load_prior_frames(config: PriorDataConfig, tokenizer: Tokenizer, split: Spli
 def _of_episodes(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) -> PriorFrames:
     if config.condition == "images":
         raise ValueError(
-            f"condition=images: data={config.data} are episodes; give images, or "
-            "condition=previous or low_resolution"
+            f"condition: expected none, previous or low_resolution of data={config.data}, which "
+            "are episodes, got images; give images as data, or another condition"
         )
     dataset = EpisodeDataset(config.data, split)
     episodes = load_tokens(dataset, tokenizer).episodes
-    # Where the frame before is asked for, the first of an episode has none.
+    # The first frame of an episode has none before it.
     skipped = int(config.condition == "previous")
     tokens = np.concatenate([episode.tokens[skipped:] for episode in episodes])
     starts = [(e.first_frame + skipped, len(e.tokens) - skipped) for e in episodes]
@@ -128,7 +129,9 @@ def _of_episodes(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) ->
         condition = _encode(dataset, numbers[chosen], tokenizer, config.low_resolution)
     scenes = np.unique(EpisodeDataset(config.data).scene)
     if config.classes not in LABELS or config.classes == "folder":
-        raise ValueError(f"classes: expected auto, none or scene of episodes, got {config.classes}")
+        raise ValueError(
+            f"classes: expected auto, none or scene with episodes as data, got {config.classes!r}"
+        )
     named = config.classes == "scene" or (config.classes == "auto" and len(scenes) > 1)
     classes = np.searchsorted(scenes, dataset.scene[numbers[chosen]]) + 1
     names = [f"room {scene}" for scene in scenes]
@@ -136,25 +139,31 @@ def _of_episodes(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) ->
 
 
 def _of_images(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) -> PriorFrames:
-    def opened(place: str, which: Split) -> ImageSource:
-        return ImageSource(place, which, tokenizer.frame_shape, config.image_aspect)
+    def open_images(path: str, which: Split) -> ImageSource:
+        return ImageSource(path, which, tokenizer.frame_shape, config.image_aspect)
 
-    source = opened(config.data, split)
-    both = [source, opened(config.data, "heldout" if split == "train" else "train")]
+    source = open_images(config.data, split)
+    both = [source, open_images(config.data, "heldout" if split == "train" else "train")]
     chosen = _evenly(source.num_frames, config.max_frames)
     condition = None
     if config.condition == "previous":
-        raise ValueError(f"condition=previous: data={config.data} are images without an order")
+        raise ValueError(
+            f"condition: expected none, low_resolution or images of data={config.data}, which are "
+            "images without an order, got previous"
+        )
     if config.condition == "low_resolution":
         condition = _encode(source, chosen, tokenizer, config.low_resolution)
     if config.condition == "images":
         if config.condition_data is None:
-            raise ValueError("condition_data: condition=images needs it, a folder or .npy file")
-        others = opened(config.condition_data, split)
+            raise ValueError(
+                "condition_data: expected a folder or .npy file with condition=images, got None"
+            )
+        others = open_images(config.condition_data, split)
         if others.num_frames != source.num_frames:
             raise ValueError(
-                f"condition_data={config.condition_data}: expected as many images as data="
-                f"{config.data} has, {source.num_frames} of this split, got {others.num_frames}"
+                f"condition_data: expected as many images as data={config.data} has, "
+                f"{source.num_frames} of this split, got {others.num_frames} in "
+                f"{config.condition_data}"
             )
         condition = _encode(others, chosen, tokenizer)
     labels, names = _image_labels(config.classes, source, both)
@@ -165,9 +174,12 @@ def _of_images(config: PriorDataConfig, tokenizer: Tokenizer, split: Split) -> P
 def _image_labels(
     classes: str, source: ImageSource, both: list[ImageSource]
 ) -> tuple[np.ndarray, list[str]]:
-    """The label of each image, strings (n,), and all labels in order; none if there are none."""
+    """Returns the label of each image, strings (n,), and the sorted names of all labels."""
     if classes == "scene":
-        raise ValueError("classes=scene: images have no rooms; give folder, none or a .npy file")
+        raise ValueError(
+            "classes: expected auto, none, folder or a .npy file with images as data, got scene; "
+            "images have no rooms"
+        )
     if classes.endswith(".npy"):
         every = _read_labels(classes, sum(part.num_frames for part in both)).astype(str)
         return every[source.numbers], sorted(set(every.tolist()))
@@ -179,15 +191,17 @@ def _image_labels(
     return np.array(source.folders), names
 
 
-def _read_labels(place: str, count: int) -> np.ndarray:
+def _read_labels(path: str, count: int) -> np.ndarray:
     try:
-        labels = np.load(Path(place), allow_pickle=False)
+        labels = np.load(Path(path), allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"classes={place}: cannot be read as an array ({error})") from error
+        raise ValueError(
+            f"classes: expected a .npy file of integers, got {path}, which cannot be read ({error})"
+        ) from error
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"classes={place}: expected {count} integers, one per image, got {labels.dtype} "
-            f"{labels.shape}"
+            f"classes: expected {count} integers, one per image, got {labels.dtype} "
+            f"{labels.shape} in {path}"
         )
     return labels
 
@@ -207,16 +221,16 @@ def _evenly(count: int, most: int) -> np.ndarray:
 def _encode(
     source: FrameSource, numbers: np.ndarray, tokenizer: Tokenizer, coarse: int = 1
 ) -> np.ndarray:
-    """Tokens int64 (n, K) of frames by number, chunk by chunk."""
-    parts = []
+    """Encodes frames by number, chunk by chunk: int64 (n, K)."""
+    chunks = []
     for first in range(0, len(numbers), CHUNK):
         frames = source.gather_frames(numbers[first : first + CHUNK])
-        parts.append(tokenizer.encode(coarsen(frames, coarse)).cpu().numpy())
-    return np.concatenate(parts)
+        chunks.append(tokenizer.encode(coarsen(frames, coarse)).cpu().numpy())
+    return np.concatenate(chunks)
 
 
 def coarsen(frames: np.ndarray, factor: int) -> np.ndarray:
-    """Frames uint8 (n, height, width, 3) with squares of factor x factor pixels averaged.
+    """Averages squares of factor x factor pixels of frames uint8 (n, height, width, 3).
 
     Raises:
         ValueError: The factor does not divide the sides.

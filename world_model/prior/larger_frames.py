@@ -11,7 +11,7 @@ def check_decodes_larger(tokenizer: Tokenizer) -> None:
     (height, width, _), (rows, columns) = tokenizer.frame_shape, tokenizer.grid
     if tokenizer.levels != ((rows, columns, 1),) or height % rows or width % columns:
         raise ValueError(
-            "larger: needs a tokenizer with one token for each patch of the frame; this one has "
+            "larger: expected a tokenizer with one token for each patch of the frame, got one with "
             f"(rows, columns, depth) {tokenizer.levels} for {height}x{width} pixels"
         )
 
@@ -21,7 +21,7 @@ def decode_larger(tokenizer: Tokenizer, tokens: Tensor) -> np.ndarray:
 
     Args:
         tokenizer: With one token for each patch, see `check_decodes_larger`.
-        tokens: int64 (B, rows, columns), at least as many of each as `worldtokens.tokenizer.grid`.
+        tokens: int64 (B, rows, columns), at least as many of each as `tokenizer.grid`.
 
     Returns:
         uint8 (B, height, width, 3), in proportion to the rows and columns.
@@ -37,11 +37,11 @@ def decode_larger(tokenizer: Tokenizer, tokens: Tensor) -> np.ndarray:
     for top in _window_starts(all_rows, rows):
         for left in _window_starts(all_columns, columns):
             window = tokens[:, top : top + rows, left : left + columns]
-            made = tokenizer.decode(window.flatten(1)).cpu().numpy()
+            decoded = tokenizer.decode(window.flatten(1)).cpu().numpy()
             # A window's first quarter lies nearer to the middle of the window before.
             above, before = (rows // 4 if top else 0), (columns // 4 if left else 0)
             y, x = slice((top + above) * high, (top + rows) * high), (left + before) * wide
-            frames[:, y, x : (left + columns) * wide] = made[:, above * high :, before * wide :]
+            frames[:, y, x : (left + columns) * wide] = decoded[:, above * high :, before * wide :]
     return frames
 
 
@@ -51,12 +51,12 @@ def _window_starts(size: int, window: int) -> list[int]:
 
 
 def split_known(tokens: Tensor, grid: tuple[int, int], share: float) -> Tensor:
-    """The tokens of the upper part of frames: int64 (B, K) to (B, n), whole rows of the grid."""
+    """Returns the tokens of the upper part of frames: int64 (B, K) to (B, n), whole grid rows."""
     return tokens[:, : round(share * grid[0]) * grid[1]]
 
 
 def show_known(frames: np.ndarray, share: float, rows: int) -> np.ndarray:
-    """Frames uint8 (n, height, width, 3) with what lies below the known rows in grey."""
+    """Returns frames uint8 (n, height, width, 3) that are grey below the known rows."""
     shown = frames.copy()
     shown[:, frames.shape[1] * round(share * rows) // rows :] = 90
     return shown

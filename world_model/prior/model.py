@@ -11,24 +11,25 @@ from torch import Tensor, nn
 from worldtokens.hub.model_card import CardModel
 from worldtokens.hub.model_files import Kind
 from worldtokens.hub.pretrained_model import PretrainedModel
-from worldtokens.world_model.checks import check_integers
 from worldtokens.world_model.imagination.sampling import Generators, Sampling, draw
-from worldtokens.world_model.networks.transformer import Transformer, residual_outputs
+from worldtokens.world_model.networks.attention import residual_outputs
+from worldtokens.world_model.networks.transformer import Transformer
 from worldtokens.world_model.prior.card import prior_card
+from worldtokens.world_model.prior.checks import check_classes, check_condition, check_known
 from worldtokens.world_model.prior.config import FramePriorConfig
 
 ANY_CLASS = 0
 
 
 class FramePrior(PretrainedModel):
-    """Draws frames: p(s), p(s | class), p(s | another image), token after token.
+    """Draws frames from p(s), p(s | class) or p(s | another image), token after token.
 
     This is the second stage of VQGAN (Esser et al. 2021, arXiv:2012.09841, sections 3.2 and 3.3).
     A block of the transformer is [class | tokens]; where another image is given, its block stands
     before. Each position sees those before it, in the order of rows.
     """
 
-    kind = Kind("frame_prior", FramePriorConfig, script="world_model/train_prior.py")
+    kind = Kind("frame_prior", FramePriorConfig, "train-prior")
     config: FramePriorConfig
 
     def __init__(self, config: FramePriorConfig):
@@ -76,11 +77,11 @@ class FramePrior(PretrainedModel):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return self.token_bias.device
 
     def class_numbers(self, names: Sequence[str | None]) -> Tensor:
-        """The numbers of classes by name, int64 (n,); None asks for a frame of any class.
+        """Returns the numbers of classes by name, int64 (n,); None stands for any class.
 
         Raises:
             ValueError: No class of that name; the message lists those there are.
@@ -89,9 +90,14 @@ class FramePrior(PretrainedModel):
         for name in names:
             if name is not None and name not in known:
                 if not known:
-                    raise ValueError(f"classes: this prior was trained without any, got {name!r}")
+                    raise ValueError(
+                        f"classes: expected None, since this prior was trained without any, got "
+                        f"{name!r}"
+                    )
                 close = difflib.get_close_matches(name, known, n=3) or known[:12]
-                raise ValueError(f"classes: there is no {name!r}; there are {', '.join(close)}")
+                raise ValueError(
+                    f"classes: expected names such as {', '.join(close)}, got {name!r}"
+                )
         numbers = [ANY_CLASS if name is None else 1 + known.index(name) for name in names]
         return torch.tensor(numbers, device=self.device)
 
@@ -99,15 +105,14 @@ class FramePrior(PretrainedModel):
         """Raises a ValueError unless this is the tokenizer that the prior was trained on."""
         if fingerprint != self.config.tokenizer:
             raise ValueError(
-                f"this prior was trained on the tokens of tokenizer {self.config.tokenizer!r}, not "
-                f"of {fingerprint!r}; give the tokenizer it was trained on, or train a prior on "
-                "this one"
+                f"tokenizer: expected {self.config.tokenizer!r}, which this prior was trained on, "
+                f"got {fingerprint!r}; give that tokenizer, or train a prior on this one"
             )
 
     def forward(
         self, tokens_bk: Tensor, classes: Tensor, condition_bk: Tensor | None = None
     ) -> Tensor:
-        """Logits of every token from the class, the other image and the tokens before it.
+        """Predicts every token from the class, the other image and the tokens before it.
 
         Args:
             tokens_bk: int64 (B, K).
@@ -115,7 +120,7 @@ class FramePrior(PretrainedModel):
             condition_bk: The other image's tokens, int64 (B, K); None for priors without.
 
         Returns:
-            Float32 (B, K, V).
+            Logits, float32 (B, K, V).
         """
         features = self._features(tokens_bk, classes, condition_bk)
         return self._logits(features[:, :-1], condition_bk)
@@ -149,18 +154,25 @@ class FramePrior(PretrainedModel):
             ValueError: An argument of another type, dtype, shape, range or device.
         """
         sampling = Sampling(temperature, top_k, top_p)
-        tokens = self._check(classes, condition, known)
-        memory = self.transformer.new_memory(len(classes))
+        k, batch = self.config.tokens_per_frame, len(classes)
+        check_classes(classes, self.config, self.device)
+        check_condition(condition, (batch, k), self.config, self.device)
+        if known is None:
+            known = torch.zeros(batch, 0, dtype=torch.int64, device=self.device)
+        else:
+            check_known(known, batch, self.config, self.device)
+        tokens = known
+        cache = self.transformer.new_cache(len(classes))
         if condition is not None:
-            self.transformer.step(self._image_block(condition), memory)
+            self.transformer.step(self._image_block(condition), cache)
         fed = 0
         x = self.class_embedding(classes)[:, None]
-        while (place := tokens.shape[1]) < self.config.tokens_per_frame:
+        while (position := tokens.shape[1]) < self.config.tokens_per_frame:
             x = torch.cat((x, self.token_embedding(tokens[:, fed:])), dim=1)
-            last = self.transformer.step(x, memory)[:, -1:]
-            here = None if condition is None else condition[:, place : place + 1]
+            last = self.transformer.step(x, cache)[:, -1:]
+            here = None if condition is None else condition[:, position : position + 1]
             drawn = draw(self._logits(last, here), sampling, generator)
-            fed, x = place, x[:, :0]
+            fed, x = position, x[:, :0]
             tokens = torch.cat((tokens, drawn), dim=1)
         return tokens
 
@@ -201,24 +213,24 @@ class FramePrior(PretrainedModel):
         for name, size, least in (("rows", rows, height), ("columns", columns, width)):
             if size < least:
                 raise ValueError(f"{name}: expected at least {least}, the prior's own, got {size}")
-        self._check_classes(classes)
-        self._check_condition(condition, (len(classes), rows, columns))
+        check_classes(classes, self.config, self.device)
+        check_condition(condition, (len(classes), rows, columns), self.config, self.device)
         canvas = torch.zeros(len(classes), rows, columns, dtype=torch.int64, device=self.device)
         for row in range(rows):
             top = window_start(row, rows, height)
             for column in range(columns):
                 left = window_start(column, columns, width)
                 area = (slice(None), slice(top, top + height), slice(left, left + width))
-                place = (row - top) * width + column - left
+                position = (row - top) * width + column - left
                 seen = None if condition is None else condition[area].flatten(1)
                 features = self._features(canvas[area].flatten(1), classes, seen)
-                here = None if seen is None else seen[:, place : place + 1]
-                logits = self._logits(features[:, place : place + 1], here)
+                here = None if seen is None else seen[:, position : position + 1]
+                logits = self._logits(features[:, position : position + 1], here)
                 canvas[:, row, column] = draw(logits, sampling, generator)[:, 0]
         return canvas
 
     def _features(self, tokens: Tensor, classes: Tensor, condition: Tensor | None) -> Tensor:
-        """What stands at each position of the last block, (B, K + 1, D), normalised."""
+        """Returns the transformer's output of the last block, (B, K + 1, D)."""
         assert (condition is not None) == self.config.conditioned
         start = self.class_embedding(classes)[:, None]
         blocks = [torch.cat((start, self.token_embedding(tokens)), dim=1)]
@@ -231,46 +243,17 @@ class FramePrior(PretrainedModel):
         return torch.cat((start, self.token_embedding(condition)), dim=1)
 
     def _logits(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logits (B, n, V) of (B, n, D); the other image's token at the place gets a bonus."""
+        """Returns logits (B, n, V) of (B, n, D); the other image's token there gets a bonus."""
         hidden = F.gelu(self.head(x))
         logits = F.linear(hidden, self.token_embedding.weight, self.token_bias).float()
         if condition is None:
             return logits
         return logits.scatter_add(-1, condition[..., None], self.copy_gate(x).float())
 
-    def _check(self, classes: Tensor, condition: Tensor | None, known: Tensor | None) -> Tensor:
-        """Checks the arguments of `sample`; returns the known tokens, int64 (B, n)."""
-        self._check_classes(classes)
-        k, batch = self.config.tokens_per_frame, len(classes)
-        self._check_condition(condition, (batch, k))
-        if known is None:
-            return torch.zeros(batch, 0, dtype=torch.int64, device=self.device)
-        shape = (batch, "n")
-        check_integers("known", known, shape, self.config.vocab_size, self.device)
-        if known.shape[1] > k:
-            raise ValueError(f"known: expected at most {k} tokens a frame, got {known.shape[1]}")
-        return known
-
-    def _check_classes(self, classes: Tensor) -> None:
-        limit = 1 + len(self.config.classes)
-        check_integers("classes", classes, ("B",), limit, self.device)
-
-    def _check_condition(self, condition: Tensor | None, shape: tuple[int, ...]) -> None:
-        if condition is not None and not self.config.conditioned:
-            raise ValueError("condition: this prior was trained without another image, give None")
-        if self.config.conditioned:
-            if condition is None:
-                raise ValueError(
-                    f"condition: this prior was trained with condition={self.config.condition}; "
-                    "give the other image's tokens"
-                )
-            limit = self.config.vocab_size
-            check_integers("condition", condition, shape, limit, self.device)
-
     def _card_model(self) -> CardModel:
         return prior_card(self.config)
 
 
-def window_start(place: int, size: int, window: int) -> int:
-    """Where a window around a place begins, along one side of a frame that it stays inside of."""
-    return min(max(place - window // 2, 0), size - window)
+def window_start(position: int, size: int, window: int) -> int:
+    """Returns the start of a window around a position that stays inside a side of a frame."""
+    return min(max(position - window // 2, 0), size - window)

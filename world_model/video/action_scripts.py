@@ -8,12 +8,12 @@ import numpy as np
 
 RANDOM = "random"
 MEAN_HOLD = 10
-# A sequence in parentheses, which holds no other, and how often it comes.
+# A sequence in parentheses, without others inside, and how often it is repeated.
 GROUP = re.compile(r"\(([^()]*)\)\s*\*\s*([1-9]\d{0,3})(?!\d)")
 
 
 def action_index(name: str, meanings: Sequence[str]) -> int:
-    """The number of an action given by name, upper or lower case.
+    """Returns the number of an action given by name, in upper or lower case.
 
     Raises:
         ValueError: No action of that name; the message lists those there are.
@@ -22,7 +22,7 @@ def action_index(name: str, meanings: Sequence[str]) -> int:
         return list(meanings).index(name.upper())
     close = difflib.get_close_matches(name.upper(), meanings, n=3)
     hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(meanings)}"
-    raise ValueError(f"actions: no action {name!r} in this game; {hint}")
+    raise ValueError(f"actions: expected actions of this game, got {name!r}; {hint}")
 
 
 def parse_actions(
@@ -42,7 +42,7 @@ def parse_actions(
         changes[0] = True
         return drawn[np.maximum.accumulate(np.where(changes, np.arange(horizon), 0))]
     actions: list[int] = []
-    for part in GROUP.sub(_repeated, text).split(","):
+    for part in GROUP.sub(_repeat, text).split(","):
         match = re.fullmatch(r"\s*([A-Za-z]+)\s*(?:\*\s*(\d+))?\s*", part)
         if match is None or match[2] == "0":
             raise ValueError(
@@ -54,5 +54,5 @@ def parse_actions(
     return np.array(actions[:horizon], np.int64)
 
 
-def _repeated(group: re.Match[str]) -> str:
+def _repeat(group: re.Match[str]) -> str:
     return ",".join([group[1]] * int(group[2]))

@@ -23,12 +23,12 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Panel:
-    """One of the films that play side by side.
+    """One of the clips that play side by side.
 
     Attributes:
-        title: Stands above it.
+        title: Written above it.
         frames: uint8 (n, height, width, 3).
-        captions: One below each frame; red if it starts with `!`, gold if with `$`.
+        captions: One per frame, written below it; red if it starts with `!`, gold if with `$`.
     """
 
     title: str
@@ -37,23 +37,23 @@ class Panel:
 
 
 def step_caption(reward: float, end: bool, action: str = "") -> str:
-    """The caption of a step: its action, its reward, and whether the game ended with it."""
+    """Returns the caption of a step: its action, its reward, and whether the game ended."""
     words = f"{action}  reward {reward:g}".strip()
     if end:
         return f"!{words}  END"
     return f"{'$' if reward else ''}{words}"
 
 
-def compose_film(panels: Sequence[Panel], header: Sequence[str], scale: int) -> list[np.ndarray]:
-    """The frames of a video: enlarged panels, at most four in a row, and a line above all.
+def compose_clip(panels: Sequence[Panel], header: Sequence[str], scale: int) -> list[np.ndarray]:
+    """Composes the frames of a video: enlarged panels, four in a row, and a line above all.
 
     Args:
-        panels: Films of equal length and frame size.
+        panels: Clips of equal length and frame size.
         header: The line above, one per frame.
         scale: Screen pixels per pixel; pixels stay sharp.
 
     Returns:
-        uint8 (even height, even width, 3) each, as H.264 wants them.
+        uint8 (even height, even width, 3) each, as H.264 needs them.
     """
     font = ImageFont.load_default(13)
     height, width = (side * scale for side in panels[0].frames.shape[1:3])
@@ -62,7 +62,7 @@ def compose_film(panels: Sequence[Panel], header: Sequence[str], scale: int) -> 
     cell = (width + GAP, CAPTION + height + CAPTION)
     size = (GAP + cell[0] * columns, CAPTION + cell[1] * rows)
     size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    film = []
+    clip = []
     for t, line in enumerate(header):
         image = Image.new("RGB", size, BACKGROUND)
         draw = ImageDraw.Draw(image)
@@ -76,15 +76,15 @@ def compose_film(panels: Sequence[Panel], header: Sequence[str], scale: int) -> 
             draw.text((left, top + 3), panel.title, fill=GREY, font=font)
             below = (left, top + CAPTION + height + 3)
             draw.text(below, caption.lstrip("!$"), fill=color, font=font)
-        film.append(np.asarray(image))
-    return film
+        clip.append(np.asarray(image))
+    return clip
 
 
 def write_mp4(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
     """Writes H.264 with 4:2:0 colour and the index in front, which every browser plays.
 
     Args:
-        path: Where it goes; ends in .mp4.
+        path: The file, which ends in .mp4.
         frames: uint8 (even height, even width, 3), all of one size.
         fps: Frames per second.
     """
@@ -102,7 +102,13 @@ def write_mp4(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
 
 
 def write_gif(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
-    """Writes a GIF that repeats for ever, of uint8 (height, width, 3) frames."""
+    """Writes a GIF that repeats for ever.
+
+    Args:
+        path: The file, which ends in .gif.
+        frames: uint8 (height, width, 3), all of one size.
+        fps: Frames per second.
+    """
     # One palette for all frames: a palette per frame would make still colours flicker.
     sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
     palette = Image.fromarray(sample).quantize(256)
