@@ -16,7 +16,7 @@ from worldtokens.world_model.video.writer import (
     BACKGROUND,
     COLUMNS,
     Panel,
-    compose_film,
+    compose_clip,
     step_caption,
     write_gif,
     write_mp4,
@@ -196,7 +196,7 @@ def show_rollout(
         captions[length:] = [""] * (len(captions) - length)
         panels.append(Panel(f"dream {row + 1}", dream, captions))
     header = [f"step {step + 1}" for step in range(array.shape[1])]
-    composed = np.stack(compose_film(panels, header, scale))
+    composed = np.stack(compose_clip(panels, header, scale))
     return Clip(composed, fps, scale=1, num_clips=len(panels))
 
 
