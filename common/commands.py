@@ -1,6 +1,7 @@
 """The stages, and the command that runs each where the user is: a clone, or an installed wheel."""
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +66,12 @@ STAGES = (
 
 
 def find_stage(name: str) -> Stage:
-    """The stage of a name in STAGES."""
+    """Returns the stage of a name in STAGES."""
     return next(stage for stage in STAGES if stage.name == name)
 
 
 def program_words() -> list[str]:
-    """The words that started this process, without its arguments.
+    """Returns the words that started this process, without its arguments.
 
     `worldtokens NAME` for the console command, also where a script lies outside of the working
     folder; else `python` and the script, as seen from there.
@@ -87,8 +88,13 @@ def program_words() -> list[str]:
     return ["python", os.path.basename(script)]
 
 
+def typed_command() -> str:
+    """Returns the command line of this process, as one would type it in the working folder."""
+    return shlex.join([*program_words(), *sys.argv[1:]])
+
+
 def stage_command(name: str) -> str:
-    """What the user types to run a stage.
+    """Returns what the user types to run a stage.
 
     At the top of a clone this is `python collect/run.py`; elsewhere the scripts are out of sight,
     and it is the console command.

@@ -4,7 +4,7 @@ import torch
 
 
 def choose_device() -> torch.device:
-    """The fastest device there is: cuda, else mps, else cpu."""
+    """Returns the fastest device there is: cuda, else mps, else cpu."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -13,7 +13,7 @@ def choose_device() -> torch.device:
 
 
 def native_autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where `device` multiplies it in hardware, None (float32 stays) elsewhere.
+    """Returns bfloat16 where `device` multiplies it in hardware, None (float32 stays) elsewhere.
 
     A CPU needs AVX512-BF16 or AMX: without either torch emulates bfloat16, slower than float32.
     """

@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.common.atomic import replacing
-from worldtokens.common.devices import native_autocast_dtype
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.averaging import WeightAverage
 from worldtokens.tokenizer.config import TokenizerConfig
@@ -84,7 +83,7 @@ class TrainConfig(SessionConfig):
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    accelerator = make_accelerator(config.mixed_precision, native_autocast_dtype)
+    accelerator = make_accelerator(config.mixed_precision)
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)

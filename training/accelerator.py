@@ -1,34 +1,41 @@
-"""The accelerator that both training scripts build: device, precision and process group."""
-
-from collections.abc import Callable
+"""The accelerator that all training scripts build: device, precision and process group."""
 
 import torch
 from accelerate import Accelerator, PartialState
 
+from worldtokens.common.devices import native_autocast_dtype
+
 PRECISIONS = ("auto", "no", "bf16", "fp16")
 
 
-def make_accelerator(
-    mixed_precision: str,
-    native_dtype: Callable[[torch.device], torch.dtype | None],
-    cpu: bool = False,
-) -> Accelerator:
+def make_accelerator(mixed_precision: str, cpu: bool = False) -> Accelerator:
     """Builds the accelerator; `auto` is bf16 where the device computes bf16 natively.
 
     Args:
         mixed_precision: One of PRECISIONS.
-        native_dtype: Says what the device multiplies faster than float32, if anything; the rule is
-            the model's, which also runs without an accelerator.
         cpu: Stay on the CPU although there is another device.
 
     Raises:
-        ValueError: An unknown precision.
+        ValueError: The precision is unknown.
     """
     if mixed_precision not in PRECISIONS:
-        raise ValueError(f"mixed_precision: expected one of {PRECISIONS}, got {mixed_precision!r}")
+        raise ValueError(
+            f"mixed_precision: expected one of {', '.join(PRECISIONS)}, got {mixed_precision!r}"
+        )
     if mixed_precision == "auto":
         device = PartialState(cpu=cpu).device
         assert isinstance(device, torch.device)
-        is_native = native_dtype(device) is torch.bfloat16
+        is_native = native_autocast_dtype(device) is torch.bfloat16
         mixed_precision = "bf16" if is_native else "no"
     return Accelerator(mixed_precision=mixed_precision, cpu=cpu)
+
+
+def describe_hardware(accelerator: Accelerator) -> str:
+    """Returns what a run trains on, in words: the GPU or the threads, and how many processes."""
+    device, processes = accelerator.device, accelerator.num_processes
+    if device.type == "cuda":
+        hardware = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        hardware = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{processes} processes of {hardware}" if processes > 1 else hardware

@@ -53,7 +53,7 @@ class Clock:
         self.seconds = seconds
 
     def share(self) -> float:
-        """Share of the budget spent so far, in [0, 1]."""
+        """Returns the share of the budget spent so far, in [0, 1]."""
         shares = [0.0]
         if self.budget.max_steps is not None:
             shares.append(self.step / self.budget.max_steps)
@@ -75,7 +75,7 @@ class Clock:
 
 
 def learning_rate(peak: float, share: float, warmup: float = 0.02, final: float = 0.02) -> float:
-    """Linear warm-up over the first `warmup` of the budget, then a cosine to `final` x peak.
+    """Returns a linear warm-up over the first `warmup` of the budget, then a cosine.
 
     Args:
         peak: Largest learning rate.

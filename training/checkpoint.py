@@ -41,9 +41,11 @@ def load_checkpoint(path: str | Path) -> dict[str, Any] | None:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"checkpoint {path} is damaged or not a checkpoint; delete it to train from the "
-            "start, or choose another folder with run=NAME"
+            f"checkpoint {path}: expected a whole checkpoint, got a damaged or foreign file; "
+            "delete it to train from the start, or choose another folder with run=NAME"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"checkpoint {path} is not of format {FORMAT}; delete it to start afresh")
+        raise ValueError(
+            f"checkpoint {path}: expected format {FORMAT}, got another; delete it to start afresh"
+        )
     return content["state"]

@@ -1,4 +1,4 @@
-"""Draws a run's metrics.jsonl as a PNG of small panels, one per figure."""
+"""Draws a run's metrics.jsonl as a PNG of small panels, one per metric."""
 
 import math
 from collections import defaultdict
@@ -12,7 +12,7 @@ from worldtokens.training.metric_writers import read_metrics
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:
-    """Draws every figure of `metrics` over the step; draws nothing while there are none.
+    """Draws every metric of `metrics` over the step; draws nothing while there are none.
 
     Names that differ only before the slash (train/loss, heldout/loss) share a panel.
     """

@@ -1,4 +1,4 @@
-"""Where a run's figures go: metrics.jsonl, Weights & Biases, both or nowhere."""
+"""Where a run's metrics go: metrics.jsonl, Weights & Biases, both or nowhere."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ class WandbConfig:
         """Checks the mode."""
         if self.mode not in get_args(WandbMode):
             raise ValueError(
-                f"wandb.mode: expected one of {get_args(WandbMode)}, got {self.mode!r}"
+                f"wandb.mode: expected one of {', '.join(get_args(WandbMode))}, got {self.mode!r}"
             )
 
 
 class MetricWriter(Protocol):
-    """Takes named figures and pictures of a training step."""
+    """Takes named metrics and pictures of a training step."""
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Records figures, each under its name, as of `step`."""
+        """Records metrics, each under its name, as of `step`."""
         ...
 
     def write_picture(self, step: int, name: str, path: Path) -> None:
@@ -48,7 +48,7 @@ class MetricWriter(Protocol):
 
 
 class NullWriter:
-    """Writes nowhere: for ranks other than the first, and for tests."""
+    """Does nothing, for ranks other than the first, and for tests."""
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Does nothing."""
@@ -61,7 +61,7 @@ class NullWriter:
 
 
 class JsonlWriter:
-    """One JSON object a line: {"step": 100, "loss": 0.12}.
+    """Writes one JSON object a line: {"step": 100, "loss": 0.12}.
 
     Lines after `step` (of a run that was killed between checkpoints) are dropped on opening, so a
     resumed run writes each step once.
@@ -87,7 +87,7 @@ class JsonlWriter:
 
 
 class WandbWriter:
-    """A copy of the figures and pictures to Weights & Biases."""
+    """Sends a copy of the metrics and pictures to Weights & Biases."""
 
     def __init__(self, folder: Path, config: WandbConfig, name: str, run_config: dict[str, Any]):
         """Starts a wandb run whose files lie under `folder`."""
@@ -104,7 +104,7 @@ class WandbWriter:
         )
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Logs the figures."""
+        """Logs the metrics."""
         self._run.log(dict(metrics), step=step)
 
     def write_picture(self, step: int, name: str, path: Path) -> None:
@@ -117,14 +117,14 @@ class WandbWriter:
 
 
 class WriterGroup:
-    """Several writers as one."""
+    """Passes everything on to several writers."""
 
     def __init__(self, writers: Sequence[MetricWriter]):
         """Keeps the writers in order."""
         self._writers = list(writers)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Passes the figures to each writer."""
+        """Passes the metrics to each writer."""
         for writer in self._writers:
             writer.write(step, metrics)
 
@@ -140,7 +140,7 @@ class WriterGroup:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.jsonl, without a last line that was cut off; [] if there is none."""
+    """Returns the rows of a metrics.jsonl but a last one that was cut off; [] if there is none."""
     if not path.exists():
         return []
     rows = []

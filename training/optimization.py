@@ -47,6 +47,7 @@ def optimizer_step(
 def _check_finite(name: str, value: float, step: int) -> None:
     if not -float("inf") < value < float("inf"):
         raise FloatingPointError(
-            f"{name} is {value} at step {step}; the step was not taken and the last checkpoint is "
-            "good: lower the learning rate or use mixed_precision=no, then run the command again"
+            f"{name} at step {step}: expected a finite number, got {value}; the step was not taken "
+            "and the last checkpoint is good: lower the learning rate or use mixed_precision=no, "
+            "then run the command again"
         )

@@ -1,6 +1,6 @@
 """Random streams as functions of (seed, rank, step), so that a resumed run draws the same ones.
 
-A stream that is derived anew at each step has no state to save: step 700 draws the same batch and
+A stream that is derived again at each step has no state to save: step 700 draws the same batch and
 the same dropout masks whether or not the run was interrupted before it, and every rank of a
 distributed run draws others.
 """
@@ -10,7 +10,7 @@ import torch
 
 
 def step_rng(seed: int, rank: int, step: int) -> np.random.Generator:
-    """The generator that draws the batch of one step on one rank."""
+    """Returns the generator that draws the batch of one step on one rank."""
     return np.random.default_rng((seed, rank, step))
 
 

@@ -1,4 +1,4 @@
-"""A run's folder: where a training run keeps its config, figures, pictures and state."""
+"""A run's folder: where a training run keeps its config, metrics, pictures and state."""
 
 import dataclasses
 import shutil
@@ -59,7 +59,7 @@ class RunFolder:
             folder._check_same(tree, free_keys)
         elif folder.path.is_dir() and any(folder.path.iterdir()):
             raise ValueError(
-                f"run folder {folder.path} holds files but no config.yaml, so it is not a run; "
+                f"run folder {folder.path}: holds files but no config.yaml, so it is not a run; "
                 "choose another with run=NAME"
             )
         folder.samples.mkdir(parents=True, exist_ok=True)
@@ -79,20 +79,20 @@ class RunFolder:
             shown = ", ".join(f"{k} {saved.get(k)!r} -> {asked.get(k)!r}" for k in different[:4])
             more = f" and {len(different) - 4} more" if len(different) > 4 else ""
             raise ValueError(
-                f"run folder {self.path} holds a run of another config ({shown}{more}); choose "
+                f"run folder {self.path}: holds a run of another config ({shown}{more}); choose "
                 "another folder with run=NAME, or start afresh with overwrite=true"
             )
 
 
 def read_config(path: str | Path, config_type: type) -> Any:
-    """The config that a run folder was opened with, as its dataclass.
+    """Returns the config that a run folder was opened with, as its dataclass.
 
     Raises:
         ValueError: The folder is not a run folder.
     """
     file = RunFolder(path).config
     if not file.is_file():
-        raise ValueError(f"{path} is not a run folder: {file.name} is missing")
+        raise ValueError(f"{path}: expected a run folder, got one without {file.name}")
     fields = {field.name for field in dataclasses.fields(config_type)}
     saved = rename_keys(yaml.safe_load(file.read_text()))
     tree = {key: value for key, value in saved.items() if key in fields}

@@ -1,8 +1,6 @@
-"""What surrounds the steps of a training run: folder, clock, figures, progress bar, saved state."""
+"""What surrounds the steps of a training run: folder, clock, metrics, progress bar, saved state."""
 
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +14,9 @@ from accelerate.utils import broadcast
 from tqdm import tqdm
 
 from worldtokens.common.atomic import replace_folder
-from worldtokens.common.commands import program_words
+from worldtokens.common.checks import check_at_least
+from worldtokens.common.commands import typed_command
+from worldtokens.training.accelerator import describe_hardware
 from worldtokens.training.budget import BudgetConfig, Clock, Progress
 from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 from worldtokens.training.curves import draw_curves
@@ -48,7 +48,7 @@ class SessionConfig:
         log_every: Steps between lines in metrics.jsonl.
         evaluations: Evaluations over the budget, evenly spaced.
         checkpoint_every_minutes: Wall-clock minutes between checkpoints.
-        wandb: Copy of the figures to Weights & Biases.
+        wandb: What Weights & Biases gets.
     """
 
     env: str
@@ -64,9 +64,13 @@ class SessionConfig:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        for name, least in (("log_every", 1), ("evaluations", 0), ("checkpoint_every_minutes", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        check_at_least(1, log_every=self.log_every)
+        check_at_least(0, evaluations=self.evaluations)
+        if self.checkpoint_every_minutes < 0:
+            raise ValueError(
+                "checkpoint_every_minutes: expected a number of at least 0, "
+                f"got {self.checkpoint_every_minutes}"
+            )
 
 
 class Session:
@@ -104,10 +108,11 @@ class Session:
         if self.accelerator.scaler is not None:
             self._parts["scaler"] = self.accelerator.scaler
         step, seconds = 0, 0.0
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
         if self.saved is not None:
             step, seconds = self.saved["step"], self.saved["seconds"]
-            self._figures = self.saved.get("figures", {})
+            # "figures" in checkpoints of earlier versions.
+            self._metrics = self.saved.get("metrics", self.saved.get("figures", {}))
             for name, part in self._parts.items():
                 part.load_state_dict(self.saved["parts"][name])
             self.saved = None
@@ -127,7 +132,7 @@ class Session:
     def steps(self) -> Iterator[tuple[Progress, np.random.Generator]]:
         """Yields where the run stands and the generator of the step's batch.
 
-        Torch's generators are seeded anew for each step; see training/random_streams.py.
+        Torch's generators are seeded again for each step; see training/random_streams.py.
         """
         rank = self.accelerator.process_index
         for progress in self.clock.steps():
@@ -135,15 +140,15 @@ class Session:
             yield progress, step_rng(self.config.seed, rank, progress.step)
 
     def log(self, metrics: Mapping[str, float], shown: str, units: int) -> None:
-        """Marks the end of a step; writes its figures when they are due.
+        """Marks the end of a step; writes its metrics when they are due.
 
         Args:
-            metrics: The step's figures by name.
-            shown: Name of the figure that the bar shows.
+            metrics: The step's metrics by name.
+            shown: Name of the metric that the bar shows.
             units: Units (frames) that one step of one process handled.
         """
         before = self.clock.share()
-        progress = self._agreed(self.clock.stepped())
+        progress = self._synchronized(self.clock.stepped())
         self._shares = (before, progress.share)
         if progress.step % self.config.log_every and progress.share < 1.0:
             return
@@ -162,17 +167,17 @@ class Session:
         before, after = (int(share * self.config.evaluations) for share in self._shares)
         return self.accelerator.is_main_process and after > before
 
-    def write_evaluation(self, figures: Mapping[str, float], name: str, picture: Path) -> None:
-        """Records held-out figures and a picture of this step, and draws the curves anew."""
-        self._figures = {name: float(value) for name, value in figures.items()}
+    def write_evaluation(self, metrics: Mapping[str, float], name: str, picture: Path) -> None:
+        """Records held-out metrics and a picture of this step, and draws the curves again."""
+        self._metrics = {name: float(value) for name, value in metrics.items()}
         self.writer.write(
-            self.clock.step, {f"heldout/{key}": value for key, value in figures.items()}
+            self.clock.step, {f"heldout/{key}": value for key, value in metrics.items()}
         )
         self.writer.write_picture(self.clock.step, name, picture)
         draw_curves(self.folder.metrics, self.folder.curves)
 
     def sample_path(self) -> Path:
-        """Where a picture of this step goes."""
+        """Returns where a picture of this step goes."""
         return self.folder.samples / f"step_{self.clock.step:07d}.png"
 
     @property
@@ -193,15 +198,16 @@ class Session:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         state = {
             "parts": parts, "step": self.clock.step, "seconds": self.clock.seconds,
-            "figures": self._figures,
+            "metrics": self._metrics,
         }  # fmt: skip
         save_checkpoint(self.folder.checkpoint, {**(extra or {}), **state})
         partial = self.folder.path / ".export"
         shutil.rmtree(partial, ignore_errors=True)
+        steps, seconds = self.clock.step, self.clock.seconds
         model.record_training(
-            game=self.config.env, data=self._data, 
-            command=shlex.join([*program_words(), *sys.argv[1:]]),
-            training=self._training_words(), metrics=self._figures,
+            game=self.config.env, data=self._data, command=typed_command(),
+            training=f"{steps:,} steps in {seconds:,.0f} s ({describe_hardware(self.accelerator)})",
+            metrics=self._metrics,
         )  # fmt: skip
         model.save_pretrained(partial)
         replace_folder(partial, self.folder.export)
@@ -218,20 +224,8 @@ class Session:
             print(f"{self.config.run}: {self.folder.export} after {steps} steps, {seconds:.0f} s")
         self.accelerator.end_training()
 
-    def _training_words(self) -> str:
-        clock, processes = self.clock, self.accelerator.num_processes
-        device = self.accelerator.device
-        if device.type == "cuda":
-            where = torch.cuda.get_device_name(device)
-        else:
-            threads = torch.get_num_threads()
-            where = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
-        if processes > 1:
-            where = f"{processes} processes of {where}"
-        return f"{clock.step:,} steps in {clock.seconds:,.0f} s ({where})"
-
-    def _agreed(self, progress: Progress) -> Progress:
-        """All ranks take the time of the first, so that all stop at the same step."""
+    def _synchronized(self, progress: Progress) -> Progress:
+        """Gives all ranks the time of the first, so that all stop at the same step."""
         if self.accelerator.num_processes == 1:
             return progress
         clock = self.clock
@@ -240,7 +234,7 @@ class Session:
         return Progress(clock.step, clock.seconds, clock.share())
 
     def _make_writer(self, step: int) -> MetricWriter:
-        """Where figures go: nowhere for all ranks but the first."""
+        """Returns the writers of metrics; for all ranks but the first, one that does nothing."""
         if not self.accelerator.is_main_process:
             return NullWriter()
         writers: list[MetricWriter] = [JsonlWriter(self.folder.metrics, step)]

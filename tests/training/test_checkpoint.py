@@ -23,14 +23,16 @@ def test_truncated_checkpoint_is_named(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"w": torch.zeros(1000)})
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged.*delete it"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt: expected a whole checkpoint, got a damaged.*delete it"
+    ):
         load_checkpoint(path)
 
 
 def test_code_in_a_checkpoint_is_refused(tmp_path):
     path = tmp_path / "checkpoint.pt"
     torch.save({"format": 1, "state": {"main": print}}, path)
-    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
+    with pytest.raises(ValueError, match="got a damaged or foreign file"):
         load_checkpoint(path)
 
 

@@ -3,7 +3,6 @@ import json
 import pytest
 from PIL import Image
 
-from worldtokens.training.curves import draw_curves
 from worldtokens.training.metric_writers import (
     JsonlWriter,
     NullWriter,
@@ -46,7 +45,9 @@ def test_a_group_passes_everything_on(tmp_path):
 
 
 def test_wandb_mode_is_checked():
-    with pytest.raises(ValueError, match="wandb.mode: expected one of .* got 'of'"):
+    with pytest.raises(
+        ValueError, match="wandb.mode: expected one of online, offline, disabled, got 'of'"
+    ):
         WandbConfig(mode="of", project="worldtokens")
 
 
@@ -57,19 +58,3 @@ def test_wandb_offline_leaves_its_files_in_the_run_folder(tmp_path):
     writer.write_picture(2, "grid", tmp_path / "grid.png")
     writer.close()
     assert list((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
-
-
-def test_curves_are_drawn_one_panel_a_figure(tmp_path):
-    metrics, picture = tmp_path / "metrics.jsonl", tmp_path / "curves.png"
-    draw_curves(metrics, picture)
-    assert not picture.exists()
-    writer = JsonlWriter(metrics, 0)
-    for step in range(5):
-        writer.write(step, {"train/loss": 1 / (step + 1), "heldout/loss": 2 / (step + 1)})
-        writer.write(step, {"psnr": 30.0 + step})
-    writer.close()
-    draw_curves(metrics, picture)
-    with Image.open(picture) as image:
-        assert image.width == pytest.approx(2 * 4.2 * 110, abs=3)
-        colours = image.convert("RGB").getcolors(maxcolors=image.width * image.height)
-    assert colours is not None and len(colours) > 10

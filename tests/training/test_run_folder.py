@@ -53,7 +53,7 @@ def test_a_folder_that_is_not_a_run_is_never_touched(tmp_path):
     with pytest.raises(ValueError, match="holds files but no config.yaml"):
         RunFolder.open(tmp_path, Config(), overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
-    with pytest.raises(ValueError, match="is not a run folder"):
+    with pytest.raises(ValueError, match="expected a run folder, got one without config.yaml"):
         read_config(tmp_path, Config)
 
 

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 
 from worldtokens.training.budget import BudgetConfig
+from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 from worldtokens.training.metric_writers import WandbConfig, read_metrics
 from worldtokens.training.session import Session, SessionConfig
 
@@ -49,8 +50,8 @@ def train(
         if session.is_evaluation_due:
             evaluated.append(session.clock.step)
         if evaluates and session.is_evaluation_due:
-            figures = {"psnr": float(session.clock.step)}
-            session.write_evaluation(figures, "grid", session.sample_path())
+            metrics = {"psnr": float(session.clock.step)}
+            session.write_evaluation(metrics, "grid", session.sample_path())
         if session.is_checkpoint_due:
             session.save(model)
         if stop_after == progress.step + 1:
@@ -88,7 +89,7 @@ def test_the_card_is_told_how_the_model_was_trained(tmp_path, monkeypatch):
     script = str(Path.cwd() / "tokenizer" / "train.py")
     monkeypatch.setattr(sys, "argv", [script, "env=FakeGame", "model.name=a b"])
     train(tmp_path, evaluates=True)
-    # A finished run that is started again keeps the figures of its last evaluation.
+    # A finished run that is started again keeps the metrics of its last evaluation.
     train(tmp_path)
     story = json.loads((tmp_path / "FakeGame" / "model" / "export" / "story").read_text())
     training = story.pop("training")
@@ -99,6 +100,25 @@ def test_the_card_is_told_how_the_model_was_trained(tmp_path, monkeypatch):
         "command": "python tokenizer/train.py env=FakeGame 'model.name=a b'",
         "metrics": {"psnr": 6.0},
     }
+
+
+def test_a_card_names_the_console_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["worldtokens train-tokenizer", "env=FakeGame"])
+    train(tmp_path)
+    story = json.loads((tmp_path / "FakeGame" / "model" / "export" / "story").read_text())
+    assert story["command"] == "worldtokens train-tokenizer env=FakeGame"
+
+
+def test_a_checkpoint_of_an_earlier_version_says_figures(tmp_path):
+    train(tmp_path, evaluates=True)
+    path = tmp_path / "FakeGame" / "model" / "checkpoint.pt"
+    state = load_checkpoint(path)
+    assert state is not None
+    state["figures"] = state.pop("metrics")
+    save_checkpoint(path, state)
+    train(tmp_path)
+    again = load_checkpoint(path)
+    assert again is not None and again["metrics"] == {"psnr": 6.0} and "figures" not in again
 
 
 def test_evaluations_are_written_and_drawn(tmp_path):
@@ -120,5 +140,5 @@ def test_another_config_is_refused_but_logging_may_change(tmp_path):
 
 @pytest.mark.parametrize("name", ["log_every", "evaluations", "checkpoint_every_minutes"])
 def test_numbers_are_checked(tmp_path, name):
-    with pytest.raises(ValueError, match=f"{name}: expected at least"):
+    with pytest.raises(ValueError, match=f"{name}: expected a (whole )?number of at least"):
         config_of(tmp_path, **{name: -1})
