@@ -2,11 +2,11 @@
 
     python benchmarks/iris_peer.py --iris ../iris --work encode --precision fp32 --batch 64
 
-prints one JSON line: {"frames_per_second": 71.3}. benchmarks/speed.py calls it once per row, in
-turn with our own work. It is a process of its own because IRIS's modules are called `envs` and
-`utils`. The networks are built from IRIS's classes with the values of its default configs; nothing
-of them is changed. Work is IRIS's own code where it can be called alone: its loss functions, its
-imagination step. LPIPS is left out of tokenizer training, which favours IRIS: its weights are a
+Prints one JSON line: {"frames_per_second": 71.3}. benchmarks/speed.py calls it once per row, in
+turn with our own work. It runs in a process of its own because IRIS's modules are called `envs` and
+`utils`. The networks are built from IRIS's classes with the values of its default configs, and
+nothing in them is changed. Where IRIS's own code can be called alone, it is: the loss functions,
+the imagination step. LPIPS is left out of tokenizer training, which favours IRIS: its weights are a
 download, and the rows compare networks.
 """
 
@@ -38,11 +38,17 @@ WORKS = (
 
 
 def import_iris(path: Path) -> Any:
-    """IRIS's `models` package; gym, which its imagination module only names, is stood in for."""
+    """Imports IRIS's `models` package.
+
+    An empty module takes the place of gym, of which IRIS only names a class.
+
+    Raises:
+        ValueError: `path` is no clone of IRIS.
+    """
     source = path / "src"
-    if not (source / "models" / "worldtokens.world_model.py").is_file():
+    if not (source / "models" / "world_model.py").is_file():
         raise ValueError(
-            f"--iris: {path} is not a clone of IRIS: src/models/world_model.py missing"
+            f"--iris: expected a clone of IRIS, got {path}, which has no src/models/world_model.py"
         )
     gym = types.ModuleType("gym")
     gym.Env = object  # type: ignore[attr-defined]
@@ -55,7 +61,7 @@ def import_iris(path: Path) -> Any:
 
 
 def world_model_env(path: Path) -> Any:
-    """IRIS's imagination module by its file, since its package imports an old gym."""
+    """Loads IRIS's imagination module by its file, since its package imports an old gym."""
     file = path / "src" / "envs" / "world_model_env.py"
     spec = importlib.util.spec_from_file_location("iris_world_model_env", file)
     assert spec is not None and spec.loader is not None
@@ -65,7 +71,7 @@ def world_model_env(path: Path) -> Any:
 
 
 def build_tokenizer(models: Any) -> nn.Module:
-    """The tokenizer of config/tokenizer/default.yaml, without LPIPS."""
+    """Builds the tokenizer of config/tokenizer/default.yaml, without LPIPS."""
     config = models.tokenizer.EncoderDecoderConfig(
         resolution=64, in_channels=3, z_channels=512, ch=64, ch_mult=[1, 1, 1, 1, 1],
         num_res_blocks=2, attn_resolutions=[8, 16], out_ch=3, dropout=0.0,
@@ -75,7 +81,7 @@ def build_tokenizer(models: Any) -> nn.Module:
 
 
 def build_world_model(models: Any) -> nn.Module:
-    """The transformer of config/world_model/default.yaml, with Montezuma's 18 actions."""
+    """Builds the transformer of config/world_model/default.yaml, with Montezuma's 18 actions."""
     config = models.transformer.TransformerConfig(
         tokens_per_block=TOKENS_PER_FRAME + 1, max_blocks=CONTEXT, attention="causal",
         num_layers=10, num_heads=4, embed_dim=256, embed_pdrop=0.1, resid_pdrop=0.1, attn_pdrop=0.1,
@@ -84,7 +90,7 @@ def build_world_model(models: Any) -> nn.Module:
 
 
 def train_tokenizer(tokenizer: nn.Module, frames: Tensor) -> Callable[[], None]:
-    """One optimizer step a call: IRIS's reconstruction and commitment losses."""
+    """Returns a call that takes an optimizer step on IRIS's reconstruction and commitment loss."""
     optimizer = torch.optim.Adam(tokenizer.parameters(), lr=1e-4)
 
     def step() -> None:
@@ -101,7 +107,7 @@ def train_tokenizer(tokenizer: nn.Module, frames: Tensor) -> Callable[[], None]:
 
 
 def train_world_model(world_model: Any, batch: int) -> Callable[[], None]:
-    """One optimizer step a call on random tokens, by IRIS's own loss function."""
+    """Returns a call that takes one optimizer step on random tokens by IRIS's own loss function."""
     tokens = torch.randint(VOCAB_SIZE, (batch, CONTEXT, TOKENS_PER_FRAME))
     content = {
         "observations": tokens,
@@ -112,7 +118,7 @@ def train_world_model(world_model: Any, batch: int) -> Callable[[], None]:
     }
 
     class Encoded:
-        """Stands for the tokenizer: the frames are tokens already."""
+        """A tokenizer for frames that are tokens already."""
 
         def encode(self, observations: Tensor, should_preprocess: bool) -> Any:
             return types.SimpleNamespace(tokens=observations)
@@ -130,7 +136,7 @@ def train_world_model(world_model: Any, batch: int) -> Callable[[], None]:
 
 
 def build_work(options: argparse.Namespace) -> tuple[Callable[[], Any], int]:
-    """The call to time, and the frames that one call handles."""
+    """Returns the call to time, and the frames that one call handles."""
     models = import_iris(options.iris)
     device, batch = torch.device(options.device), options.batch
     torch.set_default_device(device)
@@ -150,13 +156,13 @@ def build_work(options: argparse.Namespace) -> tuple[Callable[[], Any], int]:
     env.reset_from_initial_observations(frames)
     actions = torch.randint(18, (batch,))
     if options.work == "imagine_tokens":
-        # Its step decodes each frame; for this row it does not.
+        # IRIS's step decodes each frame, which this work leaves out.
         env.decode_obs_tokens = lambda: None
     return lambda: env.step(actions), batch
 
 
 def no_grad(call: Callable[[], Any]) -> Callable[[], Any]:
-    """The call without recording gradients."""
+    """Returns the call without recording gradients."""
     return torch.no_grad()(call)
 
 

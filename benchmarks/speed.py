@@ -3,9 +3,9 @@
     python benchmarks/speed.py
     python benchmarks/speed.py --iris ../iris --json benchmarks/results/speed_cpu.json
 
-Each row of ours is measured right after IRIS's (float32 as it ships, then bf16 autocast), so that
-a machine whose speed drifts spoils neither ratio. `share` is the share of the FLOP/s of a large
-matrix product in the same precision, or for collecting, of the raw emulator loop.
+Each row of ours is measured between IRIS in float32, as it ships, and IRIS under bf16 autocast, so
+that a machine whose speed drifts changes the ratios little. `share` is the share of the FLOP/s of a
+large matrix product in the same precision; for collecting, of the raw emulator loop.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,19 +23,22 @@ from tokenizer_speed import tokenizer_works
 from work import Measured, Work
 from world_model_speed import world_model_works
 
+from worldtokens.common.atomic import write_text
+from worldtokens.common.devices import choose_device
+
 PEER_SCRIPT = Path(__file__).with_name("iris_peer.py")
 
 
 @dataclass
 class Row:
-    """One line of the table; None where a figure does not apply.
+    """One line of the table; None where a value does not apply.
 
     Attributes:
-        name: What was done.
-        rate: Ours.
-        unit: Of `rate` and both peers' rates.
-        share: Of the limit, in [0, 1].
-        iris_fp32: IRIS's rate at the same work as it ships.
+        name: The work.
+        rate: Our rate.
+        unit: Of `rate` and of IRIS's rates.
+        share: Share of the limit, in [0, 1].
+        iris_fp32: IRIS's rate at the same work, as it ships.
         iris_bf16: The same under bf16 autocast.
     """
 
@@ -47,7 +50,7 @@ class Row:
     iris_bf16: float | None = None
 
     def cells(self) -> list[str]:
-        """The row as text."""
+        """Returns the row as text."""
         return [
             self.name,
             f"{self.rate:,.0f} {self.unit}" if self.rate >= 10 else f"{self.rate:.2f} {self.unit}",
@@ -64,17 +67,17 @@ def _beside(rate: float, peer: float | None) -> list[str]:
 
 
 class IrisPeer:
-    """IRIS's rates at the same works, each measured in a process of its own."""
+    """Measures IRIS at the same works, each in a process of its own."""
 
     def __init__(self, path: Path, device: str, seconds: float):
-        """Takes a local clone of IRIS."""
+        """Prepares the measurements of a local clone of IRIS."""
         self._path, self._device, self._seconds = path, device, seconds
 
     def rate(self, work: str, batch: int, precision: str) -> float:
-        """Frames per second of one work.
+        """Returns the frames per second of one work.
 
         Raises:
-            ValueError: The clone does not run here; the message ends with what it printed last.
+            ValueError: IRIS does not run here; the message ends with the last line that it printed.
         """
         command = [
             sys.executable, str(PEER_SCRIPT), "--iris", str(self._path), "--work", work,
@@ -84,12 +87,15 @@ class IrisPeer:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["nothing"]
-            raise ValueError(f"IRIS at {self._path} failed at {work}: {lines[-1]}")
+            raise ValueError(
+                f"--iris: expected a clone of IRIS that runs here, got {self._path}, which failed "
+                f"at {work}: {lines[-1]}"
+            )
         return json.loads(done.stdout.strip().splitlines()[-1])["frames_per_second"]
 
 
 def measure(work: Work, iris: IrisPeer | None, limit: float, seconds: float) -> Row:
-    """One row: IRIS in float32, ours, IRIS in bf16, one after another."""
+    """Measures one row: IRIS in float32, ours, IRIS in bf16, one after another."""
     peer = iris if work.peer is not None else None
     fp32 = peer.rate(work.peer.work, work.peer.batch, "fp32") if peer and work.peer else None
     measured: Measured = work.measure(seconds)
@@ -106,23 +112,27 @@ def print_table(rows: Iterable[Row]) -> None:
         print("| " + " | ".join(cells) + " |")
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--iris", type=Path, help="a local clone of IRIS to measure in turn")
+    parser.add_argument("--device", default=choose_device().type)
+    parser.add_argument("--seconds", type=float, default=8.0, help="about what each rate takes")
+    parser.add_argument("--skip-collect", action="store_true", help="measure the networks only")
+    parser.add_argument("--json", type=Path, help="also write the rows here")
+    return parser.parse_args(arguments)
+
+
 def main() -> None:
     """Measures all rows and prints them."""
-    parser = argparse.ArgumentParser(description="How fast every part runs, beside its limit.")
-    parser.add_argument("--iris", type=Path, help="a local clone of IRIS to measure in turn")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seconds", type=float, default=8.0, help="about how long a figure takes")
-    parser.add_argument("--skip-collect", action="store_true", help="measure the networks only")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    options = parser.parse_args()
+    options = parse(sys.argv[1:])
     iris = IrisPeer(options.iris, options.device, options.seconds) if options.iris else None
     rows: list[Row] = []
     if not options.skip_collect:
         rows += [Row(r.name, r.value, r.unit, r.ratio) for r in collect_rows(options.seconds)]
     makers: list[Callable[[str], list[Work]]] = [tokenizer_works, world_model_works]
     for work in (work for make in makers for work in make(options.device)):
-        limit = work.limit()
-        rows.append(measure(work, iris, limit, options.seconds))
+        rows.append(measure(work, iris, work.limit(), options.seconds))
         print(f"  {rows[-1].name}: {rows[-1].rate:,.1f} frames/s", file=sys.stderr)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     if options.device == "cuda":
@@ -130,9 +140,8 @@ def main() -> None:
     print(f"\nmachine: {machine}\n")
     print_table(rows)
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
         content = {"machine": machine, "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(content, indent=2) + "\n")
+        write_text(options.json, json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

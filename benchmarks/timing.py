@@ -9,13 +9,13 @@ import torch
 
 
 def rate(call: Callable[[], Any], units: int, seconds: float, least: int = 3) -> float:
-    """Units per second of `call`, which handles `units` of them.
+    """Times a call that handles `units` of something; returns units per second.
 
     Args:
         call: The work; called twice before the clock runs.
-        units: Frames, steps or operations that one call handles.
+        units: Frames, steps or operations of one call.
         seconds: About how long to measure.
-        least: Fewest calls that count, however long they take.
+        least: Smallest number of timed calls, however long they take.
 
     Returns:
         `units` over the median duration of a call.
@@ -24,21 +24,24 @@ def rate(call: Callable[[], Any], units: int, seconds: float, least: int = 3) ->
         call()
     durations: list[float] = []
     while len(durations) < least or sum(durations) < seconds:
-        _synchronize()
+        synchronize()
         started = time.perf_counter()
         call()
-        _synchronize()
+        synchronize()
         durations.append(time.perf_counter() - started)
     return units / statistics.median(durations)
 
 
 def matmul_flops(device: str, dtype: torch.dtype, size: int = 2048, seconds: float = 2.0) -> float:
-    """FLOP/s of a large square matrix product: the limit that a network's share is taken of."""
+    """Returns the FLOP/s of a large square matrix product, the limit of what a network reaches."""
     left = torch.randn(size, size, device=device, dtype=dtype)
     right = torch.randn(size, size, device=device, dtype=dtype)
     return rate(lambda: left @ right, 2 * size**3, seconds)
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
+    """Waits until the GPU, if there is one, has finished what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    if torch.backends.mps.is_available():
+        torch.mps.synchronize()

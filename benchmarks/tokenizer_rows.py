@@ -1,4 +1,4 @@
-"""A row of figures per tokenizer design, and how rows are written; see tokenizer_table.py."""
+"""A row of metrics per tokenizer design, and how rows are written; see tokenizer_table.py."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +19,13 @@ from worldtokens.training.checkpoint import load_checkpoint
 
 
 def column(title: str, digits: int = 0) -> float:
-    """A figure of a Row: its heading, and the decimals that are shown; NaN where there is none."""
+    """Declares a metric of a Row with its heading and the decimals to show; NaN is no value."""
     return field(metadata={"title": title, "digits": digits}, default=math.nan)
 
 
 @dataclass
 class Row:
-    """One design; figures as in tokenizer/metrics.py, and None where weights are missing."""
+    """One design; metrics as in tokenizer/evaluation, and None where their weights are missing."""
 
     design: str
     loss: str
@@ -46,7 +47,7 @@ class Row:
     encode_rate: float = column("encode frames/s")
 
     def cells(self) -> list[str]:
-        """The row as text."""
+        """Returns the row as text."""
         shown = []
         for column in fields(self):
             value = getattr(self, column.name)
@@ -60,42 +61,47 @@ class Row:
 
     @staticmethod
     def headings() -> list[str]:
-        """What stands above the cells."""
+        """Returns the headings of the cells."""
         return [column.metadata.get("title", column.name) for column in fields(Row)]
 
 
 def read_row(folder: Path, config: TrainConfig) -> Row:
-    """The row of a design that was trained and judged."""
-    found = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    """Returns the row of a design that was trained and evaluated."""
+    metrics = read_report(folder)
     saved = load_checkpoint(folder / "checkpoint.pt")
     assert saved is not None
-    scenes = found["foreground_recall_per_scene"]
-    scores = found.get("probe_f1", {}).get("codes", {})
+    scenes = metrics["foreground_recall_per_scene"]
+    scores = metrics.get("probe_f1", {}).get("codes", {})
     nan = math.nan
     return Row(
         design=folder.name,
         loss=loss_words(config),
-        tokens=found["tokens_per_frame"],
-        vocabulary=found["vocab_size"],
-        bits=found["bits_per_frame"],
-        psnr=found["psnr"],
-        ssim=found["ssim"],
-        lpips=found.get("lpips"),
-        rfid=found.get("rfid"),
-        recall=found.get("foreground_recall", nan),
+        tokens=metrics["tokens_per_frame"],
+        vocabulary=metrics["vocab_size"],
+        bits=metrics["bits_per_frame"],
+        psnr=metrics["psnr"],
+        ssim=metrics["ssim"],
+        lpips=metrics.get("lpips"),
+        rfid=metrics.get("rfid"),
+        recall=metrics.get("foreground_recall", nan),
         worst_recall=min(scenes.values()) if len(scenes) > 1 else nan,
-        flicker=found.get("flicker", nan),
-        perplexity=found["perplexity"],
+        flicker=metrics.get("flicker", nan),
+        perplexity=metrics["perplexity"],
         probe_f1=float(np.mean(list(scores.values()))) if scores else nan,
-        parameters=found["parameters"],
+        parameters=metrics["parameters"],
         steps=saved["step"],
         train_rate=saved["step"] * config.batch_size / saved["seconds"],
-        encode_rate=found["encode_frames_per_second"],
+        encode_rate=metrics["encode_frames_per_second"],
     )
 
 
+def read_report(folder: Path) -> dict[str, Any]:
+    """Returns the metrics that tokenizer/evaluate.py left in a run folder."""
+    return json.loads((folder / "evaluation" / "metrics.json").read_text())
+
+
 def loss_words(config: TrainConfig) -> str:
-    """The terms that compare frames, with their weights."""
+    """Returns the loss terms that compare frames, with their weights."""
     words = {"absolute": "L1", "squared": "L2", "hard": "hard", "foreground": "foreground"}
     terms = {word: getattr(config.loss, name) for name, word in words.items()}
     terms |= {"LPIPS": config.loss.perceptual, "GAN": config.adversary.weight}
@@ -106,8 +112,8 @@ def write_rows(path: Path, rows: Sequence[Row], notes: Sequence[str]) -> None:
     """Writes path.csv and path.md, a row per design, and prints the latter.
 
     Args:
-        path: Without ending; its folder is made.
-        rows: The designs.
+        path: Without an ending; its folder is made.
+        rows: One per design.
         notes: Sentences below the Markdown table.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,16 +141,16 @@ def write_rows(path: Path, rows: Sequence[Row], notes: Sequence[str]) -> None:
 
 
 def probe_baselines(folder: Path) -> str:
-    """The probes' scores without a tokenizer, which are the same for every run, in words."""
-    found = json.loads((folder / "evaluation" / "metrics.json").read_text())["probe_f1"]
-    means = {name: float(np.mean(list(found[name].values()))) for name in found if found[name]}
+    """Says what the probes reach without a tokenizer, which is the same for every run."""
+    scores = read_report(folder)["probe_f1"]
+    means = {name: float(np.mean(list(scores[name].values()))) for name in scores if scores[name]}
     if not means:
         return "no label varies enough to be probed"
     return f"majority {means['majority']:.3f}, random CNN {means['random_cnn']:.3f}"
 
 
 def machine() -> str:
-    """What it ran on."""
+    """Says what this runs on."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     threads = torch.get_num_threads()

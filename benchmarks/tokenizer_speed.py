@@ -1,11 +1,10 @@
-"""Speeds of the default tokenizer: encode, decode and one training step."""
+"""Rows of benchmarks/speed.py: encode, decode and train the default tokenizer."""
 
 import numpy as np
 import torch
 from torch import Tensor
 from work import PeerWork, Work
 
-from worldtokens.common.devices import native_autocast_dtype
 from worldtokens.envs import make_env
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.data.training import FrameBatch
@@ -19,11 +18,9 @@ BATCH = 64
 
 
 def tokenizer_works(device: str) -> list[Work]:
-    """The rows to measure, with the weights of a fresh tokenizer: speed does not depend on them."""
+    """Returns the rows to measure; with fresh weights, since speed does not depend on them."""
     config = compose(TrainConfig, "tokenizer", ["env=MontezumaRevenge"])
-    accelerator = make_accelerator(
-        config.mixed_precision, native_autocast_dtype, cpu=device == "cpu"
-    )
+    accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.model).to(device)
     frames = game_frames(BATCH).to(device)
@@ -49,9 +46,9 @@ def tokenizer_works(device: str) -> list[Work]:
 
 
 def game_frames(count: int, every: int = 10) -> Tensor:
-    """Frames of random play, uint8 (count, 64, 64, 3).
+    """Returns frames of random play, uint8 (count, 64, 64, 3).
 
-    They are real ones, since a dictionary looks up a patch once however often it occurs.
+    Noise would not do: a dictionary looks up each distinct patch once, however often it occurs.
     """
     env = make_env("MontezumaRevenge")
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Trains tokenizers of several designs for equal minutes and sets their figures side by side.
+"""Trains tokenizers of several designs for equal minutes and prints their metrics as a table.
 
     python benchmarks/tokenizer_table.py --data data/MontezumaRevenge --minutes 10
     python benchmarks/tokenizer_table.py --data data/MontezumaRevenge --minutes 5 \
@@ -7,9 +7,9 @@
         --only fast vqvae --set batch_size=8
 
 A file of designs maps names to overrides of configs/tokenizer.yaml. Each design is a run of
-tokenizer/train.py in ROOT/<game>/<name>/, judged by tokenizer/evaluate.py. The same command
-continues where it was stopped: what is trained is not trained again, what is judged not judged
-again. Writes OUT/<file>_<game>.csv, .md and .png (reconstructions side by side).
+tokenizer/train.py in ROOT/<game>/<name>/, evaluated by tokenizer/evaluate.py. The same command
+continues where it was stopped and repeats neither a training nor an evaluation. Writes
+OUT/<file>_<game>.csv, .md and .png (reconstructions side by side).
 """
 
 import argparse
@@ -40,12 +40,12 @@ ROW_FILE = "table_row.json"
 
 @dataclass(frozen=True)
 class Table:
-    """What was asked for.
+    """What a table compares, and by which frames.
 
     Attributes:
         designs: Overrides of configs/tokenizer.yaml by name.
         data: Episodes or images.
-        game: What they show; names the runs' folder.
+        game: The game, or the name of the images; names the folder of the runs.
         common: Overrides for all designs.
         root: Folder of all runs.
         frames: Held-out frames.
@@ -61,16 +61,16 @@ class Table:
     probe_frames: int
 
     def folder(self, design: str) -> Path:
-        """The run folder of a design."""
+        """Returns the run folder of a design."""
         return self.root / self.game / design
 
-    def place(self, design: str) -> list[str]:
-        """The overrides that name a run, for every entry script."""
+    def keys(self, design: str) -> list[str]:
+        """Returns the overrides that name a run, for every entry script."""
         return [f"env={self.game}", f"data={self.data}", f"root={self.root}", f"run={design}"]
 
 
 def main() -> None:
-    """Trains and judges what is not there yet; writes the table after each design."""
+    """Trains and evaluates what is not there yet; writes the table after each design."""
     options = parse(sys.argv[1:])
     designs = read_designs(options.designs, options.only)
     is_images = is_image_data(options.data)
@@ -94,14 +94,15 @@ def main() -> None:
 
 
 def row_of(table: Table, design: str) -> Row:
-    """Trains and judges a design, or reads what an earlier call found."""
-    overrides = [*table.place(design), *table.designs[design], *table.common]
+    """Trains and evaluates a design, or reads the row of an earlier call."""
+    overrides = [*table.keys(design), *table.designs[design], *table.common]
     path = table.folder(design) / ROW_FILE
-    asked = {"overrides": overrides, "frames": table.frames, "probe_frames": table.probe_frames}
+    settings = {"overrides": overrides, "frames": table.frames, "probe_frames": table.probe_frames}
     if path.is_file():
-        found = json.loads(path.read_text())
-        if found["asked"] == asked:
-            return Row(**found["row"])
+        stored = json.loads(path.read_text())
+        # Files of earlier versions call the settings "asked".
+        if stored.get("settings", stored.get("asked")) == settings:
+            return Row(**stored["row"])
     # Evaluations take a slow design longer than its training.
     quiet = ["wandb.mode=disabled", "evaluations=0", "checkpoint_every_minutes=5"]
     config = compose(train.TrainConfig, "tokenizer", [*overrides, *quiet])
@@ -111,28 +112,28 @@ def row_of(table: Table, design: str) -> Row:
     evaluate.main(
         compose(
             evaluate.EvaluateConfig, "tokenizer_evaluate",
-            [*table.place(design), f"frames={table.frames}", f"probe_frames={table.probe_frames}",
+            [*table.keys(design), f"frames={table.frames}", f"probe_frames={table.probe_frames}",
              f"image_aspect={config.image_aspect}"],
         )
     )  # fmt: skip
     row = read_row(table.folder(design), config)
-    write_text(path, json.dumps({"asked": asked, "row": asdict(row)}, indent=2) + "\n")
+    write_text(path, json.dumps({"settings": settings, "row": asdict(row)}, indent=2) + "\n")
     return row
 
 
 def notes(table: Table, minutes: float) -> list[str]:
-    """What the figures rest on, in sentences."""
-    said = [
-        f"{table.game}: {minutes:g} minutes of training each, the start of the codes included; "
+    """Says in sentences how the metrics were measured."""
+    sentences = [
+        f"{table.game}: {minutes:g} minutes of training each, k-means of the codes included; "
         f"{table.frames:,} held-out frames; {machine()}."
     ]
     if table.probe_frames:
         first = table.folder(next(iter(table.designs)))
-        said.append(
+        sentences.append(
             f"Probe F1: mean over RAM labels, {table.probe_frames:,} training frames; "
             f"{probe_baselines(first)}."
         )
-    return said
+    return sentences
 
 
 def write_picture(path: Path, table: Table, rows: int = 12) -> None:
@@ -145,37 +146,37 @@ def write_picture(path: Path, table: Table, rows: int = 12) -> None:
     shown = HeldoutFrames(
         heldout.frames[chosen], None, heldout.scenes[chosen], heldout.foreground[chosen]
     )
-    made = {
+    reconstructions = {
         name: tokenizer.decode(tokenizer.encode(shown.frames)).numpy()
         for name, tokenizer in tokenizers.items()
     }
     with replacing(path) as partial:
-        save_comparison(partial, shown, made, np.arange(len(chosen)))
+        save_comparison(partial, shown, reconstructions, np.arange(len(chosen)))
 
 
 def read_designs(path: Path, only: Sequence[str] | None) -> dict[str, list[str]]:
-    """Overrides by name.
+    """Reads the overrides of each design.
 
     Raises:
-        ValueError: The file is no such map, or lacks a name of `only`.
+        ValueError: The file maps no names to lists, or lacks a name of `only`.
     """
     tree = yaml.safe_load(path.read_text())
     if not isinstance(tree, dict) or not all(isinstance(value, list) for value in tree.values()):
-        raise ValueError(f"--designs {path}: expected names, each with a list of overrides")
+        raise ValueError(f"--designs: expected names, each with a list of overrides, in {path}")
     if unknown := sorted(set(only or ()) - tree.keys()):
-        raise ValueError(f"--only: {path} has no {', '.join(unknown)}; it has {', '.join(tree)}")
+        raise ValueError(f"--only: expected some of {', '.join(tree)}, got {', '.join(unknown)}")
     return {name: tree[name] for name in only or tree}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", required=True, help="a dataset, a folder of images or a .npy")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, per design")
     parser.add_argument("--designs", type=Path, default=HERE / "designs" / "field.yaml")
     parser.add_argument("--only", nargs="+", help="names of that file")
     parser.add_argument("--set", nargs="+", default=[], help="overrides for all designs")
-    parser.add_argument("--frames", type=int, default=1000, help="held-out frames to judge by")
+    parser.add_argument("--frames", type=int, default=1000, help="held-out frames to evaluate")
     parser.add_argument("--probe-frames", type=int, default=5000, help="0 for no probes")
     parser.add_argument("--root", type=Path, default=Path("runs/table"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=HERE / "results")

@@ -1,4 +1,4 @@
-"""What a benchmark of a network is: a call, the frames it handles, the peer's twin of it."""
+"""A row of benchmarks/speed.py before it is measured: our call, and IRIS's work beside it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class PeerWork:
-    """The same work for IRIS: its name in iris_peer.py and the batch."""
+    """The same work of IRIS: its name in iris_peer.py, and the batch."""
 
     work: str
     batch: int
@@ -30,12 +30,12 @@ class Work:
     """One row to measure.
 
     Attributes:
-        name: What the row is called.
-        call: Does the work once, in the precision that the part itself chooses.
-        frames: Frames that one call handles.
+        name: Of the row.
+        call: Does the work once, in the precision that our code chooses.
+        frames: Frames of one call.
         device: Where it runs.
-        dtype: Precision of its matrix products, for the limit.
-        peer: IRIS's twin, if it has one.
+        dtype: Precision of its matrix products.
+        peer: IRIS's work to compare with, if there is one.
     """
 
     name: str
@@ -54,5 +54,5 @@ class Work:
         return Measured(rate(self.call, self.frames, seconds), flops or None)
 
     def limit(self) -> float:
-        """FLOP/s of a large matrix product in this precision on this device."""
+        """Returns the FLOP/s of a large matrix product in this precision on this device."""
         return matmul_flops(self.device, self.dtype)

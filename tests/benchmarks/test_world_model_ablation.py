@@ -1,22 +1,16 @@
 import csv
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
+from world_model_ablation import VARIANTS, Cell, cells_of, choose, main, markdown
 
 from worldtokens.world_model import WorldModel
 from worldtokens.world_model.evaluation.metrics import Fidelity
 
-# The benchmarks are scripts: their folder is on the path when they run.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from world_model_ablation import VARIANTS, Cell, cells_of, choose, main, markdown  # noqa: E402
-
-
-def row(horizon, guess, psnr, recall, room=-1):
+def row(horizon, predictor, psnr, recall, room=-1):
     others = {field.name: 0.0 for field in dataclasses.fields(Fidelity)}
-    known = dict(horizon=horizon, guess=guess, room=room, rollouts=9, psnr=psnr)
+    known = dict(horizon=horizon, predictor=predictor, room=room, rollouts=9, psnr=psnr)
     known |= dict(foreground_recall=recall, token_accuracy=0.5, player_error=3.0)
     return Fidelity(**{**others, **known})
 
@@ -40,7 +34,7 @@ def test_the_table_shows_means_over_seeds():
         Cell("b", 0, 1, 25.0, 20.0, 0.1, 0.5, 0.9, 1.0, None, 500, 9),
     ]
     assert markdown(cells).splitlines() == [
-        "| variant | frames trained | followed | dB +1 | recall +1 |",
+        "| variant | frames trained | action following | dB +1 | recall +1 |",
         "|---|---|---|---|---|",
         "| copy the last frame |  |  | 20.00 | 0.500 |",
         "| a | 1,666 | 57% | 31.00 | 0.700 |",
@@ -51,11 +45,11 @@ def test_the_table_shows_means_over_seeds():
 def test_a_variant_comes_after_the_one_whose_weights_it_dreams_with():
     assert [variant.name for variant in choose(["refine_off"])] == ["refine", "refine_off"]
     assert choose(None) == list(VARIANTS)
-    with pytest.raises(ValueError, match="--variants: expected some of default, .*; got defualt"):
+    with pytest.raises(ValueError, match="--variants: expected some of default, .*, got defualt"):
         choose(["defualt"])
 
 
-def test_variants_are_trained_and_judged_once(tmp_path, dataset, tokenizer_folder, capsys):
+def test_variants_are_trained_and_evaluated_once(tmp_path, dataset, tokenizer_folder, capsys):
     command = [
         "--env", "FakeGame", "--data", str(dataset), "--tokenizer", str(tokenizer_folder),
         "--root", str(tmp_path / "ablation"), "--out", str(tmp_path / "results" / "table"),

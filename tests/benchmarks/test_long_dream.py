@@ -1,6 +1,6 @@
 import pytest
 import torch
-from world_model_memory import Dream, measure, state_bytes
+from long_dream import Dream, measure, state_bytes
 
 from worldtokens.world_model import WorldModel, WorldModelConfig
 
@@ -19,13 +19,17 @@ def tiny(shape):
     config = WorldModelConfig(
         **{
             **dict(vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2),
-            **dict(width=16, copies=2, history=2),
+            **dict(width=16, copies=2, history=2, stay_gate=False),
             **SHAPES[shape],
         }
     )
     model = WorldModel(config).eval()
-    model.uses_autocast = False
+    model.imaginer.uses_autocast = False
     return model
+
+
+def buffers(layer):
+    return layer.keys.data_ptr(), layer.values.data_ptr(), layer.keys.shape
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -33,29 +37,31 @@ def test_a_long_dream_keeps_its_tensors_and_their_sizes(shape):
     dream = Dream(tiny(shape), batch=2)
     for _ in range(5):
         dream.step()
-    memory = dream.memory
-    before = [(r.keys.data_ptr(), r.values.data_ptr(), r.keys.shape) for r in memory.rings]
-    size = state_bytes(memory)
-    places = 9 if shape in ("autoregressive", "absolute") else 3
-    # layers x (keys, values) x batch x context x places x width x 4 bytes, and int64 tokens.
-    assert size == 2 * 2 * 2 * 3 * places * 16 * 4 + 2 * 8 * 8 * len(memory.tokens)
+    state = dream.state
+    before = [buffers(layer) for layer in state.cache.layers]
+    size = state_bytes(state)
+    positions = 9 if shape in ("autoregressive", "absolute") else 3
+    # layers x (keys, values) x batch x context x positions x width x 4 bytes, and int64 tokens.
+    assert size == 2 * 2 * 2 * 3 * positions * 16 * 4 + 2 * 8 * 8 * len(state.past_frames)
     for _ in range(40):
         dream.step()
-    assert [(r.keys.data_ptr(), r.values.data_ptr(), r.keys.shape) for r in memory.rings] == before
-    assert state_bytes(memory) == size and memory.used <= 3 and memory.slot < 3
+    assert [
+        (r.keys.data_ptr(), r.values.data_ptr(), r.keys.shape) for r in state.cache.layers
+    ] == before
+    assert state_bytes(state) == size and state.cache.used <= 3 and state.cache.slot < 3
 
 
 def test_a_fork_goes_on_by_itself():
     dream = Dream(tiny("parallel"), batch=2)
     for _ in range(4):
         dream.step()
-    kept = [ring.keys.clone() for ring in dream.memory.rings]
+    kept = [layer.keys.clone() for layer in dream.state.cache.layers]
     other = dream.fork()
     for _ in range(3):
         other.step()
-    assert (dream.memory.frames, other.memory.frames) == (4, 7)
-    for ring, keys in zip(dream.memory.rings, kept, strict=True):
-        assert torch.equal(ring.keys, keys)
+    assert (dream.state.cache.frames, other.state.cache.frames) == (4, 7)
+    for layer, keys in zip(dream.state.cache.layers, kept, strict=True):
+        assert torch.equal(layer.keys, keys)
 
 
 def test_stretches_are_measured_every_fifty_frames():
