@@ -9,24 +9,24 @@ from worldtokens.tokenizer.autoencoder import Tokenizer
 
 
 class WeightAverage:
-    """The model that is evaluated and exported: the average, or without one the model itself.
+    """A moving average of weights, which is evaluated and exported in place of the trained model.
 
     Attributes:
-        model: That model.
+        model: The average; with decay 0 the trained model itself.
     """
 
     def __init__(self, tokenizer: Tokenizer, decay: float):
         """Starts at the weights of `tokenizer`.
 
         Args:
-            tokenizer: The model that is trained.
-            decay: Share of the average that stays at each step, in [0, 1); 0 for no average.
+            tokenizer: The trained model.
+            decay: Weight of the old average at each step, in [0, 1); 0 for no average.
 
         Raises:
             ValueError: `decay` is out of its range.
         """
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"ema_decay: expected a share in [0, 1), got {decay}")
+            raise ValueError(f"ema_decay: expected a number in [0, 1), got {decay}")
         self._source = tokenizer
         self._decay = decay
         self.model = copy.deepcopy(tokenizer).requires_grad_(False) if decay else tokenizer
@@ -42,10 +42,10 @@ class WeightAverage:
             average.copy_(value)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The average's weights; nothing where there is none."""
+        """Returns the average's weights; nothing where there is no average."""
         return dict(self.model.state_dict()) if self._decay else {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes what `state_dict` gave."""
+        """Loads the result of `state_dict`."""
         if self._decay:
             self.model.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Checks of what callers pass to a tokenizer; the errors say what came and what was expected."""
+"""Checks of the frames and tokens that callers pass to a tokenizer."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 def as_frames(
     frames: Tensor | np.ndarray, shape: tuple[int, int, int], device: torch.device
 ) -> Tensor:
-    """Frames as a uint8 tensor (..., height, width, 3), where they lie.
+    """Checks frames; returns them as a uint8 tensor (..., height, width, 3) on their own device.
 
     Raises:
         ValueError: `frames` is no uint8 array or tensor of `shape` frames, or lies on a device that
@@ -26,7 +26,7 @@ def as_frames(
 def as_tokens(
     tokens: Tensor | np.ndarray, tokens_per_frame: int, vocab_size: int, device: torch.device
 ) -> Tensor:
-    """Tokens as an int64 tensor (..., K), where they lie.
+    """Checks tokens; returns them as an int64 tensor (..., K) on their own device.
 
     Raises:
         ValueError: `tokens` is no integer array or tensor of K tokens a frame, holds a value
@@ -63,14 +63,14 @@ def _as_tensor(name: str, value: Tensor | np.ndarray, device: torch.device) -> T
 
 def _from_array(name: str, value: np.ndarray) -> Tensor:
     if isinstance(value, np.ma.MaskedArray):
-        raise ValueError(f"{name}: expected a plain array, got a masked one; fill it first")
+        raise ValueError(f"{name}: expected a plain array, got a masked array; fill it first")
     if value.dtype.kind not in "iufb":
         raise ValueError(f"{name}: expected a numeric array, got dtype {value.dtype}")
     if value.dtype in (np.uint16, np.uint32, np.uint64) or value.dtype.itemsize > 8:
         raise ValueError(f"{name}: expected uint8 or a signed integer type, got {value.dtype}")
-    # Torch warns of arrays that it may not write to, and cannot hold negative strides, nor such as
-    # a column of a table of records has.
+    # Torch warns about read-only arrays, and supports neither negative strides nor those of a
+    # column of a record array.
     is_odd = any(stride < 0 or stride % value.itemsize for stride in value.strides)
-    copies = is_odd or not value.flags.writeable or not value.flags.aligned
-    value = value.copy() if copies else value
+    needs_copy = is_odd or not value.flags.writeable or not value.flags.aligned
+    value = value.copy() if needs_copy else value
     return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))

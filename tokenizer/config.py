@@ -1,13 +1,15 @@
-"""What a tokenizer is made of, as one flat dataclass that is stored beside its weights."""
+"""The architecture of a tokenizer, as one flat dataclass that is stored beside its weights."""
 
 import math
 from dataclasses import dataclass, field
 
+from worldtokens.common.checks import check_at_least
+
 NETWORKS = ("dictionary", "patch", "vqgan", "vqvae", "vqvae2")
 QUANTIZERS = ("dictionary", "fsq", "lfq", "vq")
 UPDATES = ("gradient", "ema")
-# No design comes near them; beyond them a damaged file would ask for more than a machine has.
-MOST = {
+# Far above every real design; larger values in a damaged file would fill the memory.
+LARGEST = {
     "frame_height": 8192, "frame_width": 8192, "patch_size": 256, "encoder_width": 16384,
     "decoder_width": 16384, "code_dim": 16384, "latent_channels": 16384, "residual_depth": 64,
     "encoder_depth": 256, "decoder_depth": 256, "decoder_fine_depth": 256,
@@ -19,13 +21,13 @@ LARGEST_VOCABULARY = 2**24
 class TokenizerConfig:
     """The architecture of a tokenizer; the defaults are the `fast` preset.
 
-    It is stored with the weights. So that older files still load, a new field needs a default under
-    which nothing changes, and its name in `Tokenizer.kind.added`.
+    It is stored with the weights. So that older files still load, a new field needs an entry in
+    `Tokenizer.kind.legacy_values`: the value that files without it meant.
 
     Attributes:
         frame_height: Pixels, any number: see `padded_shape`.
         frame_width: Pixels.
-        network: One of NETWORKS.
+        network: dictionary, patch, vqgan, vqvae or vqvae2.
         patch_size: Side of the square of pixels that one token stands for, in pixels.
         encoder_width: Channels of the encoder; of the first level of a VQGAN.
         encoder_depth: Residual blocks of the encoder; at each level of a VQGAN and of its decoder,
@@ -39,14 +41,14 @@ class TokenizerConfig:
             that resolution.
         decoder_depth: Residual blocks of the decoder at the resolution of the tokens.
         decoder_fine_depth: Residual blocks of the decoder at twice that resolution.
-        quantizer: One of QUANTIZERS.
+        quantizer: dictionary, fsq, lfq or vq; a dictionary needs the network of that name.
         codebook_size: Number of codes of a quantizer with a codebook; a power of 2 for "lfq".
         code_dim: Dimension of latents and codes of "vq".
         codebook_update: How the codes of "vq" move: by gradient or as moving averages (ema).
-        codebook_decay: Of the moving averages.
+        codebook_decay: Decay of the moving averages.
         cosine_codes: Whether the latents and codes of "vq" are of length 1.
-        residual_depth: Quantizers in a row, each of what those before it left over; as many tokens
-            stand for each position.
+        residual_depth: Quantizers in a row, each of the residual of those before it; each position
+            has as many tokens.
         fsq_levels: Levels of each dimension of finite scalar quantization; their product is the
             size of the vocabulary.
     """
@@ -82,8 +84,8 @@ class TokenizerConfig:
         _check_choice("quantizer", self.quantizer, QUANTIZERS)
         _check_choice("codebook_update", self.codebook_update, UPDATES)
         depths = ("encoder_depth", "decoder_depth", "decoder_fine_depth")
-        for name, most in MOST.items():
-            _check_between(name, getattr(self, name), 0 if name in depths else 1, most)
+        for name, largest in LARGEST.items():
+            _check_between(name, getattr(self, name), 0 if name in depths else 1, largest)
         _check_between("codebook_size", self.codebook_size, 2, LARGEST_VOCABULARY)
         self._check_sizes()
         self._check_quantizer()
@@ -126,15 +128,17 @@ class TokenizerConfig:
     def _check_quantizer(self) -> None:
         if not 0.0 < self.codebook_decay < 1.0:
             raise ValueError(
-                f"codebook_decay: expected a share in (0, 1), got {self.codebook_decay}"
+                f"codebook_decay: expected a number in (0, 1), got {self.codebook_decay}"
             )
         if (self.network == "dictionary") != (self.quantizer == "dictionary"):
             raise ValueError(
-                f"network={self.network} with quantizer={self.quantizer}: a dictionary needs both "
-                "to be 'dictionary'"
+                "quantizer: expected 'dictionary' with network=dictionary and only with it, got "
+                f"quantizer={self.quantizer} with network={self.network}"
             )
         if self.quantizer == "dictionary" and self.residual_depth > 1:
-            raise ValueError("residual_depth: a dictionary has one token per patch; use 1")
+            raise ValueError(
+                f"residual_depth: expected 1 with a dictionary, got {self.residual_depth}"
+            )
         if self.quantizer == "lfq" and self.codebook_size.bit_count() != 1:
             raise ValueError(
                 f"codebook_size: expected a power of 2 for lfq, got {self.codebook_size}"
@@ -155,8 +159,7 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: expected one of {choices}, got {value!r}")
 
 
-def _check_between(name: str, value: int, least: int, most: int) -> None:
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-    if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {value}")
+def _check_between(name: str, value: int, least: int, largest: int) -> None:
+    check_at_least(least, **{name: value})
+    if value > largest:
+        raise ValueError(f"{name}: expected at most {largest}, got {value}")

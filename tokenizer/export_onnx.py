@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from worldtokens.common.checks import check_at_least
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.onnx_graphs import check_installed, compare, export_onnx
 from worldtokens.training.command_line import launch
@@ -28,7 +29,7 @@ class ExportConfig:
         run: Name of the run's folder in root/env/.
         out: Folder of the graphs.
         frames: Random frames to compare on.
-        seed: Of those frames.
+        seed: Seed of these frames.
     """
 
     env: str
@@ -39,13 +40,12 @@ class ExportConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
-        if self.frames < 1:
-            raise ValueError(f"frames: expected a positive number, got {self.frames}")
+        """Checks the number of frames."""
+        check_at_least(1, frames=self.frames)
 
 
 def main(config: ExportConfig) -> None:
-    """Exports, compares, and puts the files in their place if they agree."""
+    """Exports, compares, and moves the files to their folder if they agree."""
     check_installed()
     for chatty in ("onnx_ir", "onnxscript"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -56,12 +56,15 @@ def main(config: ExportConfig) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as partial:
         files = export_onnx(tokenizer, partial)
-        found = compare(tokenizer, files, frames)
-        print(f"{100 * found.tokens:.3f} % of the tokens of {config.frames} random frames agree;")
-        print(f"decoded pixels differ by at most {found.largest_difference} of 255")
-        if not found.is_good:
+        agreement = compare(tokenizer, files, frames)
+        print(
+            f"{100 * agreement.tokens:.3f} % of the tokens of {config.frames} random frames agree;"
+        )
+        print(f"decoded pixels differ by at most {agreement.largest_difference} of 255")
+        if not agreement.is_good:
             raise ValueError(
-                f"the graphs disagree with the tokenizer; nothing was written to {out}"
+                f"out={out}: expected graphs that agree with the tokenizer, got other results; "
+                "nothing was written"
             )
         for file in (files.encode, files.decode):
             size = file.stat().st_size / 2**20

@@ -1,4 +1,4 @@
-"""What an agent sees of a frame: its tokens, their code vectors, or the frame decoded from them."""
+"""Observations of an agent: the tokens of a frame, their code vectors, or the decoded frame."""
 
 from typing import Literal, get_args
 
@@ -11,12 +11,12 @@ from worldtokens.tokenizer.autoencoder import Tokenizer
 
 ObservationMode = Literal["tokens", "embeddings", "frames"]
 OBSERVATION_MODES: tuple[ObservationMode, ...] = get_args(ObservationMode)
-# While their bounds are found; of 64 tokens of 192 values these take 13 MB.
+# Codes embedded at once to find their bounds; for 64 tokens of 192 values these take 13 MB.
 CODES_AT_ONCE = 256
 
 
 def check_mode(mode: str) -> ObservationMode:
-    """The mode itself, if it is one.
+    """Returns the mode, if it is one.
 
     Raises:
         ValueError: It is none of OBSERVATION_MODES.
@@ -28,10 +28,10 @@ def check_mode(mode: str) -> ObservationMode:
 
 
 def observe(tokenizer: Tokenizer, tokens: Tensor, mode: ObservationMode) -> np.ndarray:
-    """What an agent sees of frames that are given as tokens, in main memory.
+    """Turns tokens of frames into an agent's observations, in main memory.
 
     Args:
-        tokenizer: Made the tokens.
+        tokenizer: The tokenizer of the tokens.
         tokens: int64 (..., K).
         mode: "tokens", int64 (..., K); "embeddings", float32 (..., K, D); or "frames", decoded,
             uint8 (..., height, width, 3).
@@ -44,7 +44,7 @@ def observe(tokenizer: Tokenizer, tokens: Tensor, mode: ObservationMode) -> np.n
 
 
 def observation_space(tokenizer: Tokenizer, mode: ObservationMode) -> spaces.Space:
-    """The space of one environment's observations.
+    """Returns the space of one environment's observations.
 
     For "tokens" MultiDiscrete, int64 (K,); for "embeddings" Box, float32 (K, D) between the
     smallest and the largest code in each dimension; for "frames" Box, uint8 (height, width, 3).
@@ -58,7 +58,7 @@ def observation_space(tokenizer: Tokenizer, mode: ObservationMode) -> spaces.Spa
 
 
 def _bounds(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and largest coordinates of all codes at each position, two float32 (K, D)."""
+    """Returns the least and largest coordinates of all codes at each position, float32 (K, D)."""
     lows, highs = [], []
     for codes in torch.arange(tokenizer.vocab_size).split(CODES_AT_ONCE):
         vectors = tokenizer.embed(codes[:, None].expand(-1, tokenizer.tokens_per_frame))

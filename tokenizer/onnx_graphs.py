@@ -4,8 +4,8 @@
     session = onnxruntime.InferenceSession(files.encode)
     (tokens,) = session.run(None, {"frames": frames})  # uint8 (n, height, width, 3) -> int64 (n, K)
 
-The graphs compute in float32. `Tokenizer.encode` and `decode` do so too where `uses_autocast` is
-off; where it is on and the device multiplies bfloat16 in hardware, they round otherwise.
+The graphs compute in float32. So do `Tokenizer.encode` and `decode` if `uses_autocast` is off; if
+it is on and the device multiplies bfloat16 in hardware, they round differently.
 """
 
 import copy
@@ -24,11 +24,11 @@ NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True)
 class OnnxFiles:
-    """What `export_onnx` wrote.
+    """The files that `export_onnx` writes.
 
     Attributes:
-        encode: frames, uint8 (batch, height, width, 3), to tokens, int64 (batch, K).
-        decode: tokens, int64 (batch, K) in [0, vocab_size), to frames.
+        encode: Turns frames, uint8 (batch, height, width, 3), into tokens, int64 (batch, K).
+        decode: Turns tokens, int64 (batch, K) in [0, vocab_size), into frames.
     """
 
     encode: Path
@@ -37,13 +37,13 @@ class OnnxFiles:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far graphs and tokenizer agree.
+    """Agreement of graphs and tokenizer.
 
     Attributes:
-        tokens: Share of tokens that are the same. Two ways to sum in float32 differ in the last
-            bits, so a latent that lies on the boundary between two codes may fall to either side.
-        largest_difference: Between frames decoded from the same tokens, in grey levels; 1 where a
-            pixel lies half-way between two.
+        tokens: Share of equal tokens. Float32 sums in another order differ in the last bits, so a
+            latent at the boundary between two codes may get either of them.
+        largest_difference: Largest difference between frames decoded from the same tokens, in grey
+            levels; 1 where a pixel lies half-way between two levels.
     """
 
     tokens: float
@@ -51,12 +51,12 @@ class Agreement:
 
     @property
     def is_good(self) -> bool:
-        """Whether no more differs than rounding explains."""
+        """Whether rounding explains the differences."""
         return self.tokens >= 0.999 and self.largest_difference <= 1
 
 
 class EncodeGraph(nn.Module):
-    """Frames to tokens, without checks and chunks."""
+    """Encodes frames without checks and chunks."""
 
     def __init__(self, tokenizer: Tokenizer):
         """Wraps a tokenizer."""
@@ -69,7 +69,7 @@ class EncodeGraph(nn.Module):
 
 
 class DecodeGraph(nn.Module):
-    """Tokens to frames, without checks and chunks."""
+    """Decodes tokens without checks and chunks."""
 
     def __init__(self, tokenizer: Tokenizer):
         """Wraps a tokenizer."""
@@ -87,8 +87,8 @@ def export_onnx(tokenizer: Tokenizer, folder: str | Path) -> OnnxFiles:
     Each file's metadata holds the tokenizer's fingerprint, grid and vocab_size.
 
     Args:
-        tokenizer: A trained tokenizer; it stays as it is, on its device.
-        folder: Made if it does not exist.
+        tokenizer: A trained tokenizer; it is copied, not changed.
+        folder: Folder of the files; created if it does not exist.
 
     Raises:
         ValueError: A package that the export needs is not installed.
@@ -98,7 +98,7 @@ def export_onnx(tokenizer: Tokenizer, folder: str | Path) -> OnnxFiles:
     folder.mkdir(parents=True, exist_ok=True)
     files = OnnxFiles(folder / "encode.onnx", folder / "decode.onnx")
     tokenizer = copy.deepcopy(tokenizer).cpu().eval().requires_grad_(False)
-    # Of a batch of 1 the exporter would make a constant.
+    # The exporter would treat a batch size of 1 as a constant.
     frames = torch.zeros(2, *tokenizer.frame_shape, dtype=torch.uint8)
     tokens = torch.zeros(2, tokenizer.tokens_per_frame, dtype=torch.int64)
     _write(EncodeGraph(tokenizer), "frames", frames, "tokens", files.encode, tokenizer)
@@ -107,11 +107,11 @@ def export_onnx(tokenizer: Tokenizer, folder: str | Path) -> OnnxFiles:
 
 
 def compare(tokenizer: Tokenizer, files: OnnxFiles, frames: np.ndarray) -> Agreement:
-    """Runs the graphs under onnxruntime, and the tokenizer in float32 on the CPU.
+    """Compares the graphs, under onnxruntime, with the tokenizer in float32 on the CPU.
 
     Args:
-        tokenizer: What the files were made from.
-        files: From `export_onnx`.
+        tokenizer: The tokenizer that was exported.
+        files: The result of `export_onnx`.
         frames: uint8 (n, height, width, 3).
 
     Raises:
@@ -127,27 +127,30 @@ def compare(tokenizer: Tokenizer, files: OnnxFiles, frames: np.ndarray) -> Agree
     decode = onnxruntime.InferenceSession(files.decode, providers=providers)
     expected = tokenizer.encode(frames).numpy()
     tokens = np.asarray(encode.run(None, {"frames": frames})[0])
-    made = np.asarray(decode.run(None, {"tokens": expected})[0])
-    difference = made.astype(np.int16) - tokenizer.decode(expected).numpy()
+    decoded = np.asarray(decode.run(None, {"tokens": expected})[0])
+    difference = decoded.astype(np.int16) - tokenizer.decode(expected).numpy()
     return Agreement(float((tokens == expected).mean()), int(np.abs(difference).max()))
 
 
 def check_installed() -> None:
-    """Looks for the packages of the extra `onnx`.
+    """Checks that the packages of the extra `onnx` are installed.
 
     Raises:
         ValueError: One is missing.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(f"ONNX export needs {', '.join(missing)}; pip install 'worldtokens[onnx]'")
+        raise ValueError(
+            f"ONNX export: expected the packages {', '.join(NEEDED)}, missing "
+            f"{', '.join(missing)}; pip install 'worldtokens[onnx]'"
+        )
 
 
 def _write(
     graph: nn.Module, source: str, example: Tensor, result: str, path: Path, tokenizer: Tokenizer
 ) -> None:
-    # Exported in two steps, since torch.onnx.export by itself fixes the batch size without a word
-    # where the graph cannot be traced for any.
+    # In two steps, since torch.onnx.export alone silently fixes the batch size of a graph that
+    # cannot be traced for all sizes.
     shapes = ({0: torch.export.Dim("batch")},)
     traced = torch.export.export(graph.eval(), (example,), dynamic_shapes=shapes)
     program = torch.onnx.export(

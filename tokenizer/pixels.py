@@ -1,4 +1,4 @@
-"""Frames as the networks take them: scaled, channels first, padded to whole patches; and back."""
+"""Frames as pixels for the networks: scaled, channels first, padded; and back."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,12 @@ from torch.nn import functional
 
 
 def scale_frames(frames: Tensor) -> Tensor:
-    """Frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
+    """Scales frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
     return frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def unscale_frames(pixels: Tensor) -> Tensor:
-    """Pixels (n, 3, height, width), clipped to [-1, 1], to frames uint8 (n, height, width, 3)."""
+    """Turns pixels (n, 3, height, width), clipped to [-1, 1], into uint8 (n, height, width, 3)."""
     scaled = (pixels.float().clamp(-1.0, 1.0) + 1.0) * 127.5
     return scaled.round().to(torch.uint8).permute(0, 2, 3, 1)
 
@@ -29,5 +29,5 @@ def pad_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def crop_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Undoes `pad_pixels`: the first rows and columns, (n, 3, *shape)."""
+    """Undoes `pad_pixels`: returns the first rows and columns, (n, 3, *shape)."""
     return pixels[:, :, : shape[0], : shape[1]]

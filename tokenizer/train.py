@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.common.atomic import replacing
+from worldtokens.common.checks import check_at_least, check_positive
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.averaging import WeightAverage
 from worldtokens.tokenizer.config import TokenizerConfig
@@ -42,18 +43,19 @@ class TrainConfig(SessionConfig):
     Attributes:
         data: The folder of a dataset, a folder of images or a .npy file of them.
         image_aspect: How images get the frame's proportions: crop or stretch.
-        in_memory: Copy its frames into memory.
+        in_memory: Copy the frames into memory.
         balance_scenes: Draw every scene (room) equally often.
-        heldout_frames: Held-out frames for the figures.
-        start_frames: Training frames that the codes start from.
+        heldout_frames: Held-out frames to evaluate on during training.
+        start_frames: Training frames from which a codebook starts.
         batch_size: Frames per step and process.
-        learning_rate: Its peak.
-        weight_decay: Of AdamW.
+        learning_rate: Peak learning rate.
+        weight_decay: Weight decay of AdamW.
         max_gradient_norm: Gradients are scaled down to this norm.
         mixed_precision: auto, no, bf16 or fp16.
-        ema_decay: Of the moving average of the weights that is evaluated and exported; 0 for none.
+        ema_decay: Decay of the moving average of the weights that is evaluated and exported; 0 for
+            no average.
         model: Architecture.
-        loss: Weights of the terms.
+        loss: Weights of the loss terms.
         adversary: The discriminator, if any.
     """
 
@@ -74,11 +76,10 @@ class TrainConfig(SessionConfig):
     adversary: AdversaryConfig
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         super().__post_init__()
-        for name in ("batch_size", "learning_rate", "max_gradient_norm", "heldout_frames"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
+        check_positive(learning_rate=self.learning_rate, max_gradient_norm=self.max_gradient_norm)
 
 
 def main(config: TrainConfig) -> None:
@@ -87,14 +88,14 @@ def main(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)
-    judge = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
-    judge = judge.to(accelerator.device) if judge else None
+    lpips = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
+    lpips = lpips.to(accelerator.device) if lpips else None
     session = Session(accelerator, config)
-    began, is_new = time.perf_counter(), session.saved is None
+    start_time, is_new = time.perf_counter(), session.saved is None
     if is_new:
         first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
         tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
-    spent = time.perf_counter() - began
+    start_seconds = time.perf_counter() - start_time
     optimizer = torch.optim.AdamW(
         tokenizer.parameters(),
         config.learning_rate,
@@ -111,12 +112,12 @@ def main(config: TrainConfig) -> None:
         data=f"{training.num_frames:,} frames of {config.data}",
     )
     if is_new:
-        # The start is a part of the training, and takes some designs much longer than others.
-        session.clock.seconds = spent
+        # The start is a part of the training, and takes much longer with some designs.
+        session.clock.seconds = start_seconds
     for progress, rng in session.steps():
         batch = training.draw(config.batch_size, rng).to(accelerator.device)
         metrics = train_step(
-            accelerator, model, optimizer, adversary, judge, batch, config, progress
+            accelerator, model, optimizer, adversary, lpips, batch, config, progress
         )
         average.update()
         session.log(metrics, shown="loss", units=config.batch_size)
@@ -130,17 +131,20 @@ def main(config: TrainConfig) -> None:
 def open_data(
     config: TrainConfig, frame_shape: tuple[int, int, int]
 ) -> tuple[TrainingFrames, HeldoutFrames]:
-    """The frames to train on and those to judge by.
+    """Opens the frames to train on and those to evaluate on.
 
     Raises:
-        ValueError: No dataset there, no held-out episodes, or frames of another shape.
+        ValueError: There is no dataset, it has no held-out episodes, or frames of another shape.
     """
     sources = open_sources(config.data, frame_shape, config.image_aspect, config.in_memory)
     heldout = load_heldout(sources.heldout, sources.backgrounds, config.heldout_frames)
-    needed = sources.backgrounds if config.loss.foreground else None
-    if config.loss.foreground and needed is None:
-        raise ValueError(f"loss.foreground: data={config.data} are images, without foreground")
-    return TrainingFrames(sources.train, config.balance_scenes, needed), heldout
+    backgrounds = sources.backgrounds if config.loss.foreground else None
+    if config.loss.foreground and backgrounds is None:
+        raise ValueError(
+            f"loss.foreground: expected 0 for images, which have no foreground, got "
+            f"{config.loss.foreground} with data={config.data}"
+        )
+    return TrainingFrames(sources.train, config.balance_scenes, backgrounds), heldout
 
 
 def train_step(
@@ -148,22 +152,22 @@ def train_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     adversary: Adversary,
-    judge: Perceptual | None,
+    lpips: Perceptual | None,
     batch: FrameBatch,
     config: TrainConfig,
     progress: Progress,
 ) -> dict[str, float]:
-    """One step of the tokenizer on one batch, and one of the discriminator if there is one.
+    """Trains the tokenizer, and the discriminator if there is one, on one batch.
 
     Args:
-        accelerator: Whose precision and process group are used.
+        accelerator: Gives the precision and the process group.
         model: The prepared Tokenizer.
-        optimizer: Over its parameters.
-        adversary: See tokenizer/adversary.py.
-        judge: LPIPS, where the loss asks for it.
+        optimizer: The optimizer of its parameters.
+        adversary: The discriminator with its optimizer, or none.
+        lpips: LPIPS, if the loss needs it.
         batch: Frames on the device.
         config: Loss and learning rate.
-        progress: Where the run stands.
+        progress: The progress of the run.
 
     Returns:
         The terms of the loss, the loss, the gradient norm and the learning rate, by name.
@@ -175,26 +179,26 @@ def train_step(
     rate = learning_rate(config.learning_rate, progress.share)
     with accelerator.autocast():
         output = model(batch.frames)
-        loss = tokenizer_loss(output, config.loss, batch.foreground, judge)
+        loss = tokenizer_loss(output, config.loss, batch.foreground, lpips)
     last_layer = accelerator.unwrap_model(model).last_layer
-    term, figures = adversary.generator_term(output, loss.pixels, last_layer, progress)
+    term, metrics = adversary.generator_term(output, loss.pixels, last_layer, progress)
     norm = optimizer_step(
         accelerator, loss.total + term, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
     )  # fmt: skip
-    figures |= adversary.step(output, progress)
-    figures |= {name: float(value) for name, value in loss.terms.items()}
-    figures["loss"] = float(loss.total.detach())
-    return {**figures, "gradient_norm": norm, "learning_rate": rate}
+    metrics |= adversary.step(output, progress)
+    metrics |= {name: float(value) for name, value in loss.terms.items()}
+    metrics["loss"] = float(loss.total.detach())
+    return {**metrics, "gradient_norm": norm, "learning_rate": rate}
 
 
 def sample(session: Session, tokenizer: Tokenizer, heldout: HeldoutFrames) -> None:
-    """Evaluates on held-out frames; writes the figures and a sheet of reconstructions."""
-    found = evaluate(tokenizer, heldout, with_ssim=False)
+    """Evaluates on held-out frames; writes the metrics and a picture of reconstructions."""
+    evaluation = evaluate(tokenizer, heldout, with_ssim=False)
     picture = session.sample_path()
     with replacing(picture) as partial:
-        save_sheet(partial, heldout, found, one_per_scene(heldout, 12))
-    session.write_evaluation(found.figures(), "reconstructions", picture)
+        save_sheet(partial, heldout, evaluation, one_per_scene(heldout, 12))
+    session.write_evaluation(evaluation.metrics(), "reconstructions", picture)
 
 
 def cli() -> None:

@@ -1,4 +1,4 @@
-"""Gymnasium wrappers: an agent sees tokens, code vectors or decoded frames."""
+"""Gymnasium wrappers whose observations are tokens, code vectors or decoded frames."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ from worldtokens.tokenizer.observations import (
 class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
     """Passes every frame of an environment through a tokenizer.
 
-    The tokenizer works where its weights lie; observations are NumPy arrays in main memory. To
-    stack frames, stack what this wrapper returns: then each frame is encoded once. Several
+    The tokenizer runs on its own device; observations are NumPy arrays in main memory. To stack
+    frames, stack the observations of this wrapper: then each frame is encoded once. Several
     environments are faster under `VectorTokenObservation`, which encodes their frames together.
 
     Attributes:
@@ -39,8 +39,8 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         Args:
             env: Its observations are frames, uint8 (height, width, 3), as the tokenizer takes them.
             tokenizer: A trained tokenizer; it is kept, not copied.
-            observation: What the agent sees: "tokens", "embeddings" (the tokens' code vectors) or
-                "frames" (those decoded from them).
+            observation: The agent's observations: "tokens", "embeddings" (the tokens' code vectors)
+                or "frames" (decoded from the tokens).
 
         Raises:
             ValueError: `observation` is none of these, or the observations are no such frames.
@@ -56,7 +56,7 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         self.observation_space = observation_space(tokenizer, observation)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
-        """What the agent sees of one frame, uint8 (height, width, 3)."""
+        """Returns the observation of one frame, uint8 (height, width, 3)."""
         return observe(self._tokenizer, self._tokenizer.encode(observation), self._mode)
 
 
@@ -90,7 +90,7 @@ class VectorTokenObservation(VectorWrapper):
             seed=seed,  # pyright: ignore[reportArgumentType]
             options=options,
         )
-        return self._see(frames), infos
+        return self._observe(frames), infos
 
     def step(
         self, actions: Any
@@ -98,18 +98,18 @@ class VectorTokenObservation(VectorWrapper):
         """Steps the environments; see `VectorEnv.step`."""
         frames, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" not in infos:
-            return self._see(frames), rewards, terminated, truncated, infos
+            return self._observe(frames), rewards, terminated, truncated, infos
         (ended,) = np.nonzero(infos.get("_final_obs", terminated | truncated))
         last = [infos["final_obs"][index] for index in ended]
-        seen = self._see(np.concatenate([frames, np.stack(last)]) if last else frames)
+        observed = self._observe(np.concatenate([frames, np.stack(last)]) if last else frames)
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for index, view in zip(ended, seen[self.num_envs :], strict=True):
-            final_obs[index] = view
+        for index, observation in zip(ended, observed[self.num_envs :], strict=True):
+            final_obs[index] = observation
         infos = {**infos, "final_obs": final_obs}
-        return seen[: self.num_envs], rewards, terminated, truncated, infos
+        return observed[: self.num_envs], rewards, terminated, truncated, infos
 
-    def _see(self, frames: np.ndarray) -> np.ndarray:
-        """What the agents see of frames, uint8 (n, height, width, 3)."""
+    def _observe(self, frames: np.ndarray) -> np.ndarray:
+        """Returns the observations of frames, uint8 (n, height, width, 3)."""
         return observe(self._tokenizer, self._tokenizer.encode(frames), self._mode)
 
 

@@ -1,4 +1,4 @@
-"""What scenes look like without what moves in them, and so which pixels are foreground."""
+"""Backgrounds of scenes, and the foreground: pixels that differ from them."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import numpy as np
 from worldtokens.tokenizer.data.frames import FrameSource
 
 FOREGROUND_THRESHOLD = 40
-# A frame that differs from its scene's median in more pixels than this share does not show that
-# scene: the RAM names the next room some frames before the screen shows it. In Montezuma's Revenge
-# 0.7% of frames are such; they differ in 10% to 55% of their pixels, all others in 5% at most.
+# A frame that differs from its scene's median in a larger share of pixels does not show that scene:
+# the RAM names the next room some frames before the screen shows it. In Montezuma's Revenge 0.7% of
+# the frames do so; they differ in 10% to 55% of their pixels, all others in 5% at most.
 LARGEST_FOREGROUND = 0.1
 MEDIAN_FRAMES = 256
 
@@ -18,19 +18,19 @@ _SCORE_BAR = {"MontezumaRevenge": 14 / 64}
 
 
 def score_rows(env: str, height: int) -> int:
-    """Rows at the top of a frame that show the score, 0 for a game where that is not known."""
+    """Returns the number of rows at the top that show the score, 0 for games not known here."""
     return round(_SCORE_BAR.get(env, 0.0) * height)
 
 
 def is_close(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Which pixels (n, height, width) agree within the threshold in every channel."""
+    """Marks pixels that agree within the threshold in every channel, bool (n, height, width)."""
     difference = np.abs(first.astype(np.int16) - second.astype(np.int16))
     return np.all(difference <= FOREGROUND_THRESHOLD, axis=-1)
 
 
 @dataclass(frozen=True)
 class SceneBackgrounds:
-    """What each scene looks like without what moves in it.
+    """The background of each scene, without moving objects.
 
     Attributes:
         scenes: int64 (s,), sorted.
@@ -52,20 +52,21 @@ class SceneBackgrounds:
             score_rows: Rows at the top that are never foreground.
         """
         known = np.unique(scenes)
-        medians = []
-        for scene in known:
-            (where,) = np.nonzero(scenes == scene)
-            even = np.linspace(0, len(where) - 1, min(len(where), MEDIAN_FRAMES)).astype(int)
-            medians.append(np.median(frames[where[even]], axis=0).astype(np.uint8))
+        medians = [
+            np.median(frames[_evenly_spaced(scenes, scene)], axis=0).astype(np.uint8)
+            for scene in known
+        ]
         return cls(known.astype(np.int64), np.stack(medians), score_rows)
 
     def foreground(self, frames: np.ndarray, scenes: np.ndarray) -> np.ndarray:
-        """Which pixels differ from their scene's median by more than the threshold.
+        """Marks pixels that differ from their scene's median by more than the threshold.
+
+        A frame of an unknown scene has no foreground, nor has (where there are several scenes) a
+        frame that shows another scene than its own.
 
         Args:
             frames: uint8 (n, height, width, 3).
-            scenes: Integers (n,); a frame of a scene that was not fitted has no foreground, nor
-                (where there are several scenes) a frame that shows another scene than its own.
+            scenes: Integers (n,).
 
         Returns:
             bool (n, height, width).
@@ -80,17 +81,20 @@ class SceneBackgrounds:
 
 
 def fit_backgrounds(source: FrameSource) -> SceneBackgrounds:
-    """The median frame of every scene.
+    """Computes the median frame of every scene.
 
     Args:
-        source: All episodes, held-out ones too: the backgrounds define what is foreground, and are
-            no part of what is learned.
+        source: All episodes, held-out ones too: the backgrounds only define the foreground, no
+            model learns from them.
     """
-    chosen = []
-    for scene in np.unique(source.scene):
-        (where,) = np.nonzero(source.scene == scene)
-        even = np.linspace(0, len(where) - 1, min(len(where), MEDIAN_FRAMES)).astype(int)
-        chosen.append(where[even])
+    chosen = [_evenly_spaced(source.scene, scene) for scene in np.unique(source.scene)]
     indices = np.sort(np.concatenate(chosen))
     rows = score_rows(source.game, source.frame_shape[0])
     return SceneBackgrounds.fit(source.gather_frames(indices), source.scene[indices], rows)
+
+
+def _evenly_spaced(scenes: np.ndarray, scene: int) -> np.ndarray:
+    """Returns indices int64 (m,) of at most MEDIAN_FRAMES frames of a scene."""
+    (indices,) = np.nonzero(scenes == scene)
+    even = np.linspace(0, len(indices) - 1, min(len(indices), MEDIAN_FRAMES)).astype(int)
+    return indices[even]

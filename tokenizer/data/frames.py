@@ -1,4 +1,4 @@
-"""Frames to train and to judge a tokenizer on."""
+"""The interface of all sources of frames."""
 
 from typing import Protocol
 
@@ -6,16 +6,21 @@ import numpy as np
 
 
 class FrameSource(Protocol):
-    """Frames by number, in episodes; collect.EpisodeDataset is one."""
+    """Frames by index, in episodes: an EpisodeDataset or an ImageSource."""
 
     @property
     def game(self) -> str:
-        """What the frames show."""
+        """Name of the game."""
         ...
 
     @property
     def num_frames(self) -> int:
         """Number of frames."""
+        ...
+
+    @property
+    def frame_starts(self) -> np.ndarray:
+        """First frame of each episode, and the number of frames: int64 (episodes + 1,)."""
         ...
 
     @property
@@ -29,30 +34,26 @@ class FrameSource(Protocol):
         ...
 
     def gather_frames(self, indices: np.ndarray) -> np.ndarray:
-        """Frames at int64 (n,) as uint8 (n, height, width, 3)."""
-        ...
-
-
-class EpisodicSource(FrameSource, Protocol):
-    """A source that knows which frame follows which."""
-
-    @property
-    def frame_starts(self) -> np.ndarray:
-        """First frame of each episode, and the number of frames: int64 (episodes + 1,)."""
+        """Returns the frames at int64 (n,) as uint8 (n, height, width, 3)."""
         ...
 
 
 def check_frame_shape(
-    place: str, found: tuple[int, int, int], expected: tuple[int, int, int]
+    data: str, shape: tuple[int, int, int], expected: tuple[int, int, int]
 ) -> None:
     """Compares the frames of a dataset with those that a model takes.
+
+    Args:
+        data: The dataset in the error.
+        shape: (height, width, 3) of its frames.
+        expected: (height, width, 3) that the model takes.
 
     Raises:
         ValueError: They differ.
     """
-    if tuple(found) != tuple(expected):
+    if tuple(shape) != tuple(expected):
         raise ValueError(
-            f"data={place}: its frames are {found[0]}x{found[1]}, the model takes "
-            f"{expected[0]}x{expected[1]}; set model.frame_height={found[0]} and "
-            f"model.frame_width={found[1]}"
+            f"data={data}: expected frames of {expected[0]}x{expected[1]}, as the model takes, "
+            f"got {shape[0]}x{shape[1]}; set model.frame_height={shape[0]} and "
+            f"model.frame_width={shape[1]}"
         )

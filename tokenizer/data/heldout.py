@@ -1,13 +1,13 @@
-"""Held-out frames, by which a tokenizer is evaluated."""
+"""Held-out frames, on which a tokenizer is evaluated."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
-from worldtokens.tokenizer.data.frames import EpisodicSource
+from worldtokens.tokenizer.data.frames import FrameSource
 
-# The held-out frames of a figure are the same in every run.
+# Metrics of all runs are of the same held-out frames.
 HELDOUT_SEED = 0
 
 
@@ -17,28 +17,28 @@ class HeldoutFrames:
 
     Attributes:
         frames: uint8 (n, height, width, 3).
-        following: The frame after each, of that shape; None where there is none.
+        next_frames: The frame after each, of that shape; None where there is none.
         scenes: int64 (n,), the scene of each of `frames`.
         foreground: bool (n, height, width), the foreground of `frames`.
     """
 
     frames: np.ndarray
-    following: np.ndarray | None
+    next_frames: np.ndarray | None
     scenes: np.ndarray
     foreground: np.ndarray
 
 
 def load_heldout(
-    source: EpisodicSource, backgrounds: SceneBackgrounds | None, count: int
+    source: FrameSource, backgrounds: SceneBackgrounds | None, count: int
 ) -> HeldoutFrames:
-    """Draws frames that have a next one, evenly over all episodes, and marks their foreground.
+    """Draws frames that have a next frame, evenly over all episodes, and marks their foreground.
 
-    Where no frame has a next one, any are drawn.
+    Where no frame has a next one, it draws any frames.
 
     Args:
         source: The held-out episodes.
-        backgrounds: See fit_backgrounds; None where nothing is foreground.
-        count: Number of frames; fewer where the source has fewer.
+        backgrounds: See fit_backgrounds; None for frames without foreground.
+        count: Number of frames, at most as many as the source has.
     """
     last = source.frame_starts[1:] - 1
     with_next = np.setdiff1d(np.arange(source.num_frames), last)
@@ -51,7 +51,7 @@ def load_heldout(
         foreground = backgrounds.foreground(frames, scenes)
     return HeldoutFrames(
         frames=frames,
-        following=source.gather_frames(indices + 1) if len(with_next) else None,
+        next_frames=source.gather_frames(indices + 1) if len(with_next) else None,
         scenes=scenes,
         foreground=foreground,
     )

@@ -14,7 +14,7 @@ Split = Literal["train", "heldout"]
 
 
 class ImageSource:
-    """Images, resized to one shape; a tokenizer.frame_data.EpisodicSource.
+    """Images, resized to one shape; a FrameSource.
 
     Every tenth image is held out. Each image is an episode of one frame: there is no flicker to
     measure, and no scene.
@@ -25,22 +25,22 @@ class ImageSource:
         scene: Zeros, int64 (num_frames,).
         frame_starts: int64 (num_frames + 1,).
         numbers: The number of each image among those of both splits, int64 (num_frames,).
-        folders: The folder of each image below `place`, which may name its class; "" for images
-            of `place` itself and of arrays.
+        folders: The folder of each image below `path`, which may name its class; "" for images of
+            `path` itself and of arrays.
     """
 
     def __init__(
         self,
-        place: str | Path,
+        path: str | Path,
         split: Split,
         frame_shape: tuple[int, int, int],
         aspect: str = "crop",
     ):
-        """Lists the images; files are read when asked for.
+        """Lists the images; files are read by `gather_frames`.
 
         Args:
-            place: A folder, searched with all below it, or a .npy file of uint8 (n, height, width,
-                3), or grey: (n, height, width) or (n, height, width, 1).
+            path: A folder, searched with all folders below it, or a .npy file of uint8 (n, height,
+                width, 3), or grey: (n, height, width) or (n, height, width, 1).
             split: Which images.
             frame_shape: (height, width, 3) that images are resized to.
             aspect: "crop" the middle of an image to the frame's proportions, or "stretch" it.
@@ -50,36 +50,35 @@ class ImageSource:
         """
         if aspect not in ASPECTS:
             raise ValueError(f"image_aspect: expected one of {ASPECTS}, got {aspect!r}")
-        place = Path(place)
-        self.game = place.stem
+        path = Path(path)
+        self.game = path.stem
         self.frame_shape = frame_shape
         self._aspect = aspect
-        images = _read_array(place) if place.suffix == ".npy" else _list_files(place)
+        images = _read_array(path) if path.suffix == ".npy" else _list_files(path)
         if len(images) < 2:
-            raise ValueError(f"data={place}: expected at least 2 images, found {len(images)}")
+            raise ValueError(f"data={path}: expected at least 2 images, got {len(images)}")
         index = np.arange(len(images))
-        is_heldout = (
-            index % min(HELDOUT_ONE_IN, len(images)) == min(HELDOUT_ONE_IN, len(images)) - 1
-        )
+        period = min(HELDOUT_ONE_IN, len(images))
+        is_heldout = index % period == period - 1
         self._images = images
         self.numbers = index[is_heldout == (split == "heldout")]
-        self.folders = [_folder(images[number], place) for number in self.numbers.tolist()]
+        self.folders = [_folder(images[number], path) for number in self.numbers.tolist()]
         self._kept: dict[int, np.ndarray] | None = None
         self.scene = np.zeros(self.num_frames, np.int64)
         self.frame_starts = np.arange(self.num_frames + 1)
 
     @property
     def num_frames(self) -> int:
-        """Images of the split."""
+        """Number of images of the split."""
         return len(self.numbers)
 
     def in_memory(self) -> "ImageSource":
-        """This source, which from now on keeps the images that it has resized."""
+        """Makes this source keep the images that it has resized; returns it."""
         self._kept = {}
         return self
 
     def gather_frames(self, indices: np.ndarray) -> np.ndarray:
-        """Images at int64 (n,), resized: uint8 (n, height, width, 3).
+        """Returns images at int64 (n,), resized: uint8 (n, height, width, 3).
 
         Raises:
             ValueError: A file is not an image.
@@ -98,10 +97,10 @@ class ImageSource:
 
 
 def resize(image: Image.Image, frame_shape: tuple[int, int, int], aspect: str) -> np.ndarray:
-    """An image as uint8 (height, width, 3), averaged over areas.
+    """Resizes an image to uint8 (height, width, 3) by averages over areas.
 
     Args:
-        image: Of any size and mode.
+        image: An image of any size and mode.
         frame_shape: (height, width, 3).
         aspect: "crop" or "stretch".
     """
@@ -115,18 +114,18 @@ def resize(image: Image.Image, frame_shape: tuple[int, int, int], aspect: str) -
     return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))
 
 
-def is_image_data(place: str | Path) -> bool:
-    """Whether `place` is a .npy file or a folder without dataset.json that holds images."""
-    place = Path(place)
-    if place.is_file():
-        return place.suffix == ".npy"
-    return place.is_dir() and not (place / "dataset.json").exists() and bool(_list_files(place))
+def is_image_data(path: str | Path) -> bool:
+    """Whether `path` is a .npy file or a folder without dataset.json that holds images."""
+    path = Path(path)
+    if path.is_file():
+        return path.suffix == ".npy"
+    return path.is_dir() and not (path / "dataset.json").exists() and bool(_list_files(path))
 
 
-def _folder(image: Path | np.ndarray, place: Path) -> str:
+def _folder(image: Path | np.ndarray, root: Path) -> str:
     if isinstance(image, np.ndarray):
         return ""
-    folder = image.parent.relative_to(place).as_posix()
+    folder = image.parent.relative_to(root).as_posix()
     return "" if folder == "." else folder
 
 
@@ -138,21 +137,22 @@ def _open(image: Path | np.ndarray) -> Image.Image:
             opened.load()
             return opened
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"data: {image} cannot be read as an image ({error})") from error
+        raise ValueError(f"data: expected an image, got {image} ({error})") from error
 
 
 def _list_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ValueError(f"data={folder}: expected a folder of images or a .npy file")
+        what = "another file" if folder.exists() else "nothing there"
+        raise ValueError(f"data={folder}: expected a folder of images or a .npy file, got {what}")
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
 
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        # Mapped, not read: arrays may be larger than the memory.
+        # Memory-mapped, since arrays may be larger than the memory.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"data={path}: cannot be read as an array ({error})") from error
+        raise ValueError(f"data={path}: expected an array, got a damaged file ({error})") from error
     is_image = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3))
     if array.dtype != np.uint8 or not is_image:
         raise ValueError(

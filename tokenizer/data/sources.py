@@ -1,25 +1,25 @@
-"""Opens what `data=` names: a dataset of episodes, or images."""
+"""Opens the value of `data=`: a dataset of episodes, or images."""
 
 from dataclasses import dataclass
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, fit_backgrounds
-from worldtokens.tokenizer.data.frames import EpisodicSource, check_frame_shape
+from worldtokens.tokenizer.data.frames import FrameSource, check_frame_shape
 from worldtokens.tokenizer.data.images import ImageSource, is_image_data
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Frames to train on and frames to judge by.
+    """Frames to train on and frames to evaluate on.
 
     Attributes:
         train: The training split.
         heldout: The held-out split.
-        backgrounds: Of the scenes; None for images, which have no foreground.
+        backgrounds: The backgrounds of the scenes; None for images, which have no foreground.
     """
 
-    train: EpisodicSource
-    heldout: EpisodicSource
+    train: FrameSource
+    heldout: FrameSource
     backgrounds: SceneBackgrounds | None
 
 
@@ -35,7 +35,7 @@ def open_sources(
         in_memory: Keep the training frames in memory.
 
     Raises:
-        ValueError: There is nothing of the kind, or episodes have frames of another shape.
+        ValueError: There are no such data, or episodes have frames of another shape.
     """
     if is_image_data(data):
         images, heldout_images = (

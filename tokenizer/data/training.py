@@ -16,14 +16,14 @@ class FrameBatch:
 
     Attributes:
         frames: uint8 (n, height, width, 3).
-        foreground: bool (n, height, width), or None where it was not asked for.
+        foreground: bool (n, height, width), or None where the loss does not need it.
     """
 
     frames: Tensor
     foreground: Tensor | None
 
     def to(self, device: torch.device) -> "FrameBatch":
-        """The same on a device."""
+        """Returns the same batch on a device."""
         foreground = None if self.foreground is None else self.foreground.to(device)
         return FrameBatch(self.frames.to(device), foreground)
 
@@ -32,18 +32,19 @@ class TrainingFrames:
     """Single frames, drawn at random.
 
     Attributes:
-        num_frames: How many there are to draw from.
+        num_frames: Number of different frames.
     """
 
     def __init__(
         self, source: FrameSource, balance: bool, backgrounds: SceneBackgrounds | None = None
     ):
-        """Prepares the drawing.
+        """Computes the probability of each frame.
 
         Args:
-            source: Where the frames are.
+            source: The training frames.
             balance: Draw every scene equally often, however many frames it has.
-            backgrounds: By which the foreground of drawn frames is marked; None to leave it out.
+            backgrounds: The backgrounds that mark the foreground of drawn frames; None to leave the
+                foreground out.
         """
         self._source = source
         self._backgrounds = backgrounds

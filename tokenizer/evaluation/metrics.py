@@ -1,4 +1,4 @@
-"""The figures by which tokenizers, and dreams, are judged; every table takes them from here.
+"""The metrics of tokenizers and of dreams; all tables use these definitions.
 
 Frames are uint8 arrays (n, height, width, 3); scenes are integer arrays (n,), the room in which a
 frame was taken, or all 0 for a game without known rooms.
@@ -14,27 +14,21 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from worldtokens.tokenizer.data.backgrounds import is_close
 
 
-def psnr_per_frame(true: np.ndarray, made: np.ndarray) -> np.ndarray:
+def psnr_per_frame(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each frame, float64 (n,), in dB.
 
-    A frame without any error counts as one whose error is the smallest there is: one channel of one
+    A frame without any error counts as one with the smallest possible error: one channel of one
     pixel off by one. Otherwise a single perfect frame would make the mean infinite.
     """
-    error = _squared_error(true, made)
+    error = _squared_error(true, reconstruction)
     return _decibel(np.maximum(error.mean(axis=1), 1.0 / error.shape[1]))
 
 
-def pooled_psnr(true: np.ndarray, made: np.ndarray) -> float:
-    """PSNR in dB of the squared error pooled over all frames."""
-    error = _squared_error(true, made)
-    return float(_decibel(np.maximum(error.mean(), 1.0 / error.size)))
-
-
-def ssim_per_frame(true: np.ndarray, made: np.ndarray) -> np.ndarray:
+def ssim_per_frame(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     """Structural similarity of each frame, float64 (n,), at most 1."""
     first, second = (
         torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
-        for frames in (made, true)
+        for frames in (reconstruction, true)
     )
     values = structural_similarity_index_measure(first, second, data_range=1.0, reduction="none")
     assert isinstance(values, torch.Tensor)
@@ -43,11 +37,11 @@ def ssim_per_frame(true: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Recall:
-    """Counts of foreground pixels per scene, and of those that were reproduced.
+    """Counts of foreground pixels and of reproduced ones, per scene.
 
     Attributes:
         pixels: Foreground pixels of each scene.
-        hits: Those of them whose every channel is within the threshold.
+        hits: Those of them with every channel within the threshold.
     """
 
     pixels: dict[int, int]
@@ -55,29 +49,29 @@ class Recall:
 
     @property
     def overall(self) -> float:
-        """Share of all foreground pixels that were reproduced; NaN if there are none."""
+        """Share of all foreground pixels that are reproduced; NaN if there are none."""
         pixels = sum(self.pixels.values())
         return sum(self.hits.values()) / pixels if pixels else float("nan")
 
     @property
     def per_scene(self) -> dict[int, float]:
-        """The same by scene, for scenes with foreground."""
+        """The same share by scene, for scenes with foreground."""
         return {scene: self.hits[scene] / n for scene, n in sorted(self.pixels.items()) if n}
 
 
 def foreground_recall(
-    true: np.ndarray, made: np.ndarray, mask: np.ndarray, scenes: np.ndarray
+    true: np.ndarray, reconstruction: np.ndarray, mask: np.ndarray, scenes: np.ndarray
 ) -> Recall:
     """Counts the foreground pixels that are reproduced within 40/255 in every channel.
 
     Args:
         true: uint8 (n, height, width, 3).
-        made: Frames of that shape.
+        reconstruction: Frames of that shape.
         mask: bool (n, height, width), see SceneBackgrounds.foreground.
         scenes: Integers (n,).
     """
     pixels = mask.sum(axis=(1, 2))
-    hits = (mask & is_close(true, made)).sum(axis=(1, 2))
+    hits = (mask & is_close(true, reconstruction)).sum(axis=(1, 2))
     known = np.unique(scenes)
     return Recall(
         pixels={int(scene): int(pixels[scenes == scene].sum()) for scene in known},
@@ -92,7 +86,7 @@ def flicker(
     tokens_after: np.ndarray,
     levels: Sequence[tuple[int, int, int]],
 ) -> float:
-    """Share of tokens that change from a frame to the next where their patch does not.
+    """Share of tokens that change from a frame to the next although their patch does not.
 
     Args:
         before: uint8 (n, height, width, 3).
@@ -105,18 +99,18 @@ def flicker(
         A share in [0, 1]; NaN if every patch changes.
     """
     differs = (before != after).any(axis=-1)
-    still = np.concatenate([_still_patches(differs, *level) for level in levels], axis=1)
-    if not still.any():
+    unchanged = np.concatenate([_unchanged_patches(differs, *level) for level in levels], axis=1)
+    if not unchanged.any():
         return float("nan")
-    return float((tokens_before != tokens_after)[still].mean())
+    return float((tokens_before != tokens_after)[unchanged].mean())
 
 
-def _still_patches(differs: np.ndarray, rows: int, columns: int, depth: int) -> np.ndarray:
-    """Whether no pixel under each token's patch differs: bool (n, rows x columns x depth)."""
+def _unchanged_patches(differs: np.ndarray, rows: int, columns: int, depth: int) -> np.ndarray:
+    """Marks tokens without a changed pixel in their patch: bool (n, rows x columns x depth)."""
     count, height, width = differs.shape
     patches = differs.reshape(count, rows, height // rows, columns, width // columns)
-    still = ~patches.any(axis=(2, 4)).reshape(count, rows * columns)
-    return still.repeat(depth, axis=1)
+    unchanged = ~patches.any(axis=(2, 4)).reshape(count, rows * columns)
+    return unchanged.repeat(depth, axis=1)
 
 
 @dataclass(frozen=True)
@@ -144,12 +138,12 @@ class CodeUse:
 
     @property
     def perplexity(self) -> float:
-        """2 to the entropy: as many codes, equally used, would have it."""
+        """2**entropy: the number of equally used codes with this entropy."""
         return 2.0**self.entropy_bits
 
     @property
     def share_used(self) -> float:
-        """Share of the codes that occur at all."""
+        """Share of the codes that occur."""
         return float((self.counts > 0).mean())
 
     @property
@@ -163,10 +157,10 @@ class CodeUse:
         return self.tokens_per_frame * self.entropy_bits
 
 
-def _squared_error(true: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """Squared errors (n, values of a frame) in units of one grey level."""
-    assert true.shape == made.shape
-    difference = true.astype(np.float32) - made.astype(np.float32)
+def _squared_error(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+    """Computes squared errors (n, values of a frame) in units of one grey level."""
+    assert true.shape == reconstruction.shape
+    difference = true.astype(np.float32) - reconstruction.astype(np.float32)
     return np.square(difference).reshape(len(true), -1)
 
 

@@ -21,7 +21,7 @@ HEADINGS = ("true", "reconstruction", "foreground")
 def save_sheet(
     path: Path,
     heldout: HeldoutFrames,
-    found: Evaluation,
+    evaluation: Evaluation,
     chosen: np.ndarray,
     columns: int = 2,
     scale: int = 3,
@@ -29,19 +29,19 @@ def save_sheet(
     """Writes a PNG of rows: true | reconstruction | foreground marked (green: kept, red: lost).
 
     Args:
-        path: Where the PNG goes; its folder exists.
+        path: Path of the PNG; its folder exists.
         heldout: The true frames.
-        found: Their reconstructions.
-        chosen: Which of them to show, int64 (n,).
-        columns: Rows are dealt out to this many columns.
+        evaluation: Their reconstructions.
+        chosen: Indices of the frames to show, int64 (n,).
+        columns: Number of columns that the rows are spread over.
         scale: Screen pixels per pixel.
     """
-    true, made = heldout.frames[chosen], found.reconstructions[chosen]
-    foreground, hits = heldout.foreground[chosen], is_close(true, made)
+    true, reconstructed = heldout.frames[chosen], evaluation.reconstructions[chosen]
+    foreground, hits = heldout.foreground[chosen], is_close(true, reconstructed)
     marked = (true.astype(np.float32) * 0.3).astype(np.uint8)
     marked[foreground & hits] = HIT
     marked[foreground & ~hits] = MISS
-    triples = np.concatenate([true, made, marked], axis=2)
+    triples = np.concatenate([true, reconstructed, marked], axis=2)
     triples = _enlarge(triples, scale)
     labels = [
         f"scene {scene}, foreground kept {kept} of {total}"
@@ -66,13 +66,13 @@ def save_comparison(
     """Writes a PNG of rows: true | the reconstruction of each run.
 
     Args:
-        path: Where the PNG goes; its folder exists.
+        path: Path of the PNG; its folder exists.
         heldout: The true frames.
         reconstructions: uint8 (n, height, width, 3) of all of them, by the run's name.
-        chosen: Which of them to show, int64 (m,).
+        chosen: Indices of the frames to show, int64 (m,).
         scale: Screen pixels per pixel.
     """
-    frames = [heldout.frames[chosen], *(made[chosen] for made in reconstructions.values())]
+    frames = [heldout.frames[chosen], *(one[chosen] for one in reconstructions.values())]
     rows = _enlarge(np.concatenate(frames, axis=2), scale)
     labels = [f"scene {scene}" for scene in heldout.scenes[chosen]]
     width = heldout.frames.shape[2] * scale
@@ -80,7 +80,7 @@ def save_comparison(
 
 
 def save_code_use(path: Path, uses: Mapping[str, CodeUse]) -> None:
-    """Writes a PNG of how often each code occurs, the commonest first, for each run."""
+    """Writes a PNG of the frequency of each code, the most frequent first, for each run."""
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -107,7 +107,7 @@ def _lay_out(
     columns: int,
     frame_width: int,
 ) -> Image.Image:
-    """Sets pictures (n, height, width, 3) in columns, each under its label."""
+    """Arranges pictures (n, height, width, 3) in columns, each below its label."""
     rows = -(-len(triples) // columns)
     margin, gap = 14, 8
     cell_height, cell_width = triples.shape[1] + margin, triples.shape[2] + gap
@@ -115,8 +115,8 @@ def _lay_out(
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
         for index, heading in enumerate(headings):
-            place = column * cell_width + index * frame_width + 2
-            draw.text((place, 1), heading, fill=(255, 255, 255))
+            left = column * cell_width + index * frame_width + 2
+            draw.text((left, 1), heading, fill=(255, 255, 255))
     for index, (triple, label) in enumerate(zip(triples, labels, strict=True)):
         column, row = index // rows, index % rows
         left, top = column * cell_width, margin + row * cell_height

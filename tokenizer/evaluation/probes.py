@@ -1,7 +1,7 @@
-"""Linear probes: how much of the game's state can be read off a frame's code vectors.
+"""Linear probes: how well a linear classifier predicts the game's state from code vectors.
 
-The protocol follows AtariARI (Anand et al. 2019, arXiv 1906.08226, section 5): one linear
-classifier per labelled byte of the RAM, on frozen features; bytes that hardly vary are left out.
+The protocol is that of AtariARI (Anand et al. 2019, arXiv 1906.08226, section 5): one linear
+classifier per labelled byte of the RAM, on frozen features; bytes that rarely change are left out.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ BATCH = 256
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 CHUNK = 256
-# Bytes of features that are kept; of more frames, or larger ones, they are computed at each step.
+# Largest size in bytes of features to keep in memory; larger ones are computed at each step.
 LARGEST_CACHE = 2**30
 
 
@@ -38,18 +38,18 @@ class ProbeFrames:
     labels: Mapping[str, np.ndarray]
 
     def take(self, index: np.ndarray) -> "ProbeFrames":
-        """The frames at int64 (m,) or where bool (n,)."""
+        """Selects frames by indices int64 (m,) or by a mask bool (n,)."""
         labels = {name: values[index] for name, values in self.labels.items()}
         return ProbeFrames(self.frames[index], labels)
 
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """Macro F1 of each label, and their mean, for each kind of features.
+    """Macro F1 of each label, for each kind of features.
 
     Attributes:
         codes: By label, from the tokenizer's code vectors.
-        majority: By label, of always guessing the commonest value.
+        majority: By label, of always predicting the most frequent value.
         random_cnn: By label, from an untrained convolutional network.
     """
 
@@ -78,16 +78,16 @@ def score_probes(tokenizer: Tokenizer, train: ProbeFrames, test: ProbeFrames) ->
     def cnn_features(frames: np.ndarray) -> Tensor:
         return cnn(scale_frames(torch.from_numpy(frames).to(tokenizer.device)))
 
-    # Frames go through a network once: that takes longer than all the rest.
+    # Networks see each frame once, since they take most of the time.
     tokens = [tokenizer.encode(some.frames).cpu().numpy() for some in (train, test)]
-    read_cnn, seen = _computed(cnn_features, [train.frames, test.frames])
+    cached_cnn, cnn_inputs = _cached(cnn_features, [train.frames, test.frames])
     return ProbeScores(
         codes=_score(code_vectors, tokens, train, test, names),
         majority={
             name: macro_f1(test.labels[name], np.full(len(test.frames), _mode(train.labels[name])))
             for name in names
         },
-        random_cnn=_score(read_cnn, seen, train, test, names),
+        random_cnn=_score(cached_cnn, cnn_inputs, train, test, names),
     )
 
 
@@ -98,17 +98,17 @@ def entropy(values: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def macro_f1(true: np.ndarray, guessed: np.ndarray) -> float:
+def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
     """F1 of each value that occurs in `true`, mean over the values."""
     scores = []
     for value in np.unique(true):
-        hits = ((true == value) & (guessed == value)).sum()
-        scores.append(2 * hits / ((true == value).sum() + (guessed == value).sum()))
+        hits = ((true == value) & (predicted == value)).sum()
+        scores.append(2 * hits / ((true == value).sum() + (predicted == value).sum()))
     return float(np.mean(scores))
 
 
 def random_cnn() -> nn.Module:
-    """An untrained network, always the same."""
+    """Makes an untrained network, always with the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(
@@ -122,10 +122,14 @@ def random_cnn() -> nn.Module:
         )
 
 
-def _computed(
+def _cached(
     features: Callable[[np.ndarray], Tensor], frames: list[np.ndarray]
 ) -> tuple[Callable[[np.ndarray], Tensor], list[np.ndarray]]:
-    """What reads features, and what of: the features themselves where they fit into the cache."""
+    """Computes features once, if they fit into the cache.
+
+    Returns:
+        A function from inputs to features, and the inputs: features if cached, else frames.
+    """
     first = features(frames[0][:1])
     if sum(map(len, frames)) * first.numel() * first.element_size() > LARGEST_CACHE:
         return features, frames
@@ -149,19 +153,21 @@ def _score(
     """Macro F1 of linear classifiers, one per label.
 
     Args:
-        features: Of some rows of the inputs.
-        inputs: What the features are made of, of each training and of each test frame.
-        train: Labels to fit.
-        test: Labels to be read.
-        names: Of the labels.
+        features: Computes the features of some rows of the inputs.
+        inputs: One row for each training frame, and one for each test frame.
+        train: The labels to fit.
+        test: The labels to predict.
+        names: Names of the labels.
     """
     values = [np.unique(train.labels[name]) for name in names]
     targets = [
         np.searchsorted(known, train.labels[name])
         for name, known in zip(names, values, strict=True)
     ]
-    read = _fit(features, inputs[0], targets, [len(known) for known in values])
-    chunks = [read(inputs[1][start : start + CHUNK]) for start in range(0, len(inputs[1]), CHUNK)]
+    predict = _fit(features, inputs[0], targets, [len(known) for known in values])
+    chunks = [
+        predict(inputs[1][start : start + CHUNK]) for start in range(0, len(inputs[1]), CHUNK)
+    ]
     return {
         name: macro_f1(test.labels[name], known[np.concatenate([chunk[index] for chunk in chunks])])
         for index, (name, known) in enumerate(zip(names, values, strict=True))
@@ -174,7 +180,7 @@ def _fit(
     targets: list[np.ndarray],
     sizes: list[int],
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Trains the classifiers together; returns what reads a class of each label off inputs."""
+    """Trains the classifiers together; returns a function from inputs to a class of each label."""
     first = features(inputs[:CHUNK])
     mean, spread = first.mean(0), first.std(0).clamp_min(1e-2)
     with torch.random.fork_rng(devices=[]):
@@ -186,7 +192,7 @@ def _fit(
         return linear((features(some) - mean) / spread).split(sizes, dim=1)
 
     @torch.no_grad()
-    def read(some: np.ndarray) -> list[np.ndarray]:
+    def predict(some: np.ndarray) -> list[np.ndarray]:
         return [part.argmax(1).cpu().numpy() for part in logits(some)]
 
     rng = np.random.default_rng(0)
@@ -199,7 +205,7 @@ def _fit(
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()
         optimizer.step()
-    return read
+    return predict
 
 
 def _mode(values: np.ndarray) -> int:

@@ -1,4 +1,4 @@
-"""Judges a tokenizer on frames that it was not trained on."""
+"""Evaluation of a tokenizer on frames that it was not trained on."""
 
 import math
 from dataclasses import dataclass
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldtokens.tokenizer.autoencoder import Tokenizer
+from worldtokens.tokenizer.data.backgrounds import is_close
 from worldtokens.tokenizer.data.heldout import HeldoutFrames
 from worldtokens.tokenizer.evaluation import metrics
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
         reconstructions: uint8 (n, height, width, 3), of HeldoutFrames.frames.
         psnr_per_frame: float64 (n,), dB.
-        ssim: Mean over frames; NaN where it was not asked for.
-        recall: Foreground pixels, and those reproduced, per scene.
-        flicker: Share of tokens that change where their patch does not; NaN where that is not
-            known.
+        ssim: Mean over frames; NaN if it was not computed.
+        recall: Foreground pixels, and reproduced ones, per scene.
+        flicker: Share of tokens that change although their patch does not; NaN if the next frames
+            are not known.
         code_use: Counts of the codes.
     """
 
@@ -36,8 +37,8 @@ class Evaluation:
         """Mean over frames, dB."""
         return float(self.psnr_per_frame.mean())
 
-    def figures(self) -> dict[str, float]:
-        """The single figures by name; those that are NaN are left out."""
+    def metrics(self) -> dict[str, float]:
+        """Returns the single numbers by name, without those that are NaN."""
         named = {
             "psnr": self.psnr,
             "ssim": self.ssim,
@@ -50,45 +51,45 @@ class Evaluation:
 
 
 def evaluate(tokenizer: Tokenizer, heldout: HeldoutFrames, with_ssim: bool = True) -> Evaluation:
-    """Encodes and decodes held-out frames and compares.
+    """Compares held-out frames with their reconstructions.
 
     Args:
-        tokenizer: The tokenizer to judge.
-        heldout: The frames to judge by.
-        with_ssim: Whether to compute SSIM, which takes longer than all the rest.
+        tokenizer: The tokenizer to evaluate.
+        heldout: The frames to evaluate on.
+        with_ssim: Whether to compute SSIM, which takes longer than all other metrics.
     """
     tokens = tokenizer.encode(heldout.frames)
-    made = tokenizer.decode(tokens).cpu().numpy()
+    decoded = tokenizer.decode(tokens).cpu().numpy()
     true = heldout.frames
     return Evaluation(
-        reconstructions=made,
-        psnr_per_frame=metrics.psnr_per_frame(true, made),
-        ssim=float(metrics.ssim_per_frame(true, made).mean()) if with_ssim else math.nan,
-        recall=metrics.foreground_recall(true, made, heldout.foreground, heldout.scenes),
+        reconstructions=decoded,
+        psnr_per_frame=metrics.psnr_per_frame(true, decoded),
+        ssim=float(metrics.ssim_per_frame(true, decoded).mean()) if with_ssim else math.nan,
+        recall=metrics.foreground_recall(true, decoded, heldout.foreground, heldout.scenes),
         flicker=_flicker(tokenizer, heldout, tokens.cpu().numpy()),
         code_use=metrics.CodeUse.of(tokens.cpu().numpy(), tokenizer.vocab_size),
     )
 
 
 def _flicker(tokenizer: Tokenizer, heldout: HeldoutFrames, tokens: np.ndarray) -> float:
-    if heldout.following is None:
+    if heldout.next_frames is None:
         return math.nan
-    after = tokenizer.encode(heldout.following).cpu().numpy()
-    before, following = (_padded(tokenizer, x) for x in (heldout.frames, heldout.following))
-    return metrics.flicker(before, following, tokens, after, tokenizer.levels)
+    next_tokens = tokenizer.encode(heldout.next_frames).cpu().numpy()
+    before, after = (_padded(tokenizer, x) for x in (heldout.frames, heldout.next_frames))
+    return metrics.flicker(before, after, tokens, next_tokens, tokenizer.levels)
 
 
 def _padded(tokenizer: Tokenizer, frames: np.ndarray) -> np.ndarray:
-    """Frames (n, height, width, 3) of whole patches, as the network sees them."""
+    """Pads frames (n, height, width, 3) to whole patches, as for the network."""
     height, width = tokenizer.config.padded_shape
     margins = ((0, 0), (0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     return np.pad(frames, margins, mode="edge") if np.any(margins) else frames
 
 
 def one_per_scene(heldout: HeldoutFrames, count: int) -> np.ndarray:
-    """Indices of `count` frames for a picture, rare scenes first and then round-robin.
+    """Chooses `count` frames for a picture, by their indices: rare scenes first, then round-robin.
 
-    Of each scene the frames with most foreground come first, since they tell most.
+    Of each scene the frames with most foreground come first, since they show most.
     """
     amount = heldout.foreground.sum(axis=(1, 2))
     scenes, sizes = np.unique(heldout.scenes, return_counts=True)
@@ -104,9 +105,9 @@ def one_per_scene(heldout: HeldoutFrames, count: int) -> np.ndarray:
     return np.array(chosen, dtype=np.int64)
 
 
-def worst_frames(heldout: HeldoutFrames, found: Evaluation, count: int) -> np.ndarray:
-    """Indices of the `count` frames that lose most foreground pixels, the worst first."""
-    lost = heldout.foreground & ~metrics.is_close(heldout.frames, found.reconstructions)
-    # Among frames that lose as much, those of the lower PSNR.
-    order = np.lexsort((found.psnr_per_frame, -lost.sum(axis=(1, 2))))
+def worst_frames(heldout: HeldoutFrames, evaluation: Evaluation, count: int) -> np.ndarray:
+    """Finds the `count` frames that lose most foreground pixels; their indices, the worst first."""
+    lost = heldout.foreground & ~is_close(heldout.frames, evaluation.reconstructions)
+    # Frames that lose equally many are sorted by PSNR.
+    order = np.lexsort((evaluation.psnr_per_frame, -lost.sum(axis=(1, 2))))
     return order[:count]

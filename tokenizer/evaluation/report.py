@@ -1,4 +1,4 @@
-"""Everything that is measured of a trained tokenizer."""
+"""The full report on a trained tokenizer: all metrics, speed and probes."""
 
 import time
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from worldtokens.collect import EpisodeSource
+from worldtokens.common.devices import choose_device
 from worldtokens.envs import ram_labels
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.data.heldout import HeldoutFrames
@@ -21,91 +22,94 @@ MISSING = "weights missing"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A tokenizer and what was found.
+class EvalReport:
+    """A tokenizer and its metrics.
 
     Attributes:
-        tokenizer: In eval mode.
-        found: The figures that need no other weights.
+        tokenizer: The tokenizer, in eval mode.
+        evaluation: The metrics that need no other weights.
         encode_speed: Frames per second.
-        lpips: Mean LPIPS, or why there is none.
-        fid: rFID, or why there is none.
-        probes: None where they were not asked for.
+        lpips: Mean LPIPS, or the reason why there is none.
+        fid: rFID, or the reason why there is none.
+        probes: Scores of the probes; None without probes.
     """
 
     tokenizer: Tokenizer
-    found: Evaluation
+    evaluation: Evaluation
     encode_speed: float
     lpips: float | str
     fid: float | str
     probes: ProbeScores | None
 
 
-def judge(
+def evaluate_tokenizer(
     tokenizer: Tokenizer,
     heldout: HeldoutFrames,
     probe_frames: tuple[ProbeFrames, ProbeFrames] | None,
     perceptual_weights: str | None,
     inception_weights: str | None,
-) -> Judged:
-    """All figures of one tokenizer.
+) -> EvalReport:
+    """Computes all metrics of one tokenizer.
 
     Args:
-        tokenizer: It is moved to the GPU if there is one.
-        heldout: The frames to judge by.
-        probe_frames: To train probes on and to test them on; None for no probes.
+        tokenizer: The tokenizer; it is moved to the fastest device.
+        heldout: The frames to evaluate on.
+        probe_frames: Frames to train probes on, and to test them on; None for no probes.
         perceptual_weights: See load_perceptual.
         inception_weights: See find_inception.
     """
-    tokenizer.to("cuda" if torch.cuda.is_available() else "cpu")
-    found = evaluate(tokenizer, heldout)
+    tokenizer.to(choose_device())
+    evaluation = evaluate(tokenizer, heldout)
     started = time.perf_counter()
     tokenizer.encode(heldout.frames)
     speed = len(heldout.frames) / (time.perf_counter() - started)
-    return Judged(
+    return EvalReport(
         tokenizer=tokenizer,
-        found=found,
+        evaluation=evaluation,
         encode_speed=speed,
-        lpips=mean_lpips(heldout.frames, found.reconstructions, perceptual_weights),
-        fid=fid(heldout.frames, found.reconstructions, inception_weights),
+        lpips=mean_lpips(heldout.frames, evaluation.reconstructions, perceptual_weights),
+        fid=fid(heldout.frames, evaluation.reconstructions, inception_weights),
         probes=score_probes(tokenizer, *probe_frames) if probe_frames else None,
     )
 
 
-def mean_lpips(true: np.ndarray, made: np.ndarray, weights: str | None) -> float | str:
-    """Mean LPIPS over frames uint8 (n, height, width, 3), or a word on why there is none."""
+def mean_lpips(true: np.ndarray, reconstructions: np.ndarray, weights: str | None) -> float | str:
+    """Computes the mean LPIPS over frames uint8 (n, height, width, 3), or says why not."""
     try:
-        perceptual = load_perceptual(weights, download=False)
+        lpips = load_perceptual(weights, download=False)
     except ValueError:
         if weights is not None:
             raise
         return MISSING
     distances = []
     for start in range(0, len(true), LPIPS_CHUNK):
-        pair = (made[start : start + LPIPS_CHUNK], true[start : start + LPIPS_CHUNK])
+        pair = (reconstructions[start : start + LPIPS_CHUNK], true[start : start + LPIPS_CHUNK])
         first, second = (
             torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1 for frames in pair
         )
         with torch.no_grad():
-            distances.append(perceptual(first, second))
+            distances.append(lpips(first, second))
     return float(torch.cat(distances).mean())
 
 
-def fid(true: np.ndarray, made: np.ndarray, weights: str | None) -> float | str:
-    """RFID of frames uint8 (n, height, width, 3), or a word on why there is none."""
+def fid(true: np.ndarray, reconstructions: np.ndarray, weights: str | None) -> float | str:
+    """Computes rFID over frames uint8 (n, height, width, 3), or says why not."""
     path = find_inception(weights)
     if weights is None and not path.exists():
         return MISSING
-    return reconstruction_fid(true, made, path)
+    return reconstruction_fid(true, reconstructions, path)
 
 
 def load_probe_frames(sources: Sources, count: int, data: str) -> tuple[ProbeFrames, ProbeFrames]:
-    """Frames at even distances with the labelled bytes of their RAM.
+    """Reads evenly spaced frames with the labelled bytes of their RAM.
 
     Args:
-        sources: Episodes.
-        count: Training frames at most; a fifth as many to test on.
-        data: Named in the error.
+        sources: Both splits of a dataset of episodes.
+        count: Most training frames; a fifth as many to test on.
+        data: The dataset in the error.
+
+    Returns:
+        Training frames and test frames.
 
     Raises:
         ValueError: The frames have no RAM.
@@ -113,7 +117,10 @@ def load_probe_frames(sources: Sources, count: int, data: str) -> tuple[ProbeFra
     frames = []
     for source, most in ((sources.train, count), (sources.heldout, max(1, count // 5))):
         if not isinstance(source, EpisodeSource):
-            raise ValueError(f"probe_frames: data={data} are images, without RAM; use 0")
+            raise ValueError(
+                f"probe_frames: expected 0 for images, which have no RAM, got {count} with "
+                f"data={data}"
+            )
         indices = source.choose_frames(most)
         ram = source.read("ram", 0, source.num_frames)[indices]
         labels = {name: ram[:, byte] for name, byte in ram_labels(source.game).items()}

@@ -1,4 +1,4 @@
-"""rFID: the distance between true and reconstructed frames in the features of Inception."""
+"""rFID: the distance of true and reconstructed frames in the features of Inception."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ CHUNK = 64
 
 
 def find_inception(weights: str | None) -> Path:
-    """Where Inception's weights are, or should be.
+    """Returns the path of Inception's weights, which need not exist.
 
     Args:
-        weights: Their path; None: where the package torch-fidelity keeps them, below TORCH_HOME.
+        weights: Their path; None for that of the package torch-fidelity, below TORCH_HOME.
     """
     return Path(weights) if weights else Path(torch.hub.get_dir()) / "checkpoints" / NAME
 
 
-def reconstruction_fid(true: np.ndarray, made: np.ndarray, weights: Path) -> float:
-    """Frechet Inception distance (Heusel et al. 2017, arXiv 1706.08500) of frames, at least 0.
+def reconstruction_fid(true: np.ndarray, reconstructions: np.ndarray, weights: Path) -> float:
+    """Computes the Frechet Inception distance (Heusel et al. 2017, arXiv 1706.08500), at least 0.
 
     Args:
         true: uint8 (n, height, width, 3).
-        made: Their reconstructions.
-        weights: Inception's.
+        reconstructions: Their reconstructions.
+        weights: Path of Inception's weights.
 
     Raises:
         ValueError: The weights cannot be read.
@@ -35,7 +35,7 @@ def reconstruction_fid(true: np.ndarray, made: np.ndarray, weights: Path) -> flo
         distance = FrechetInceptionDistance(feature_extractor_weights_path=str(weights))
     except (OSError, RuntimeError, ModuleNotFoundError) as error:
         raise ValueError(f"rFID: {weights} cannot be read ({error})") from error
-    for frames, is_real in ((true, True), (made, False)):
+    for frames, is_real in ((true, True), (reconstructions, False)):
         for start in range(0, len(frames), CHUNK):
             chunk = torch.from_numpy(frames[start : start + CHUNK]).permute(0, 3, 1, 2)
             distance.update(chunk, real=is_real)

@@ -1,13 +1,18 @@
-"""The figures of judged tokenizers as a table and as JSON."""
+"""Reports on tokenizers as a table and as JSON."""
 
 import numpy as np
 
-from worldtokens.tokenizer.evaluation.report import Judged
+from worldtokens.tokenizer.evaluation.report import EvalReport
 
 
-def table(judged: dict[str, Judged], frames: int) -> str:
-    """Names and values of every figure, a column for each run."""
-    columns = {name: dict(cells(one)) for name, one in judged.items()}
+def table(reports: dict[str, EvalReport], frames: int) -> str:
+    """Formats all metrics as text, a row for each metric and a column for each run.
+
+    Args:
+        reports: By the name of the run.
+        frames: Number of held-out frames, for the header.
+    """
+    columns = {name: dict(cells(report)) for name, report in reports.items()}
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     widths = [max(12, *(len(v) for v in c.values()), len(n)) + 2 for n, c in columns.items()]
     header = f"{f'{frames} held-out frames':<30}"
@@ -19,65 +24,65 @@ def table(judged: dict[str, Judged], frames: int) -> str:
     return "\n".join(lines)
 
 
-def cells(judged: Judged) -> list[tuple[str, str]]:
-    """Names and values, as text, of every figure of one run."""
-    found, use = judged.found, judged.found.code_use
+def cells(report: EvalReport) -> list[tuple[str, str]]:
+    """Formats names and values of all metrics of one run."""
+    evaluation, use = report.evaluation, report.evaluation.code_use
     rows = [
-        ("tokens per frame", f"{judged.tokenizer.tokens_per_frame}"),
-        ("vocabulary", f"{judged.tokenizer.vocab_size}"),
-        ("PSNR, dB", f"{found.psnr:.2f}"),
-        ("SSIM", f"{found.ssim:.4f}"),
-        ("LPIPS", _figure(judged.lpips)),
-        ("rFID", _figure(judged.fid)),
+        ("tokens per frame", f"{report.tokenizer.tokens_per_frame}"),
+        ("vocabulary", f"{report.tokenizer.vocab_size}"),
+        ("PSNR, dB", f"{evaluation.psnr:.2f}"),
+        ("SSIM", f"{evaluation.ssim:.4f}"),
+        ("LPIPS", _number_or_reason(report.lpips)),
+        ("rFID", _number_or_reason(report.fid)),
     ]
-    if sum(found.recall.pixels.values()):
-        rows.append(("foreground recall", f"{found.recall.overall:.3f}"))
-    per_scene = found.recall.per_scene
+    if sum(evaluation.recall.pixels.values()):
+        rows.append(("foreground recall", f"{evaluation.recall.overall:.3f}"))
+    per_scene = evaluation.recall.per_scene
     if len(per_scene) > 1:
         rows.append(("foreground recall, worst scene", f"{min(per_scene.values()):.3f}"))
         rows += [(f"  scene {scene}", f"{value:.3f}") for scene, value in per_scene.items()]
-    if not np.isnan(found.flicker):
-        rows.append(("flicker", f"{found.flicker:.4f}"))
+    if not np.isnan(evaluation.flicker):
+        rows.append(("flicker", f"{evaluation.flicker:.4f}"))
     rows += [
         ("code perplexity", f"{use.perplexity:.1f}"),
         ("codes used", f"{100 * use.share_used:.1f}%"),
         ("bits per frame", f"{use.bits_per_frame:.0f}"),
         ("bits per frame, used", f"{use.used_bits_per_frame:.0f}"),
-        ("encode, frames/s", f"{judged.encode_speed:.0f}"),
+        ("encode, frames/s", f"{report.encode_speed:.0f}"),
     ]
-    if judged.probes and judged.probes.codes:
+    if report.probes and report.probes.codes:
         rows += [
-            ("probe F1, code vectors", f"{_mean(judged.probes.codes):.3f}"),
-            ("probe F1, random CNN", f"{_mean(judged.probes.random_cnn):.3f}"),
-            ("probe F1, majority", f"{_mean(judged.probes.majority):.3f}"),
+            ("probe F1, code vectors", f"{_mean(report.probes.codes):.3f}"),
+            ("probe F1, random CNN", f"{_mean(report.probes.random_cnn):.3f}"),
+            ("probe F1, majority", f"{_mean(report.probes.majority):.3f}"),
         ]
     return rows
 
 
-def as_json(judged: Judged) -> dict[str, object]:
-    """The same figures as numbers, with the tokenizer's fingerprint."""
-    found, use = judged.found, judged.found.code_use
+def as_json(report: EvalReport) -> dict[str, object]:
+    """Collects the same metrics as numbers, with the tokenizer's fingerprint."""
+    evaluation, use = report.evaluation, report.evaluation.code_use
     tree: dict[str, object] = {
-        "fingerprint": judged.tokenizer.fingerprint,
-        "tokens_per_frame": judged.tokenizer.tokens_per_frame,
-        "vocab_size": judged.tokenizer.vocab_size,
-        **found.figures(),
-        "foreground_recall_per_scene": found.recall.per_scene,
-        "parameters": sum(p.numel() for p in judged.tokenizer.parameters()),
-        "heldout_frames": len(found.psnr_per_frame),
+        "fingerprint": report.tokenizer.fingerprint,
+        "tokens_per_frame": report.tokenizer.tokens_per_frame,
+        "vocab_size": report.tokenizer.vocab_size,
+        **evaluation.metrics(),
+        "foreground_recall_per_scene": evaluation.recall.per_scene,
+        "parameters": sum(p.numel() for p in report.tokenizer.parameters()),
+        "heldout_frames": len(evaluation.psnr_per_frame),
         "bits_per_frame": use.bits_per_frame,
         "used_bits_per_frame": use.used_bits_per_frame,
-        "encode_frames_per_second": judged.encode_speed,
+        "encode_frames_per_second": report.encode_speed,
     }
-    for name, value in (("lpips", judged.lpips), ("rfid", judged.fid)):
+    for name, value in (("lpips", report.lpips), ("rfid", report.fid)):
         if isinstance(value, float):
             tree[name] = value
-    if judged.probes:
-        tree["probe_f1"] = vars(judged.probes)
+    if report.probes:
+        tree["probe_f1"] = vars(report.probes)
     return tree
 
 
-def _figure(value: float | str) -> str:
+def _number_or_reason(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4f}"
 
 

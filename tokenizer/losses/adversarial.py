@@ -20,48 +20,57 @@ from worldtokens.training.budget import Progress, learning_rate
 
 
 class Adversary(Protocol):
-    """What a training step asks of it."""
+    """The adversarial part of a training step.
+
+    Attributes:
+        parts: State to store in a checkpoint, by name.
+    """
 
     parts: dict[str, Any]
 
     def generator_term(
         self, output: TokenizerOutput, pixels: Tensor, last_layer: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, float]]:
-        """What the tokenizer minimizes beside its own loss, and figures for the log.
+        """Computes the adversarial term of the tokenizer's loss, and metrics for the log.
 
         Args:
-            output: Of the tokenizer.
+            output: The tokenizer's output on the batch.
             pixels: The part of its loss that compares frames.
-            last_layer: The decoder's last weight.
-            progress: Where the run stands.
+            last_layer: The weight of the decoder's last layer.
+            progress: The progress of the run.
         """
         ...
 
     def step(self, output: TokenizerOutput, progress: Progress) -> dict[str, float]:
-        """Trains the discriminator on one batch; returns figures for the log."""
+        """Trains the discriminator on one batch; returns metrics for the log."""
         ...
 
 
 class NoAdversary:
-    """Where no discriminator is asked for."""
+    """Training without a discriminator."""
 
     def __init__(self) -> None:
-        """Has nothing to save."""
+        """Makes an adversary without state."""
         self.parts: dict[str, Any] = {}
 
     def generator_term(
         self, output: TokenizerOutput, pixels: Tensor, last_layer: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, float]]:
-        """Nothing."""
+        """Returns a term of 0 and no metrics."""
         return pixels.new_zeros(()), {}
 
     def step(self, output: TokenizerOutput, progress: Progress) -> dict[str, float]:
-        """Nothing."""
+        """Does nothing and returns no metrics."""
         return {}
 
 
 class PatchAdversary:
-    """A discriminator of patches that trains in turn with the tokenizer."""
+    """A discriminator of patches that is trained in turn with the tokenizer.
+
+    Attributes:
+        discriminator: The network.
+        parts: It and its optimizer, to store in a checkpoint.
+    """
 
     def __init__(self, accelerator: Accelerator, config: AdversaryConfig):
         """Builds the discriminator and its optimizer on the accelerator's device."""
@@ -80,7 +89,7 @@ class PatchAdversary:
     def generator_term(
         self, output: TokenizerOutput, pixels: Tensor, last_layer: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, float]]:
-        """See Adversary.generator_term; no gradient stays on the discriminator."""
+        """See Adversary.generator_term; the discriminator gets no gradient."""
         weight = self._config.weight_at(progress.step)
         if not weight:
             return pixels.new_zeros(()), {}
@@ -88,8 +97,8 @@ class PatchAdversary:
         with self._accelerator.autocast():
             term = adversarial_loss(self.discriminator(output.reconstruction))
         scale = adaptive_lambda(pixels, term, last_layer)
-        figures = {"adversarial": float(term.detach()), "adaptive_lambda": float(scale)}
-        return weight * scale * term, figures
+        metrics = {"adversarial": float(term.detach()), "adaptive_lambda": float(scale)}
+        return weight * scale * term, metrics
 
     def step(self, output: TokenizerOutput, progress: Progress) -> dict[str, float]:
         """See Adversary.step; the frames are detached, so no gradient reaches the tokenizer."""
@@ -102,16 +111,16 @@ class PatchAdversary:
             real = self.discriminator(pixels)
             fake = self.discriminator(output.reconstruction.detach())
         loss = discriminator_loss(real, fake, config.loss)
-        figures = {"discriminator": float(loss.detach())}
+        metrics = {"discriminator": float(loss.detach())}
         if config.regularizer != "none":
             if config.regularizer == "r1":
                 term = r1_penalty(real, pixels)
             else:
                 term = lecam(self.discriminator, real, fake)
-            figures[config.regularizer] = float(term.detach())
+            metrics[config.regularizer] = float(term.detach())
             loss = loss + config.regularizer_weight * term
         self._update(loss, progress)
-        return figures
+        return metrics
 
     def _update(self, loss: Tensor, progress: Progress) -> None:
         if not torch.isfinite(loss):
@@ -124,13 +133,13 @@ class PatchAdversary:
         self._optimizer.zero_grad(set_to_none=True)
         self._accelerator.backward(loss)
         for parameter in self.discriminator.parameters():
-            # Two passes and a second derivative do not go through DistributedDataParallel.
+            # DistributedDataParallel supports neither two passes nor a second derivative.
             parameter.grad = self._accelerator.reduce(parameter.grad, "mean")  # type: ignore[assignment]
         self._optimizer.step()
 
 
 def make_adversary(accelerator: Accelerator, config: AdversaryConfig) -> Adversary:
-    """The adversary that `config` asks for."""
+    """Makes the adversary that `config` asks for."""
     if config.weight == 0:
         return NoAdversary()
     return PatchAdversary(accelerator, config)

@@ -1,4 +1,4 @@
-"""The adversary of a VQGAN: a discriminator of patches, and its losses.
+"""The discriminator of a VQGAN, which scores patches, and its losses.
 
 Esser et al. 2021 (arXiv 2012.09841, section 3.1 and equation 7) on Isola et al. 2017 (1611.07004).
 """
@@ -10,6 +10,8 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worldtokens.common.checks import check_at_least
+
 LOSSES = ("hinge", "vanilla")
 REGULARIZERS = ("none", "lecam", "r1")
 LARGEST_LAMBDA = 1e4
@@ -18,19 +20,19 @@ DELTA = 1e-6
 
 @dataclass
 class AdversaryConfig:
-    """The discriminator and when it comes in.
+    """The discriminator and the schedule of its term.
 
     Attributes:
-        weight: Of the adversarial term, beside its adaptive weight; 0 for no discriminator.
-        loss: One of LOSSES.
-        start: Step from which the adversarial term counts.
-        warmup: Steps over which it grows from nothing to its full weight.
-        learning_rate: The discriminator's peak.
+        weight: Weight of the adversarial term, times its adaptive weight; 0 for no discriminator.
+        loss: hinge or vanilla.
+        start: First step with the adversarial term.
+        warmup: Steps over which the term grows from 0 to its full weight.
+        learning_rate: The discriminator's peak learning rate.
         width: Channels of its first layer.
         depth: Layers of stride 2.
-        regularizer: One of REGULARIZERS: "lecam" (Tseng et al. 2021, arXiv 2104.03310, equation 5)
-            or "r1" (Mescheder et al. 2018, arXiv 1801.04406, equation 9).
-        regularizer_weight: Of that term.
+        regularizer: none, "lecam" (Tseng et al. 2021, arXiv 2104.03310, equation 5) or "r1"
+            (Mescheder et al. 2018, arXiv 1801.04406, equation 9).
+        regularizer_weight: Weight of that term.
     """
 
     weight: float
@@ -51,21 +53,25 @@ class AdversaryConfig:
             raise ValueError(
                 f"adversary.regularizer: expected one of {REGULARIZERS}, got {self.regularizer!r}"
             )
-        for name, least in (("weight", 0), ("start", 0), ("warmup", 0), ("width", 1), ("depth", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"adversary.{name}: expected at least {least}, got {getattr(self, name)}"
-                )
+        if self.weight < 0:
+            raise ValueError(f"adversary.weight: expected at least 0, got {self.weight}")
+        for name, least in (("start", 0), ("warmup", 0), ("width", 1), ("depth", 1)):
+            check_at_least(least, **{f"adversary.{name}": getattr(self, name)})
 
     def weight_at(self, step: int) -> float:
-        """The term's weight at a step: 0 before `start`, then a linear warm-up."""
+        """Returns the term's weight at a step: 0 before `start`, then a linear warm-up."""
         if step < self.start:
             return 0.0
         return self.weight * min(1.0, (step - self.start + 1) / max(1, self.warmup))
 
 
 class Discriminator(nn.Module):
-    """Says of each patch of a frame how true it looks."""
+    """Scores each patch of a frame: high for true frames, low for reconstructions.
+
+    Attributes:
+        real_mean: Moving average of the scores of true frames, for LeCAM.
+        fake_mean: Moving average of the scores of reconstructions.
+    """
 
     real_mean: Tensor
     fake_mean: Tensor
@@ -91,29 +97,28 @@ class Discriminator(nn.Module):
             ]
             last = wide
         self.layers = nn.Sequential(*layers, nn.Conv2d(last, 1, 4, 1, 1))
-        # Moving averages of its scores, for LeCAM.
         self.register_buffer("real_mean", torch.zeros(()))
         self.register_buffer("fake_mean", torch.zeros(()))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (n, 3, height, width) in [-1, 1] to scores float32 (n, 1, rows, columns)."""
+        """Scores pixels (n, 3, height, width) in [-1, 1]: float32 (n, 1, rows, columns)."""
         return self.layers(pixels).float()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, loss: str) -> Tensor:
-    """What the discriminator minimizes: true frames should score high, made ones low."""
+    """The discriminator's loss, small where `real` scores are high and `fake` ones low."""
     if loss == "hinge":
         return 0.5 * (functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
     return 0.5 * (functional.softplus(-real).mean() + functional.softplus(fake).mean())
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:
-    """What the generator minimizes: made frames should score high."""
+    """The generator's loss, small where `fake` scores are high."""
     return -fake.mean()
 
 
 def lecam(model: Discriminator, real: Tensor, fake: Tensor, decay: float = 0.99) -> Tensor:
-    """Keeps the scores near the moving averages of their opposites; moves the averages."""
+    """Penalizes scores far from the moving averages of the other kind; updates the averages."""
     with torch.no_grad():
         model.real_mean.lerp_(_mean_over_ranks(real.mean()), 1 - decay)
         model.fake_mean.lerp_(_mean_over_ranks(fake.mean()), 1 - decay)
@@ -127,14 +132,14 @@ def r1_penalty(real: Tensor, pixels: Tensor) -> Tensor:
 
     Args:
         real: The scores.
-        pixels: What was scored; it requires a gradient.
+        pixels: The true frames, which require a gradient.
     """
     (gradient,) = torch.autograd.grad(real.sum(), pixels, create_graph=True)
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 
 def adaptive_lambda(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
-    """How much larger the reconstruction's gradient is than the adversary's at the last layer.
+    """The ratio of the reconstruction's and the adversarial gradient at the last layer.
 
     Equation 7: the ratio of the norms, with a delta of 1e-6, clamped to [0, 1e4], detached, and the
     mean over ranks, whose gradients differ.

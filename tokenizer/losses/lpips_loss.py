@@ -1,4 +1,4 @@
-"""The perceptual distance LPIPS (Zhang et al. 2018, arXiv 1801.03924), never of random weights."""
+"""The perceptual distance LPIPS (Zhang et al. 2018, arXiv 1801.03924), with trained weights."""
 
 import inspect
 import pickle
@@ -29,12 +29,12 @@ class Perceptual(nn.Module):
             ValueError: A weight is missing or of another shape.
         """
         super().__init__()
-        # Without `pnet_rand` it would download; its own loading lets missing weights stay random.
+        # Without `pnet_rand` lpips would download; its own loading leaves missing weights random.
         with warnings.catch_warnings():
-            # It calls torchvision in the way of older versions.
+            # lpips calls torchvision in a deprecated way.
             warnings.simplefilter("ignore", UserWarning)
             self.distance = lpips.LPIPS(net="vgg", pnet_rand=True, pretrained=False, verbose=False)
-        # Mean and deviation of the images that VGG was trained on are constants of the package.
+        # Mean and deviation of VGG's training images are constants of the package.
         constants = self.distance.scaling_layer.state_dict(prefix="scaling_layer.")
         self.distance.load_state_dict({**constants, **self._trunk(trunk), **self._heads()})
         self.requires_grad_(False)
@@ -44,32 +44,32 @@ class Perceptual(nn.Module):
         """Stays in eval mode."""
         return self
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
-        """The distance of each pair of frames.
+    def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        """Measures the distance of each pair of frames.
 
         Args:
-            made: float (n, 3, height, width) in [-1, 1].
-            true: Frames of that shape.
+            reconstruction: float (n, 3, height, width) in [-1, 1].
+            target: Frames of that shape.
 
         Returns:
             float32 (n,), at least 0.
         """
-        side = min(made.shape[2:])
+        pair = (reconstruction, target)
+        side = min(target.shape[2:])
         if side < SMALLEST:
-            factor = SMALLEST / side
-            made, true = (functional.interpolate(x, scale_factor=factor) for x in (made, true))
-        return self.distance(made, true).flatten().float()
+            pair = (functional.interpolate(x, scale_factor=SMALLEST / side) for x in pair)
+        return self.distance(*pair).flatten().float()
 
     def _trunk(self, trunk: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The trunk's weights under the names that lpips has for them."""
-        found = {}
+        """Returns the trunk's weights under the names of lpips."""
+        renamed = {}
         for name, value in self.distance.net.state_dict().items():
             _, layer, kind = name.split(".")
             source = f"features.{layer}.{kind}"
             if source not in trunk or trunk[source].shape != value.shape:
                 raise ValueError(f"perceptual weights: {source} is missing or of another shape")
-            found[f"net.{name}"] = trunk[source]
-        return found
+            renamed[f"net.{name}"] = trunk[source]
+        return renamed
 
     def _heads(self) -> dict[str, Tensor]:
         path = Path(inspect.getfile(lpips.LPIPS)).parent / "weights" / "v0.1" / "vgg.pth"
@@ -79,15 +79,15 @@ class Perceptual(nn.Module):
 
 
 def load_perceptual(weights: str | None, download: bool = True) -> Perceptual:
-    """LPIPS with its true weights.
+    """Loads LPIPS with its trained weights.
 
     Args:
         weights: Path of torchvision's VGG16 weights (vgg16-397923af.pth; its "features" suffice).
-            None: where torchvision keeps them (below TORCH_HOME).
-        download: Whether to download them if they are missing there.
+            None: the file of torchvision's own downloads (below TORCH_HOME).
+        download: Whether to download that file if it is missing.
 
     Raises:
-        ValueError: There are no such weights, and they cannot be downloaded.
+        ValueError: The weights are missing and cannot be downloaded, or are damaged.
     """
     if weights is not None:
         return Perceptual(_read(Path(weights)))

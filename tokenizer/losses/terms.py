@@ -1,4 +1,4 @@
-"""Training losses; each term bears its paper's name and is logged under it."""
+"""Training losses; each term has its paper's name and is logged under it."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ class LossConfig:
         absolute: Mean absolute error.
         squared: Mean squared error.
         hard: Mean absolute error over the worst pixels of each frame.
-        hard_share: Share of a frame's pixels that count as the worst, in (0, 1].
+        hard_share: Share of a frame's pixels that are the worst, in (0, 1].
         foreground: Mean absolute error over the foreground of the frames.
         perceptual: LPIPS.
-        perceptual_weights: Path of its trunk's weights, see tokenizer/perceptual.py.
+        perceptual_weights: Path of VGG16's weights, see load_perceptual.
         codebook: The quantizer's codebook loss.
         commitment: The quantizer's commitment loss (beta).
         entropy: The quantizer's entropy loss.
@@ -39,20 +39,20 @@ class LossConfig:
     def __post_init__(self) -> None:
         """Checks the ranges."""
         if not 0.0 < self.hard_share <= 1.0:
-            raise ValueError(f"loss.hard_share: expected a share in (0, 1], got {self.hard_share}")
+            raise ValueError(f"loss.hard_share: expected a number in (0, 1], got {self.hard_share}")
         if self.absolute + self.squared + self.hard + self.perceptual <= 0.0:
             raise ValueError(
-                "loss: one of absolute, squared, hard and perceptual must have a positive weight"
+                "loss: expected a weight above 0 of absolute, squared, hard or perceptual, got none"
             )
 
 
 @dataclass
 class LossTerms:
-    """A loss and what it consists of.
+    """A loss and its terms.
 
     Attributes:
         total: Scalar to minimize.
-        pixels: The part of it that compares frames: all but the quantizer's terms.
+        pixels: The part of it that compares frames, without the quantizer's terms.
         terms: The unweighted terms by name, scalars without gradient, for the log.
     """
 
@@ -65,18 +65,18 @@ def tokenizer_loss(
     output: TokenizerOutput,
     config: LossConfig,
     foreground: Tensor | None = None,
-    perceptual: Perceptual | None = None,
+    lpips: Perceptual | None = None,
 ) -> LossTerms:
-    """The weighted sum of the terms that `config` asks for, in units of the [-1, 1] scale.
+    """Computes the weighted sum of the terms of `config`, on the [-1, 1] scale of pixels.
 
     Args:
-        output: Of the tokenizer.
+        output: The tokenizer's output.
         config: The weights.
         foreground: bool (n, height, width), needed where config.foreground is not 0.
-        perceptual: LPIPS, needed where config.perceptual is not 0.
+        lpips: LPIPS, needed where config.perceptual is not 0.
     """
-    made = output.reconstruction.float()
-    error = (made - output.target).abs()
+    reconstruction = output.reconstruction.float()
+    error = (reconstruction - output.target).abs()
     weighted: list[tuple[str, float, Tensor]] = []
     if config.absolute:
         weighted.append(("reconstruction", config.absolute, error.mean()))
@@ -88,8 +88,8 @@ def tokenizer_loss(
         assert foreground is not None
         weighted.append(("foreground", config.foreground, masked_mean(error, foreground)))
     if config.perceptual:
-        assert perceptual is not None
-        distance = perceptual(made, output.target).mean()
+        assert lpips is not None
+        distance = lpips(reconstruction, output.target).mean()
         weighted.append(("perceptual", config.perceptual, distance))
     pixels = _sum(weighted, error)
     weighted += [
@@ -118,12 +118,12 @@ def _sum(weighted: list[tuple[str, float, Tensor]], like: Tensor) -> Tensor:
 def hard_pixels(error: Tensor, share: float) -> Tensor:
     """Mean over the worst pixels of each frame.
 
-    A player of 20 pixels is half a percent of a frame: under a plain mean it costs less than a
-    slightly wrong background, and vanishes.
+    A player of 20 pixels is half a percent of a frame: in a plain mean it costs less than a
+    slightly wrong background, and would not be learned.
 
     Args:
         error: Absolute errors (n, 3, height, width).
-        share: Share of a frame's pixels that count, in (0, 1].
+        share: Share of a frame's pixels that are the worst, in (0, 1].
     """
     per_pixel = error.mean(dim=1).flatten(1)
     count = max(1, round(share * per_pixel.shape[1]))

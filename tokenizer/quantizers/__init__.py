@@ -1,4 +1,4 @@
-"""Quantizers: latents in, code vectors and tokens out."""
+"""Quantizers: from latents to code vectors and tokens."""
 
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def build_quantizer(config: TokenizerConfig) -> Quantizer:
-    """The quantizer of one level that `config` names."""
+    """Builds the quantizer of one level that `config` names."""
     if config.residual_depth > 1:
         return Residual(lambda: _build_stage(config), config.residual_depth)
     return _build_stage(config)

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 @dataclass
 class Quantized:
-    """What a quantizer makes of latents.
+    """Quantized latents.
 
     Attributes:
         vectors: float32 (..., D), the code vectors; their gradient reaches the latents.
         tokens: int64 (...), in [0, vocab_size); (..., depth) where depth > 1.
-        codebook: float32 scalar, the loss that moves the codes to the latents; 0 where none is.
-        commitment: float32 scalar, the loss that moves the latents to the codes; 0 where none is.
-        entropy: float32 scalar, the loss that spreads the use of codes; 0 where none is.
+        codebook: float32 scalar, the loss that moves codes to the latents; 0 if there is none.
+        commitment: float32 scalar, the loss that moves latents to the codes; 0 if there is none.
+        entropy: float32 scalar, the loss that spreads the use of codes; 0 if there is none.
     """
 
     vectors: Tensor
@@ -31,8 +31,8 @@ class Quantizer(nn.Module):
 
     Attributes:
         vocab_size: Number of codes.
-        latent_dim: C, what the encoder has to deliver.
-        code_dim: D, what the decoder gets.
+        latent_dim: C, the channels of the encoder's output.
+        code_dim: D, the channels of the decoder's input.
         depth: Tokens per latent.
     """
 
@@ -46,7 +46,7 @@ class Quantizer(nn.Module):
         raise NotImplementedError
 
     def in_float32(self, latents: Tensor) -> Quantized:
-        """`forward` on latents of any precision, whatever autocast is on."""
+        """Runs `forward` on latents of any precision, with autocast on or off."""
         device = latents.device.type
         if not torch.is_autocast_enabled(device):
             return self(latents.float())
@@ -54,14 +54,14 @@ class Quantizer(nn.Module):
             return self(latents.float())
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The code vectors, float32 (..., D), of int64 tokens (...) in [0, vocab_size).
+        """Looks up the code vectors, float32 (..., D), of int64 tokens (...) in [0, vocab_size).
 
         Where depth > 1, tokens are (..., depth) and vectors (..., depth, D).
         """
         raise NotImplementedError
 
     def dequantize(self, tokens: Tensor) -> Tensor:
-        """What the decoder gets for tokens: float32 (..., D)."""
+        """Computes the decoder's input for tokens: float32 (..., D)."""
         vectors = self.lookup(tokens)
         return vectors.sum(-2) if self.depth > 1 else vectors
 
@@ -72,5 +72,5 @@ class Quantizer(nn.Module):
 
         Args:
             latents: float32 chunks (n, K, C).
-            generator: A CPU generator, for whatever is drawn.
+            generator: A CPU generator, for all random draws.
         """

@@ -12,7 +12,7 @@ _ROWS = 2048
 
 
 def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
-    """Lloyd's algorithm from randomly drawn vectors; an empty cluster is drawn anew.
+    """Runs Lloyd's algorithm from randomly drawn vectors; an empty cluster is drawn again.
 
     Args:
         vectors: float32 (n, d); n may be less than `clusters`.
@@ -29,7 +29,7 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
         return vectors[torch.multinomial(weights, count, replacement, generator=generator)]
 
     if clusters > len(vectors):
-        # Each vector is a center; what is left repeats some of them.
+        # Each vector is a center; the other centers repeat some of them.
         return torch.cat([vectors, draw(clusters - len(vectors))])
     centers = draw(clusters)
     for _ in range(ITERATIONS):
@@ -43,7 +43,7 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
 
 
 def first_rows(chunks: Iterable[Tensor]) -> list[Tensor]:
-    """The first chunks (n, K, C) that hold LARGEST_SAMPLE vectors, or all; no more are asked for.
+    """Takes the first chunks (n, K, C) that hold LARGEST_SAMPLE vectors, or all; computes no more.
 
     Frames come in random order, and a slow encoder need not see more of them than are clustered.
     """
@@ -56,16 +56,16 @@ def first_rows(chunks: Iterable[Tensor]) -> list[Tensor]:
 
 
 def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:
-    """Index of the center nearest to each vector: int64 (n,)."""
+    """Finds the center nearest to each vector: its index, int64 (n,)."""
     half_norms = centers.square().sum(1) / 2
     if torch.compiler.is_compiling():
-        # The number of blocks would fix the batch size of an exported graph.
+        # Splitting would fix the batch size of an exported graph.
         return (vectors @ centers.T - half_norms).argmax(1)
     return torch.cat([(rows @ centers.T - half_norms).argmax(1) for rows in vectors.split(_ROWS)])
 
 
 def count_distinct(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """The distinct rows of int8 tensors (n, d), and how often each occurs.
+    """Finds the distinct rows of int8 tensors (n, d), and counts each.
 
     Returns:
         int8 (m, d), and float32 (m,).
@@ -84,28 +84,28 @@ def count_distinct(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Which rows are distinct; rows are compared by a hash of 64 bits.
+    """Finds the distinct rows; rows are compared by a hash of 64 bits.
 
     Args:
         rows: int8 (n, d).
 
     Returns:
-        int64 (m,), one row of each kind, and int64 (n,), to which of those each row is equal.
+        int64 (m,), the first of each group of equal rows, and int64 (n,), the group of each row.
     """
     hashes, which = torch.unique(_hash_rows(rows), return_inverse=True)
     distinct = torch.empty(len(hashes), dtype=torch.int64, device=rows.device)
-    # Backwards, so that of several equal rows the first is written last.
+    # In reverse, so that the first of several equal rows is written last.
     backwards = torch.arange(len(rows) - 1, -1, -1, device=rows.device)
     distinct[which.flip(0)] = backwards
     return distinct, which
 
 
 def _hash_rows(rows: Tensor) -> Tensor:
-    """A 64-bit hash, int64 (n,), of each row of bytes (n, d)."""
+    """Hashes each row of bytes (n, d) to 64 bits, int64 (n,)."""
     words = functional.pad(rows, (0, -rows.shape[1] % 8)).contiguous().view(torch.int64)
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(-(2**62), 2**62, (2, words.shape[1]), generator=generator) * 2 + 1
     first, second = factors.to(rows.device)
-    # High bits are folded down between two products, else those of a word would reach few bits.
+    # A product carries bits upwards only: high bits are folded down between two products.
     mixed = words * first
     return ((mixed ^ (mixed >> 32)) * second).sum(1)

@@ -19,9 +19,9 @@ class Dictionary(Quantizer):
     """Each token stands for the nearest of a set of typical patches.
 
     An emulator draws its frames from few patches: of 2.9 million patches of Montezuma's Revenge
-    20,000 are distinct. Clustering the distinct ones, where a sprite seen ten times weighs almost
-    as much as a wall seen a million times, gives codes for sprites that training by gradient takes
-    long to find, and no code can collapse.
+    20,000 are distinct. The distinct ones are clustered, each weighted by the root of its count, so
+    that rare sprites get codes too. Training by gradient takes long to find those, and its codebook
+    can collapse.
 
     Latents are pixels in [-1, 1]. They and the codes are whole grey levels, so every product and
     every sum of the distance is exact in float32 (below 2^24): a patch has the same token on every
@@ -31,7 +31,7 @@ class Dictionary(Quantizer):
     codes: Tensor
 
     def __init__(self, vocab_size: int, dim: int):
-        """Makes room for the codes; they are random until `start`.
+        """Makes random codes, which `start` replaces.
 
         Args:
             vocab_size: Number of codes.
@@ -45,8 +45,8 @@ class Dictionary(Quantizer):
     def forward(self, latents: Tensor) -> Quantized:
         """Finds the nearest code of each latent (..., C); no gradient reaches the latents.
 
-        On a CPU each distinct patch of the batch is looked up once: a few hundred of the 16,000
-        patches of 256 frames.
+        On a CPU each distinct patch of the batch is looked up once: 256 frames have 16,000 patches,
+        a few hundred of them distinct.
         """
         levels = _whole_levels(latents.detach()).flatten(0, -2)
         if levels.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -59,7 +59,7 @@ class Dictionary(Quantizer):
         return Quantized(self.lookup(tokens), tokens, zero, zero, zero)
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The patches, as pixels in [-1, 1], of tokens (...)."""
+        """Looks up the patches, as pixels in [-1, 1], of tokens (...)."""
         return (self.codes[tokens] + 0.5) / 127.5
 
     @torch.no_grad()
@@ -76,5 +76,5 @@ class Dictionary(Quantizer):
 
 
 def _whole_levels(latents: Tensor) -> Tensor:
-    """Pixels in [-1, 1] as whole numbers in [-128, 127]."""
+    """Converts pixels in [-1, 1] to whole numbers in [-128, 127]."""
     return (latents * 127.5 - 0.5).round()

@@ -11,7 +11,7 @@ from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
 class FSQ(Quantizer):
     """Rounds each latent dimension to one of a few levels; the codes are the grid of all levels.
 
-    There is no codebook to learn and none to collapse. The token is the mixed-radix number of the
+    No codebook is learned, so none can collapse. The token is the mixed-radix number of the
     levels, the first dimension running fastest, as in the paper.
     """
 
@@ -32,7 +32,7 @@ class FSQ(Quantizer):
         self.register_buffer("basis", torch.tensor(basis), persistent=False)
 
     def forward(self, latents: Tensor) -> Quantized:
-        """Rounds latents (..., C); the gradient passes the rounding as if it were not there."""
+        """Rounds latents (..., C); the gradient passes straight through the rounding."""
         bounded = self._bound(latents)
         rounded = bounded + (bounded.round() - bounded).detach()
         digits = rounded.detach().round().long() + self.levels // 2
@@ -46,15 +46,15 @@ class FSQ(Quantizer):
         )
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The grid points, each coordinate in [-1, 1], of tokens (...)."""
+        """Looks up the grid points, each coordinate in [-1, 1], of tokens (...)."""
         digits = tokens[..., None] // self.basis % self.levels
         return (digits - self.levels // 2) / (self.levels // 2)
 
     def _bound(self, latents: Tensor) -> Tensor:
         """Squashes each dimension into the range that rounds to exactly its levels.
 
-        An even number of levels has no level at the middle: the range is shifted by half a level,
-        and the tanh by as much, so that a latent of 0 stays at 0.
+        An even number of levels has no middle level: the range is shifted by half a level, and the
+        tanh by the same, so that a latent of 0 stays at 0.
         """
         half_range = (self.levels - 1) * (1 + 1e-3) / 2
         offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)

@@ -12,7 +12,7 @@ SHARPNESS = 100.0
 class LFQ(Quantizer):
     """Each latent dimension is one bit, its sign; the codes are the corners of a cube.
 
-    The entropy term makes each latent sure of its code and the codes equally used over the batch.
+    The entropy term moves each latent towards one code, and a batch towards equal use of all codes.
     """
 
     weights: Tensor
@@ -22,7 +22,7 @@ class LFQ(Quantizer):
         """Makes the corners.
 
         Args:
-            bits: Dimensions; there are 2 to that power codes.
+            bits: Number of dimensions; there are 2**bits codes.
         """
         super().__init__()
         self.vocab_size = 2**bits
@@ -42,13 +42,13 @@ class LFQ(Quantizer):
         )
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The corners, each coordinate -1 or 1, of tokens (...)."""
+        """Looks up the corners, each coordinate -1 or 1, of tokens (...)."""
         return ((tokens[..., None] // self.weights % 2) * 2 - 1).float()
 
     def _entropy(self, latents: Tensor) -> Tensor:
-        """Mean entropy of a latent's distribution over codes, less that of the mean distribution.
+        """Mean entropy of a latent's distribution over codes, minus that of the mean distribution.
 
-        In nats, for latents (n, C). The first factorizes over the bits; the second does not.
+        In nats, for latents (n, C). Only the first factorizes over the bits.
         """
         # -|z - c|^2 x sharpness as logits: all but 2 z.c x sharpness is the same for every corner.
         scale = 2 * SHARPNESS / latents.shape[1]

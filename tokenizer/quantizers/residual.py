@@ -10,13 +10,13 @@ from worldtokens.tokenizer.quantizers.clustering import first_rows
 
 
 class Residual(Quantizer):
-    """Several quantizers in a row, each of what those before it left over."""
+    """Several quantizers in a row, each of the residual of those before it."""
 
     def __init__(self, make: Callable[[], Quantizer], depth: int):
         """Makes the stages.
 
         Args:
-            make: Makes one stage.
+            make: A function that makes one stage.
             depth: Number of stages, the tokens per latent.
         """
         super().__init__()
@@ -28,33 +28,33 @@ class Residual(Quantizer):
 
     def forward(self, latents: Tensor) -> Quantized:
         """See Quantizer.forward; the losses are means over the stages."""
-        left, found = latents, []
+        residual, levels = latents, []
         for stage in self._stages():
-            found.append(stage(left))
-            left = left - found[-1].vectors.detach()
-        total = torch.stack([quantized.vectors for quantized in found]).sum(0).detach()
+            levels.append(stage(residual))
+            residual = residual - levels[-1].vectors.detach()
+        total = torch.stack([quantized.vectors for quantized in levels]).sum(0).detach()
         return Quantized(
             vectors=latents + (total - latents).detach(),
-            tokens=torch.stack([quantized.tokens for quantized in found], dim=-1),
-            codebook=torch.stack([quantized.codebook for quantized in found]).mean(),
-            commitment=torch.stack([quantized.commitment for quantized in found]).mean(),
-            entropy=torch.stack([quantized.entropy for quantized in found]).mean(),
+            tokens=torch.stack([quantized.tokens for quantized in levels], dim=-1),
+            codebook=torch.stack([quantized.codebook for quantized in levels]).mean(),
+            commitment=torch.stack([quantized.commitment for quantized in levels]).mean(),
+            entropy=torch.stack([quantized.entropy for quantized in levels]).mean(),
         )
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """The code vectors (..., depth, D) of tokens (..., depth)."""
+        """Looks up the code vectors (..., depth, D) of tokens (..., depth)."""
         return torch.stack(
             [stage.lookup(tokens[..., index]) for index, stage in enumerate(self._stages())], dim=-2
         )
 
     def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
-        """Starts each stage from what those before it left over."""
-        left = first_rows(latents)
+        """Starts each stage from the residuals of those before it."""
+        residuals = first_rows(latents)
         was_training = self.training
         self.eval()
         for stage in self._stages():
-            stage.start(left, generator)
-            left = [chunk - stage(chunk).vectors for chunk in left]
+            stage.start(residuals, generator)
+            residuals = [chunk - stage(chunk).vectors for chunk in residuals]
         self.train(was_training)
 
     def _stages(self) -> list[Quantizer]:

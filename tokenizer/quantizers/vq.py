@@ -16,7 +16,7 @@ from worldtokens.tokenizer.quantizers.clustering import (
 )
 
 UPDATES = ("gradient", "ema")
-# A code that is used less often than this share of an even use takes the place of a latent.
+# A code that is used less than this share of an equal use is moved to a latent.
 DEAD_SHARE = 0.03
 
 
@@ -25,7 +25,7 @@ class VQ(Quantizer):
 
     The codes follow the latents by the codebook loss, or as exponential moving averages of the
     latents assigned to them (appendix A.1 there). Codes start as centers of the first latents, and
-    a code that falls out of use is put where a latent is, so that the codebook does not collapse.
+    a code that is no longer used is moved to a latent, so that the codebook does not collapse.
     """
 
     codes: Tensor
@@ -39,11 +39,11 @@ class VQ(Quantizer):
 
         Args:
             vocab_size: Number of codes.
-            dim: Of latents and codes.
-            update: How the codes move, one of UPDATES.
-            decay: Of the moving averages: of the codes' use, and of the codes under "ema".
-            is_cosine: Latents and codes are of length 1 (Yu et al. 2021, arXiv 2110.04627,
-                section 3.2), so that the nearest code is that of the smallest angle.
+            dim: Dimension of latents and codes.
+            update: How the codes move, "gradient" or "ema".
+            decay: Decay of the moving averages: of the codes' use, and of the codes under "ema".
+            is_cosine: Whether latents and codes are of length 1 (Yu et al. 2021, arXiv 2110.04627,
+                section 3.2), so that the nearest code has the smallest angle.
         """
         super().__init__()
         assert update in UPDATES
@@ -58,11 +58,11 @@ class VQ(Quantizer):
         else:
             self.register_buffer("codes", codes)
             self.register_buffer("sums", codes.clone())
-        # Expected number of latents per batch of each code; 0 until the first batch is seen.
+        # Expected number of latents per batch of each code; 0 before the first batch.
         self.register_buffer("mass", torch.zeros(vocab_size))
 
     def forward(self, latents: Tensor) -> Quantized:
-        """See Quantizer.forward; under training the codes' statistics follow the batch."""
+        """See Quantizer.forward; in training mode it updates the codes' statistics."""
         latents = self._normalize(latents)
         flat = latents.flatten(0, -2)
         codes = self._normalize(self.codes)
@@ -78,7 +78,7 @@ class VQ(Quantizer):
             entropy=zero,
         )
         if self.training:
-            self._follow(flat.detach(), tokens)
+            self._update(flat.detach(), tokens)
         return quantized
 
     def lookup(self, tokens: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class VQ(Quantizer):
         self._put(slice(None), self._normalize(centers).to(self.codes))
 
     @torch.no_grad()
-    def _follow(self, latents: Tensor, tokens: Tensor) -> None:
+    def _update(self, latents: Tensor, tokens: Tensor) -> None:
         """Moves the averages by one batch, the codes with them under "ema", and revives codes."""
         counts = torch.bincount(tokens, minlength=self.vocab_size).to(self.mass)
         sums = torch.zeros_like(self.codes).index_add_(0, tokens, latents)
@@ -104,7 +104,7 @@ class VQ(Quantizer):
             torch.distributed.all_reduce(sums)
         is_first = not bool(self.mass.any())
         if is_first:
-            # As if all were used evenly until now, so that none is dead from the start.
+            # As if all were equally used before, so that none counts as unused at the start.
             self.mass.fill_(float(counts.mean()))
         self.mass.lerp_(counts, 1 - self.decay)
         if self.update == "ema":
@@ -116,7 +116,7 @@ class VQ(Quantizer):
         self._revive(latents, float(counts.sum()) / self.vocab_size)
 
     def _revive(self, latents: Tensor, even_use: float) -> None:
-        """Puts codes that fell out of use where latents of the batch are."""
+        """Moves codes that are no longer used to latents of the batch."""
         dead = self.mass < DEAD_SHARE * min(1.0, even_use)
         count = int(dead.sum())
         if not count:
@@ -124,7 +124,7 @@ class VQ(Quantizer):
         drawn = latents[torch.randint(len(latents), (count,), device=latents.device)]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.broadcast(drawn, src=0)
-        # As if used once on average, so that it has time to find its place.
+        # As if used once on average, so that it is not moved again at once.
         self.mass[dead] = min(1.0, even_use)
         self._put(dead, drawn)
 
