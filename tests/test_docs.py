@@ -120,6 +120,15 @@ def test_the_reference_has_every_public_name():
         assert f"#worldtokens.{name})" in index, name
 
 
+def test_the_changelog_names_modules_that_exist():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    table = text.split("| old module | new module |")[1].split("\n\n")[0]
+    modules = re.findall(r"`worldtokens\.([\w.]+)`", table)
+    assert len(modules) > 60
+    for module in modules:
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
 def test_the_site_lists_every_page():
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text().split("plugins:")[0])
     listed = set(re.findall(r"[\w/-]+\.md", str(config["nav"])))
