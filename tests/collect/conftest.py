@@ -1,3 +1,7 @@
+import dataclasses
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +14,16 @@ from worldtokens.collect import (
     ShardWriter,
     write_description,
 )
+from worldtokens.collect.export_episodes import ExportConfig
+from worldtokens.collect.export_episodes import main as export_main
+from worldtokens.collect.import_episodes import ImportConfig
+from worldtokens.collect.import_episodes import main as import_main
+from worldtokens.collect.run import CollectConfig
+from worldtokens.collect.run import main as collect_main
 from worldtokens.envs import EnvConfig
+from worldtokens.training.command_line import compose
 
+ROOT = Path(__file__).parents[2]
 SHAPE = (8, 8, 3)
 
 
@@ -78,3 +90,100 @@ def _make_episode():
 @pytest.fixture(name="write_dataset")
 def _write_dataset():
     return write_dataset
+
+
+@pytest.fixture
+def collect():
+    """Runs the real main with one worker that holds random actions."""
+
+    def run(folder, *overrides, env="FakeGame"):
+        shared = ["num_workers=1", "policy=held_random"]
+        arguments = [f"env={env}", f"data={folder}", *shared, *overrides]
+        collect_main(compose(CollectConfig, "collect", arguments))
+
+    return run
+
+
+@pytest.fixture
+def explore(collect):
+    """Runs the real main with one worker and Go-Explore."""
+
+    def run(folder, *overrides, env="FakeGame"):
+        shared = ["policy=go_explore", "env_config.max_episode_steps=300"]
+        collect(folder, *shared, *overrides, env=env)
+
+    return run
+
+
+@pytest.fixture
+def start_collecting():
+    """Starts the real command; what still runs at the end of the test is killed."""
+    processes = []
+
+    def start(folder, *overrides):
+        command = [sys.executable, "collect/run.py", "env=FakeGame", f"data={folder}"]
+        process = subprocess.Popen(
+            [*command, "num_workers=2", "policy=held_random", *overrides],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        with process:  # closes its pipes and waits for it
+            pass
+
+
+@pytest.fixture
+def wait_for_shards():
+    """Waits until a running collector has written some shards."""
+
+    def wait(folder, process, count=1):
+        deadline = time.monotonic() + 120
+        while len(list((folder / "shards").glob("*.h5"))) < count:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def export_to():
+    """Runs the real main of the export."""
+
+    def run(*overrides):
+        export_main(compose(ExportConfig, "export_episodes", list(overrides)))
+
+    return run
+
+
+@pytest.fixture
+def import_from():
+    """Runs the real main of the import, to frames of 8 x 8."""
+
+    def run(*overrides):
+        sizes = ["frame_height=8", "frame_width=8"]
+        import_main(compose(ImportConfig, "import_episodes", [*sizes, *overrides]))
+
+    return run
+
+
+@pytest.fixture
+def assert_same_episodes():
+    """Compares two datasets, array by array."""
+
+    def check(one, other):
+        assert len(one) == len(other)
+        for left, right in zip(one.episodes, other.episodes, strict=True):
+            for field in dataclasses.fields(left):
+                a, b = getattr(left, field.name), getattr(right, field.name)
+                np.testing.assert_array_equal(a, b, err_msg=field.name)
+                if field.name != "info":
+                    assert a.dtype == b.dtype, field.name
+
+    return check

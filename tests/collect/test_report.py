@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.dataset.description import find_dataset
 from worldtokens.collect.report import ReportConfig, main, make_report
 from worldtokens.training.command_line import compose
 
@@ -17,17 +18,19 @@ def report(folder, *overrides):
     main(compose(ReportConfig, "report", [f"data={folder}", *overrides]))
 
 
-def test_figures_by_hand(dataset_folder):
-    made = make_report(EpisodeDataset(dataset_folder))
+def test_metrics_by_hand(dataset_folder):
+    metrics = make_report(EpisodeDataset(dataset_folder))
     # Lengths 5, 3, 1, 7, 2, 9, 4, 6, 8, 20, 3, 2; episode k gives 0 + 1 + ... + (length - 1).
-    assert (made.episodes, made.steps, made.frames) == (12, 70, 82)
-    assert (made.heldout_episodes, made.restored_episodes) == (1, 0)
-    assert made.lengths == (1, 5.83, 20) and made.returns == (0, 26.17, 190)
-    assert made.terminated_episodes == 6
-    assert made.frames_by_room == {0: 6 + 8 + 5 + 21, 1: 4 + 3 + 7 + 4, 2: 2 + 10 + 9 + 3}
-    assert list(made.steps_by_action) == ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"]
+    assert (metrics.episodes, metrics.steps, metrics.frames) == (12, 70, 82)
+    assert (metrics.heldout_episodes, metrics.restored_episodes) == (1, 0)
+    assert metrics.lengths == (1, 5.83, 20) and metrics.returns == (0, 26.17, 190)
+    assert metrics.terminated_episodes == 6
+    assert metrics.frames_by_room == {0: 6 + 8 + 5 + 21, 1: 4 + 3 + 7 + 4, 2: 2 + 10 + 9 + 3}
+    assert list(metrics.steps_by_action) == ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"]
     # Step t takes action t % 6.
-    assert made.steps_by_action["NOOP"] == 12 + 4 + 1 + 1 and made.steps_by_action["DOWN"] == 7
+    assert (
+        metrics.steps_by_action["NOOP"] == 12 + 4 + 1 + 1 and metrics.steps_by_action["DOWN"] == 7
+    )
 
 
 def test_prints_draws_and_saves(dataset_folder, capsys):
@@ -64,5 +67,17 @@ def test_the_command_takes_a_flag_and_explains_a_missing_dataset(dataset_folder)
     )
     assert done.returncode == 0, done.stderr
     assert "4 of 4 shards are whole" in done.stdout
-    with pytest.raises(ValueError, match="nothing is not a dataset: it has no dataset.json"):
+    with pytest.raises(ValueError, match="nothing is not a dataset: expected dataset.json in it"):
         report(dataset_folder.parent / "nothing")
+
+
+def test_shipped_start_frames_are_reported_and_left_as_they_are(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    starts = find_dataset("montezuma_revenge")
+    before = sorted(path.name for path in starts.iterdir())
+    report("montezuma_revenge")
+    assert "episodes         13: 12 held out, 12 from restored states" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="verify: expected false for data=montezuma_revenge"):
+        report("montezuma_revenge", "verify=true")
+    assert sorted(path.name for path in starts.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []

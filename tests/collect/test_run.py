@@ -1,10 +1,7 @@
 """The real command, on the fake game and on one real game."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +9,12 @@ import pytest
 from PIL import Image
 
 from worldtokens.collect import EpisodeDataset
-from worldtokens.collect.run import CollectConfig, main
+from worldtokens.collect.run import CollectConfig, job_name
+from worldtokens.envs import make_env
 from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).parents[2]
 TINY = ["num_steps=1500", "shard_steps=400", "env_config.max_episode_steps=200"]
-
-
-def collect(folder, *overrides, env="FakeGame"):
-    main(
-        compose(
-            CollectConfig,
-            "collect",
-            [f"env={env}", f"data={folder}", "num_workers=1", "policy=held_random", *overrides],
-        )
-    )
-
-
-def start(folder, *overrides):
-    command = [sys.executable, "collect/run.py", "env=FakeGame", f"data={folder}"]
-    return subprocess.Popen(
-        [*command, "num_workers=2", "policy=held_random", *overrides],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
 
 
 def episodes_of(folder):
@@ -46,26 +23,7 @@ def episodes_of(folder):
     ]
 
 
-def children_of(pid):
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(path.parent.name))
-    return found
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_collects_sums_up_and_resumes(tmp_path, capsys):
+def test_collects_sums_up_and_resumes(tmp_path, capsys, collect):
     folder = tmp_path / "data"
     collect(folder, *TINY)
     printed = capsys.readouterr().out
@@ -91,16 +49,7 @@ def test_collects_sums_up_and_resumes(tmp_path, capsys):
     assert episodes_of(folder)[: len(before)] == before
 
 
-def test_the_episodes_do_not_depend_on_the_number_of_workers(tmp_path):
-    collect(tmp_path / "one", *TINY)
-    collect(tmp_path / "two", *TINY, "num_workers=2")
-    one, two = episodes_of(tmp_path / "one"), episodes_of(tmp_path / "two")
-    assert two[: len(one)] == one and len(two) <= len(one) + 1
-
-
-def test_the_actions_lead_from_frame_to_frame(tmp_path):
-    from worldtokens.envs import make_env
-
+def test_the_actions_lead_from_frame_to_frame(tmp_path, collect):
     collect(tmp_path, "num_steps=100", "env_config.max_episode_steps=120", env="MontezumaRevenge")
     episode = EpisodeDataset(tmp_path).episodes[0]
     env = make_env("MontezumaRevenge", max_episode_steps=120)
@@ -115,7 +64,7 @@ def test_the_actions_lead_from_frame_to_frame(tmp_path):
         assert (terminated, truncated) == (episode.terminated[step], episode.truncated[step])
 
 
-def test_two_parts_of_a_job_share_its_episodes(tmp_path):
+def test_two_parts_of_a_job_share_its_episodes(tmp_path, collect):
     for shard in (0, 1):
         collect(tmp_path / "parts", *TINY, f"shard={shard}", "num_shards=2")
     collect(tmp_path / "whole", *TINY)
@@ -126,9 +75,9 @@ def test_two_parts_of_a_job_share_its_episodes(tmp_path):
     assert all(parts[id] == whole[id] for id in common)
 
 
-def test_two_jobs_write_one_dataset_at_once(tmp_path):
+def test_two_jobs_write_one_dataset_at_once(tmp_path, start_collecting):
     jobs = [
-        start(tmp_path, *TINY, f"shard={shard}", "num_shards=2", "num_workers=1")
+        start_collecting(tmp_path, *TINY, f"shard={shard}", "num_shards=2", "num_workers=1")
         for shard in (0, 1)
     ]
     assert [job.communicate(timeout=120)[1] and job.returncode for job in jobs] == [0, 0]
@@ -152,7 +101,7 @@ def test_submitit_splits_a_job(tmp_path):
     assert EpisodeDataset(tmp_path / "data").num_steps >= 1500
 
 
-def test_another_environment_needs_another_folder(tmp_path):
+def test_another_environment_needs_another_folder(tmp_path, collect):
     collect(tmp_path, "num_steps=50", "env_config.max_episode_steps=50")
     with pytest.raises(ValueError, match=r"env_config.frame_skip: 4 there, 3 now.*data=PATH"):
         collect(tmp_path, "env_config.max_episode_steps=50", "env_config.frame_skip=3")
@@ -161,15 +110,15 @@ def test_another_environment_needs_another_folder(tmp_path):
 @pytest.mark.parametrize(
     "override, message",
     (
-        ("num_steps=0", "num_steps must be at least 1, got 0"),
-        ("num_workers=0", "num_workers must be at least 1, or null"),
-        ("shard=1", r"shard must be in \[0, num_shards=1\), got 1"),
-        ("env_config.frame_skip=0", "frame_skip must be an integer of at least 1, got 0"),
-        ("policy.mean_hold=0", "mean_hold must be at least 1"),
+        ("num_steps=0", "num_steps: expected a whole number of at least 1, got 0"),
+        ("num_workers=0", "num_workers: expected a whole number of at least 1, or null.*, got 0"),
+        ("shard=1", r"shard: expected a number in \[0, num_shards=1\), got 1"),
+        ("env_config.frame_skip=0", "frame_skip: expected a whole number of at least 1, got 0"),
+        ("policy.mean_hold=0", "policy.mean_hold: expected at least 1 step, got 0"),
         ("nun_steps=5", "did you mean num_steps"),
     ),
 )
-def test_wrong_values_are_explained(tmp_path, override, message):
+def test_wrong_values_are_explained(tmp_path, override, message, collect):
     with pytest.raises(ValueError, match=message):
         collect(tmp_path, override)
 
@@ -182,45 +131,29 @@ def test_errors_are_one_line(tmp_path):
     assert "did you mean MontezumaRevenge" in done.stderr
 
 
-def test_a_killed_worker_ends_in_one_line_and_the_next_run_goes_on(tmp_path):
-    process = start(tmp_path, "num_steps=100000", *TINY[1:])
-    try:
-        wait_for_shards(tmp_path, process)
-        workers = [pid for pid in children_of(process.pid) if is_worker(pid)]
-        os.kill(workers[0], signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 1
-    last = errors.strip().splitlines()[-1]
-    assert "died (killed by signal 9)" in last and "Traceback" not in errors
-    assert not any(is_alive(pid) for pid in workers)
-    before = EpisodeDataset(tmp_path).num_steps
-    collect(tmp_path, *TINY[1:], f"num_steps={before + 100}")
-    assert EpisodeDataset(tmp_path).num_steps >= before + 100
+@pytest.mark.parametrize(
+    "overrides, name",
+    (
+        (["policy=random"], "random-249702-seed0"),
+        (["policy=held_random"], "held_random-0c79eb-seed0"),
+        (["policy=go_explore"], "go_explore-91950a-seed0"),
+        (["policy=go_explore", "policy.explore_steps=20000", "seed=3"], "go_explore-91950a-seed3"),
+        (["policy=human"], "human-f4899d-seed0"),
+        (
+            ["policy=stable_baselines3", "policy.checkpoint=agent.zip", "seed=4"],
+            "stable_baselines3-db94bf-seed4",
+        ),
+        (["policy=random", "policy._target_=collect.policies.RandomPolicy"], "random-249702-seed0"),
+    ),
+)
+def test_jobs_keep_the_names_that_the_first_version_gave_them(overrides, name):
+    # Under another name the same command would record the episodes of a dataset again.
+    config = compose(CollectConfig, "collect", ["env=MontezumaRevenge", *overrides])
+    assert job_name(config) == name
 
 
-def test_a_killed_parent_leaves_no_orphans_and_whole_shards(tmp_path):
-    process = start(tmp_path, "num_steps=100000", *TINY[1:])
-    try:
-        wait_for_shards(tmp_path, process)
-        children = children_of(process.pid)
-    finally:
-        process.kill()
-        process.communicate()
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(children) >= 2 and not any(is_alive(pid) for pid in children)
-    assert EpisodeDataset(tmp_path).num_steps >= 400
-
-
-def wait_for_shards(folder, process):
-    deadline = time.monotonic() + 60
-    while not list((folder / "shards").glob("*.h5")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_worker(pid):
-    return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def test_a_shipped_name_as_data_collects_into_a_folder_of_that_name(collect, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    collect("montezuma_revenge", "num_steps=50", "env_config.max_episode_steps=50")
+    assert EpisodeDataset("montezuma_revenge").path == Path("montezuma_revenge")
+    assert EpisodeDataset(tmp_path / "montezuma_revenge").game == "FakeGame"

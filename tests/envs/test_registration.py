@@ -37,5 +37,5 @@ def test_make_vec():
 def test_wrong_settings():
     with pytest.raises(ValueError, match="did you mean frame_height"):
         gymnasium.make("worldtokens/FakeGame", frame_hight=32)
-    with pytest.raises(ValueError, match="render_mode must be None or 'rgb_array', got 'ansi'"):
+    with pytest.raises(ValueError, match="render_mode: expected None or 'rgb_array', got 'ansi'"):
         envs.registration.make_registered("FakeGame", render_mode="ansi")

@@ -30,7 +30,7 @@ def test_equals_the_plain_way_when_parts_change(size):
         difference = np.abs(builder.build().astype(int) - expected)
         assert difference.max() <= (0 if size == (64, 64) else 1)
         if step == 15:
-            builder.forget()
+            builder.reset()
 
 
 @pytest.mark.parametrize("name", ("MontezumaRevenge", "MsPacman", "AirRaid"))

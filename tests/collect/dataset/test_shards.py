@@ -1,21 +1,14 @@
-import json
 import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from worldtokens.collect import (
-    DatasetDescription,
-    EpisodeDataset,
-    ShardWriter,
-    read_description,
-    write_description,
-)
-from worldtokens.envs import EnvConfig
+from worldtokens.collect import EpisodeDataset, ShardWriter
 
 SHAPE = (8, 8, 3)
 
@@ -50,7 +43,7 @@ def test_a_truncated_shard_is_named_with_the_way_out(dataset_folder, keep):
     shard = first_shard(dataset_folder)
     os.truncate(shard, int(shard.stat().st_size * keep))
     with pytest.raises(
-        ValueError, match=rf"shard {shard} cannot be read .*report.py data={dataset_folder} v"
+        ValueError, match=rf"shard {shard} cannot be read .*report.* data={dataset_folder} v"
     ) as error:
         EpisodeDataset(dataset_folder)
     assert "\n" not in str(error.value)
@@ -74,25 +67,18 @@ def test_foreign_files_are_refused(dataset_folder):
     shard = dataset_folder / "shards" / "other.h5"
     with h5py.File(shard, "w") as file:
         file["frames"] = np.zeros(3)
-    with pytest.raises(ValueError, match="other.h5 cannot be read .*HDF5 file of something else"):
+    with pytest.raises(ValueError, match="other.h5 cannot be read .*HDF5 file of another program"):
         EpisodeDataset(dataset_folder)
     shard.write_text("hello")
     with pytest.raises(ValueError, match="other.h5 cannot be read"):
         EpisodeDataset(dataset_folder)
 
 
-def test_an_episode_written_twice_counts_once(dataset_folder, make_episode):
-    writer = ShardWriter(dataset_folder / "shards", "again", SHAPE)
-    writer.append(make_episode(3, 7))
-    writer.flush()
-    assert len(EpisodeDataset(dataset_folder)) == 12
-
-
 def test_a_full_disk_leaves_nothing_behind_and_loses_nothing(tmp_path):
     # A limit on file sizes stands in for the full disk; it needs a process of its own.
     script = f"""
 import resource, signal, sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from conftest import SHAPE, make_episode
 from worldtokens.collect import ShardWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -115,28 +101,3 @@ writer.flush()
     assert "w-000001.h5" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w-000000.h5", "w-000001.h5"]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
-
-
-def test_descriptions_round_trip_and_guard_the_folder(tmp_path):
-    description = DatasetDescription(EnvConfig("FakeGame"), ("NOOP", "UP"), (64, 64, 3))
-    write_description(tmp_path / "d", description)
-    write_description(tmp_path / "d", description)
-    assert read_description(tmp_path / "d") == description
-    other = DatasetDescription(EnvConfig("FakeGame", frame_skip=2), ("NOOP", "UP"), (64, 64, 3))
-    with pytest.raises(
-        ValueError, match=r"env_config.frame_skip: 4 there, 2 now.*choose another folder with data="
-    ):
-        write_description(tmp_path / "d", other)
-
-
-def test_missing_and_damaged_descriptions(tmp_path):
-    (tmp_path / "MontezumaRevenge").mkdir()
-    (tmp_path / "MontezumaRevenge" / "dataset.json").write_text("{}")
-    with pytest.raises(ValueError, match="Datasets beside it: MontezumaRevenge"):
-        read_description(tmp_path / "MontezumasRevenge")
-    with pytest.raises(ValueError, match="dataset.json cannot be read .*format_version"):
-        read_description(tmp_path / "MontezumaRevenge")
-    content = {"format_version": 99}
-    (tmp_path / "MontezumaRevenge" / "dataset.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="format version 99, expected 1"):
-        read_description(tmp_path / "MontezumaRevenge")

@@ -4,16 +4,12 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from worldtokens.collect.go_explore.archive import Archive, Route, is_heldout_cell
-from worldtokens.collect.go_explore.cells import PixelCells, RamCells, make_cells
+from worldtokens.collect.go_explore.archive import Archive, is_heldout_cell
+from worldtokens.collect.go_explore.cells import PixelCells, RamCells
 from worldtokens.envs import make_env
 
 
-def route(key, score=0.0, lives=3, steps=10, room=0, state=b"state"):
-    return Route(key, room, score, lives, steps, state)
-
-
-def test_better_routes_replace_worse_ones():
+def test_better_routes_replace_worse_ones(route):
     archive = Archive(RamCells((0,), (1,)))
     assert archive.add(route("0a", score=1, lives=3, steps=10))
     for worse in (
@@ -43,7 +39,7 @@ def drawn_shares(archive, draws=20_000):
     return {key: count / draws for key, count in counts.items()}
 
 
-def test_cells_are_chosen_by_one_over_the_root_of_returns():
+def test_cells_are_chosen_by_one_over_the_root_of_returns(route):
     archive = Archive(RamCells((0,), (1,)))
     archive.add(route("0b"))
     archive.choose(3, np.random.default_rng(0))
@@ -52,7 +48,7 @@ def test_cells_are_chosen_by_one_over_the_root_of_returns():
     assert drawn_shares(archive) == pytest.approx({"0a": 2 / 3, "0b": 1 / 3}, abs=0.02)
 
 
-def test_a_group_of_cells_is_chosen_before_a_cell():
+def test_a_group_of_cells_is_chosen_before_a_cell(route):
     archive = Archive(RamCells((0, 1), (1, 1), num_exact=1, num_scene=1))
     for key in ("0100", "0101"):
         archive.add(route(key))
@@ -64,7 +60,7 @@ def test_a_group_of_cells_is_chosen_before_a_cell():
     assert shares["0100"] + shares["0101"] == pytest.approx(1 / 4, abs=0.02)
 
 
-def test_half_of_the_returns_go_to_the_frontier():
+def test_half_of_the_returns_go_to_the_frontier(route):
     # Room and inventory, then x: with nothing carried places 1 to 3 are known, with the key 1.
     archive = Archive(RamCells((0, 1, 2), (1, 1, 1), num_exact=2, num_scene=1))
     for key in ("010001", "010002", "010003", "010201", "010207"):
@@ -81,15 +77,7 @@ def test_half_of_the_returns_go_to_the_frontier():
     assert shares["010201"] == pytest.approx(1 / 8, abs=0.02)
 
 
-def test_neighbours_are_beside_within_the_bytes():
-    cells = RamCells((0, 1, 2), (1, 1, 1), num_exact=1, num_scene=1)
-    assert cells.neighbours("050000") == ["050001", "050100", "050101"]
-    assert len(cells.neighbours("050709")) == 8
-    assert "05ffff" not in cells.neighbours("05ffff")
-    assert len(cells.neighbours("05ffff")) == 3
-
-
-def test_archives_survive_saving(tmp_path):
+def test_archives_survive_saving(tmp_path, route):
     archive = Archive(PixelCells(5))
     archive.explored_steps = 77
     archive.add(route("0a", score=2.5, room=4, state=b"first"))
@@ -110,7 +98,7 @@ def test_damaged_archives_are_named(tmp_path):
         Archive.load(path, PixelCells(0))
 
 
-def test_heldout_cells_are_about_one_in_eight_and_apart():
+def test_heldout_cells_are_about_one_in_eight_and_apart(route):
     archive = Archive(RamCells((0,), (1,)))
     for number in range(4000):
         archive.add(route(f"{number:06x}", room=number % 2))
@@ -121,38 +109,7 @@ def test_heldout_cells_are_about_one_in_eight_and_apart():
     assert all(is_heldout_cell(key) for key in heldout)
 
 
-def test_ram_cells_by_hand():
-    cells = make_cells("MontezumaRevenge", "auto")
-    assert isinstance(cells, RamCells)
-    ram = np.zeros(128, np.uint8)
-    ram[3], ram[42], ram[43], ram[65], ram[57] = 5, 17, 240, 2, 0
-    # Room, level, inventory, x // 8, y // 8.
-    assert cells.key(ram, None) == bytes([5, 0, 2, 2, 30]).hex()
-    ram[43] = 241
-    assert cells.key(ram, None) == bytes([5, 0, 2, 2, 30]).hex()
-    ram[42] = 24
-    assert cells.key(ram, None) == bytes([5, 0, 2, 3, 30]).hex()
-
-
-def test_pixel_cells_see_changes_of_brightness():
-    cells = PixelCells(0)
-    frame = np.zeros((64, 64, 3), np.uint8)
-    brighter = frame.copy()
-    brighter[:21, :21] = 200
-    slightly = frame + np.uint8(3)
-    ram = np.zeros(128, np.uint8)
-    assert cells.key(ram, frame) == cells.key(ram, slightly) != cells.key(ram, brighter)
-    assert len(cells.key(ram, frame)) == 16
-
-
-def test_pixel_cells_adapt_to_the_rate_of_discovery():
-    assert PixelCells(3).adapted(new_cells=3000, steps=20_000) == PixelCells(2)
-    assert PixelCells(3).adapted(new_cells=10, steps=20_000) == PixelCells(4)
-    assert PixelCells(3).adapted(new_cells=400, steps=20_000) == PixelCells(3)
-    assert PixelCells(0).adapted(new_cells=20_000, steps=20_000) == PixelCells(0)
-
-
-def test_changing_the_cells_keeps_the_best_route_of_each():
+def test_changing_the_cells_keeps_the_best_route_of_each(route):
     archive = Archive(PixelCells(7))
     env = make_env("FakeGame")
     for number in range(12):
@@ -164,12 +121,3 @@ def test_changing_the_cells_keeps_the_best_route_of_each():
     fine = len(archive)
     archive.change_cells(PixelCells(0))
     assert 1 <= len(archive) < fine and archive.best_score == 11.0
-
-
-def test_sources_of_cells():
-    assert isinstance(make_cells("Carnival", "auto"), PixelCells)
-    assert isinstance(make_cells("MontezumaRevenge", "pixels"), PixelCells)
-    with pytest.raises(ValueError, match="Carnival has no labelled bytes.*policy.cells=pixels"):
-        make_cells("Carnival", "ram")
-    with pytest.raises(ValueError, match="must be auto, ram or pixels, got 'sound'"):
-        make_cells("Pong", "sound")
