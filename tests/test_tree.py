@@ -1,49 +1,131 @@
-"""The tree keeps the rules that keep its imports working."""
+"""The tree keeps the rules of its layout: packages, imports, folders, test files."""
 
 import ast
 import importlib.metadata
 import re
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+from worldtokens.common.commands import STAGES
+
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("envs", "collect", "tokenizer", "world_model", "training")
-# What `import <package>` loads, so what users embed.
+# The folders that the wheel holds below worldtokens/; `worldtokens` is the only one to import.
+FOLDERS = (
+    "collect", "common", "configs", "envs", "hub", "pretrained", "tokenizer", "training",
+    "world_model",
+)  # fmt: skip
+# What `import worldtokens.FOLDER` loads, so what users embed.
 LIBRARY_MAY_IMPORT = {
-    "envs": set(),
-    "training": set(),
-    "collect": {"envs"},
-    "tokenizer": set(),
-    "world_model": {"tokenizer"},
+    "worldtokens": {"common"},
+    "common": set(),
+    "configs": set(),
+    "pretrained": set(),
+    "envs": {"common"},
+    "hub": {"common"},
+    "training": {"common"},
+    "collect": {"common", "envs", "hub.locations"},
+    "tokenizer": {"common", "hub"},
+    "world_model": {"common", "hub", "tokenizer"},
 }
-# Entry scripts, and the modules that only they load (their data, their pictures).
+EXCEPTIONS = {
+    # Dreams start from recorded episodes: the type of what users hand in.
+    "worldtokens.world_model.rl.starts": {"collect"},
+}
+# Entry scripts, and the modules that only they load (their data, their plots).
 SCRIPTS_MAY_IMPORT = {
-    "envs": set(),
-    "training": set(),
-    "collect": {"envs", "training"},
-    "tokenizer": {"envs", "collect", "training"},
-    "world_model": {"envs", "collect", "training", "tokenizer"},
+    "collect": {"training"},
+    "tokenizer": {"collect", "envs", "training"},
+    "world_model": {"collect", "envs", "training"},
 }
+MOST_FILES = 20
+# What counts as a file of a folder of code.
+COUNTED = (".py", ".yaml", ".ipynb")
+# Modules that need no test file of their name, and why.
+UNTESTED = {
+    "worldtokens/__main__.py": "one line; tests/worldtokens/test_cli.py runs it",
+}
+TEXTS = (".py", ".md", ".ipynb", ".yaml", ".yml", ".toml")
+NAMES = "|".join(FOLDERS)
+# At the start of a line of code, also in a notebook's JSON or as the target of a Hydra config.
+BARE = re.compile(
+    rf"""^[\s">]*(?:from\ (?:{NAMES})(?:\.\w+)*\ import\b|import\ (?:{NAMES})\b"""
+    rf"""|_target_:\ (?:{NAMES})\.)""",
+    re.MULTILINE,
+)
 
 
-def modules() -> list[Path]:
-    return [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+@cache
+def modules() -> dict[str, Path]:
+    """Our modules by dotted name."""
+    found = {}
+    for folder in (*FOLDERS, "worldtokens"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            parts = parts if folder == "worldtokens" else ("worldtokens", *parts)
+            found[".".join(parts).removesuffix(".__init__")] = file
+    return found
 
 
-def imported(file: Path) -> set[str]:
-    """Dotted names of our own modules that a file imports, at its top or inside a function."""
+def shown(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@cache
+def imported(file: Path, with_types: bool = True) -> frozenset[str]:
+    """Names of our modules that a file imports, at its top or inside a function."""
+    tree = ast.parse(file.read_text())
+    skipped = set()
+    if not with_types:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                skipped |= set(ast.walk(node))
     names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] in PACKAGES}
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                names.add(inner if inner in modules() else node.module)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(f"relative import in {file.name}")
+    return frozenset(name for name in names if name.split(".")[0] in ("worldtokens", "relative"))
 
 
-def is_entry_script(file: Path) -> bool:
-    return '__name__ == "__main__"' in file.read_text()
+def folder_of(name: str) -> str:
+    """The folder of a module: worldtokens.hub.locations lies in hub."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in FOLDERS else "worldtokens"
+
+
+@cache
+def library_of(folder: str) -> frozenset[str]:
+    """Names of the folder's modules that `import worldtokens.FOLDER` loads."""
+    seen: set[str] = set()
+    waiting = [f"worldtokens.{folder}" if folder != "worldtokens" else "worldtokens"]
+    while waiting:
+        name = waiting.pop()
+        if name in modules() and name not in seen and folder_of(name) == folder:
+            seen.add(name)
+            waiting += imported(modules()[name])
+    return frozenset(seen)
+
+
+def may_import(name: str) -> set[str]:
+    """The folders and modules that a module may import, beside its own folder."""
+    folder = folder_of(name)
+    if folder == "worldtokens" and name == "worldtokens":
+        return {*FOLDERS}
+    library = LIBRARY_MAY_IMPORT[folder] | EXCEPTIONS.get(name, set())
+    return (
+        library if name in library_of(folder) else library | SCRIPTS_MAY_IMPORT.get(folder, set())
+    )
 
 
 def dependency_imports() -> set[str]:
@@ -57,62 +139,156 @@ def dependency_imports() -> set[str]:
     return top
 
 
-def test_no_file_hides_a_module_of_the_same_name():
-    taken = set(PACKAGES) | set(sys.stdlib_module_names) | dependency_imports()
+def test_nothing_beside_an_entry_script_hides_a_module():
+    # A script's folder is first on sys.path.
+    taken = set(sys.stdlib_module_names) | dependency_imports()
     assert {"torch", "numpy", "hydra", "wandb"} <= taken
-    hiding = [
-        str(file.relative_to(ROOT))
-        for file in modules()
-        if file.stem in taken and file.stem != "__init__"
-    ]
+    folders = {(ROOT / stage.script).parent for stage in STAGES}
+    assert {folder.name for folder in folders} == {"collect", "tokenizer", "world_model"}
+    hiding = [shown(path) for folder in folders for path in folder.iterdir() if path.stem in taken]
     assert hiding == []
 
 
-def library_of(package: str) -> set[Path]:
-    """Files that `import <package>` loads, from its __init__ on."""
-    by_name = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in modules()}
-    by_name |= {name.removesuffix(".__init__"): file for name, file in by_name.items()}
-    seen: set[Path] = set()
-    waiting = [ROOT / package / "__init__.py"]
-    while waiting:
-        file = waiting.pop()
-        if file not in seen and file.relative_to(ROOT).parts[0] == package:
-            seen.add(file)
-            waiting += [by_name[name] for name in imported(file) if name in by_name]
-    return seen
+def test_worldtokens_is_the_only_package():
+    wrong = [
+        f"{shown(file)}: {found.group().strip()}"
+        for file in sorted(ROOT.rglob("*"))
+        if file.suffix in TEXTS and file.is_file() and not file.is_symlink()
+        and not {"stubs", "site", "build", "dist", "node_modules", "data", "runs"}
+        & set(file.relative_to(ROOT).parts[:1])
+        and not any(part.startswith(".") for part in file.relative_to(ROOT).parts)
+        for found in BARE.finditer(file.read_text())
+    ]  # fmt: skip
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_bare"),
+    [
+        ("from tokenizer import Tokenizer", True),
+        ("    import world_model.model", True),
+        ('    "from hub.locations import SHIPPED\\n",', True),
+        ("  _target_: collect.policies.RandomPolicy", True),
+        ("from worldtokens.tokenizer import Tokenizer", False),
+        ("from training on frames to dreams", False),
+        ("import collections", False),
+    ],
+)
+def test_a_bare_import_is_recognized(line, is_bare):
+    assert bool(BARE.search(line)) == is_bare
 
 
 def test_imports_point_one_way():
     wrong = []
-    for package in PACKAGES:
-        library = library_of(package)
-        for file in sorted((ROOT / package).rglob("*.py")):
-            rule = LIBRARY_MAY_IMPORT if file in library else SCRIPTS_MAY_IMPORT
-            for name in sorted(imported(file)):
-                if name.split(".")[0] not in {package} | rule[package]:
-                    wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+    for name, file in modules().items():
+        allowed = may_import(name)
+        for other in sorted(imported(file)):
+            inside = other.removeprefix("worldtokens.")
+            if folder_of(other) != folder_of(name) and not {folder_of(other), inside} & allowed:
+                wrong.append(f"{shown(file)} imports {other}")
     assert wrong == []
 
 
 def test_the_library_is_more_than_its_front_door():
-    assert ROOT / "tokenizer" / "quantizers" / "fsq.py" in library_of("tokenizer")
-    assert ROOT / "tokenizer" / "train.py" not in library_of("tokenizer")
+    assert "worldtokens.tokenizer.quantizers.fsq" in library_of("tokenizer")
+    assert "worldtokens.tokenizer.train" not in library_of("tokenizer")
 
 
 def test_nothing_imports_an_entry_script():
-    scripts = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
-        for file in modules()
-        if is_entry_script(file)
-    }
+    scripts = {stage.module for stage in STAGES}
     wrong = [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file in modules()
-        for name in imported(file)
-        if name in scripts and scripts[name] != file
+        f"{shown(file)} imports {other}"
+        for name, file in modules().items()
+        for other in imported(file) & scripts
+        if other != name
     ]
     assert wrong == []
 
 
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes that reach each other."""
+    reached = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph[name]
+        reached[start] = seen
+    groups = {
+        tuple(sorted(other for other in graph if other in reached[name] and name in reached[other]))
+        for name in graph
+        if name in reached[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_there_are_no_circles_of_imports():
+    graph = {
+        name: {other for other in imported(file, with_types=False) if other in modules()} - {name}
+        for name, file in modules().items()
+    }
+    assert (
+        len(graph) > 100
+        and "worldtokens.hub.model_files" in graph["worldtokens.hub.pretrained_model"]
+    )
+    assert circles(graph) == []
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+    assert circles({"a": {"b"}, "b": set()}) == []
+
+
+def test_no_folder_holds_too_many_files():
+    tops = [*FOLDERS, "worldtokens", "tests", "benchmarks", "examples"]
+    folders = [path for top in tops for path in [ROOT / top, *(ROOT / top).rglob("*")]]
+    crowded = {}
+    for folder in folders:
+        if folder.is_dir() and folder.name != "__pycache__":
+            files = [file for file in folder.iterdir() if file.suffix in COUNTED]
+            if len(files) > MOST_FILES:
+                crowded[shown(folder)] = len(files)
+    assert crowded == {}
+
+
 def test_there_is_no_utils_module():
-    assert [file for file in modules() if "util" in file.stem] == []
+    assert [name for name in modules() if "util" in name] == []
+
+
+def test_the_wheel_lists_every_package():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {name for name, file in modules().items() if file.name == "__init__.py"}
+    assert sorted(tool["packages"]) == sorted({*packages, "worldtokens.pretrained"})
+    assert tool["package-dir"] == {
+        "worldtokens": "worldtokens", **{f"worldtokens.{name}": name for name in FOLDERS}
+    }  # fmt: skip
+    unlisted = {
+        file.parent for file in modules().values() if not (file.parent / "__init__.py").is_file()
+    }
+    assert unlisted == set()
+
+
+def test_type_checkers_see_every_package():
+    links = ROOT / "stubs" / "worldtokens"
+    named = {path.name for path in links.iterdir()}
+    own = {path.name for path in (ROOT / "worldtokens").glob("*.py")}
+    assert named == {*FOLDERS, *own}
+    assert all(path.is_symlink() and path.exists() for path in links.iterdir())
+
+
+def test_every_module_has_a_test_file_of_its_name():
+    missing = []
+    for file in modules().values():
+        defines = any(
+            isinstance(node, ast.FunctionDef | ast.ClassDef)
+            for node in ast.parse(file.read_text()).body
+        )
+        place = file.relative_to(ROOT)
+        test = ROOT / "tests" / place.parent / f"test_{file.name}"
+        if defines and file.name != "__init__.py" and not test.is_file():
+            missing.append(str(place))
+    assert sorted(set(missing) - UNTESTED.keys()) == []
+    assert [name for name in UNTESTED if not (ROOT / name).is_file()] == []
