@@ -120,6 +120,20 @@ def test_the_reference_has_every_public_name():
         assert f"#worldtokens.{name})" in index, name
 
 
+def test_the_messages_that_are_explained_exist():
+    folders = ("collect", "envs", "hub", "tokenizer", "training", "world_model")
+    code = "".join(path.read_text() for name in folders for path in (ROOT / name).rglob("*.py"))
+    # Messages are split over lines, and name what came in braces.
+    code = re.sub(r"\{[^{}]*\}", "", re.sub(r'"\s*\n\s*f?"', "", code))
+    text = (DOCS / "guides" / "troubleshooting.md").read_text()
+    messages = re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
+    assert len(messages) > 12
+    for message in messages:
+        for part in re.split(r"\.\.\.|'X'|'env'|env=|tokenizer\.yaml|dataset\.json", message):
+            if len(part) > 8:
+                assert part.strip() in code, message
+
+
 def test_the_changelog_names_modules_that_exist():
     text = (ROOT / "CHANGELOG.md").read_text()
     table = text.split("| old module | new module |")[1].split("\n\n")[0]
