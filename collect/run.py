@@ -139,8 +139,8 @@ def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
 
 def job_name(config: CollectConfig) -> str:
     """Names the episodes by what decides them: the policy, its settings and the seed."""
-    # Datasets hold names that were made from the policies' first names: with others the same
-    # command would record its episodes a second time.
+    # Datasets hold job names that depend on the first spelling of the policy's target: with
+    # another one the same command would record its episodes a second time.
     node = stable_node(config.policy)
     # More exploration continues with the same archive.
     decisive = {key: value for key, value in node.items() if key != "explore_steps"}

@@ -70,7 +70,7 @@ def run_workers(
     Args:
         setup: What each worker needs.
         num_workers: How many processes.
-        scheduler: Decides about the tasks.
+        scheduler: Chooses the tasks.
         on_progress: Called with every report of a worker.
 
     Raises:

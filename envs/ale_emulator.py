@@ -25,7 +25,7 @@ class ALEEmulator:
 
     Both belong to `AtariEnv`. ALE's sticky actions draw from a generator whose saved form does
     not always restore exactly: at probability 0.25, after 500 frames, two thirds of the games
-    went another way when restored in a fresh emulator.
+    continued differently when restored in another emulator.
 
     Where ale-py's saved states are not exact, the actions since the reset are saved in their
     place and played again.
@@ -35,7 +35,7 @@ class ALEEmulator:
         """Loads the game.
 
         Args:
-            rom: The id in ale-py of the game, for example "montezuma_revenge".
+            rom: The game's id in ale-py, for example "montezuma_revenge".
             full_action_space: All 18 actions instead of those that the game uses.
             frame_skip: Emulated frames per step, of which the last two are read.
         """

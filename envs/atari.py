@@ -35,7 +35,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}
 
     def __init__(self, emulator: Emulator, config: EnvConfig) -> None:
-        """Wraps an emulator; `make_env` is how it is usually made."""
+        """Wraps an emulator; use `make_env` to make an environment by its name."""
         self.config = config
         self.action_meanings = emulator.action_meanings
         self.render_mode = "rgb_array"
@@ -97,7 +97,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         return self.frame, reward, terminated, truncated, info
 
     def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
-        """Plays one step without building its frame, which `frame` does when asked.
+        """Plays one step without building its frame; `frame` builds it.
 
         Returns:
             The same as `step`, without the frame.

@@ -20,7 +20,7 @@ class EnvConfig:
         terminate_on_life_loss: A lost life ends the episode.
         full_action_space: All 18 actions instead of those that the game uses.
         max_episode_steps: Steps after which an episode is truncated.
-        noop_max: At most so many emulated frames without action follow a reset, drawn uniformly.
+        noop_max: Largest number of emulated frames without action after a reset; drawn uniformly.
     """
 
     name: str
@@ -48,7 +48,7 @@ class EnvConfig:
             max_episode_steps=self.max_episode_steps,
         )
         check_at_least(0, noop_max=self.noop_max)
-        # At 1 the first action would be repeated for ever.
+        # At 1 the first action would be repeated until the end.
         if not 0.0 <= self.repeat_action_probability < 1.0:
             raise ValueError(
                 "repeat_action_probability: expected a number in [0, 1), "

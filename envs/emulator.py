@@ -34,7 +34,7 @@ class Emulator(Protocol):
         ...
 
     def read_ram(self) -> np.ndarray:
-        """Returns a fresh copy of the memory, uint8 (128,)."""
+        """Returns a copy of the RAM, uint8 (128,)."""
         ...
 
     def lives(self) -> int:

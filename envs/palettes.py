@@ -1,6 +1,6 @@
 """The console's colours, by palette index.
 
-ale-py does not publish its palettes; these were read from its screens while the memory of some
+ale-py does not publish its palettes; these were read from its screens while the RAM of some
 games was driven through every value (tests/envs/test_palettes.py compares them with games).
 """
 

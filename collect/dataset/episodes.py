@@ -1,4 +1,4 @@
-"""Datasets of episodes on disk, and copied into memory."""
+"""Datasets of episodes, on disk or copied into memory."""
 
 import hashlib
 import os
@@ -167,9 +167,9 @@ class EpisodeDataset(EpisodeSource):
             raise bad_shard(self._shard_paths[shard], error) from None
 
     def _open(self, shard: int, name: str) -> h5py.Dataset:
-        """Returns one array of a shard; looking it up anew costs as much as reading 10 frames."""
+        """Returns one array of a shard; opening it costs as much as reading 10 frames."""
         if self._arrays_pid != os.getpid():
-            # After a fork the parent's files share one position in the file with ours.
+            # After a fork files share their position with those of the parent process.
             self._arrays = {}
             self._arrays_pid = os.getpid()
         if (shard, name) not in self._arrays:

@@ -96,7 +96,7 @@ class _Reader:
             self._connection.send(index)
 
     def next_batch(self) -> TensorBatch:
-        """Returns a copy of the next batch; its buffer is filled anew."""
+        """Returns a copy of the next batch; its buffer is filled again."""
         try:
             index = self._connection.recv()
         except (EOFError, OSError):

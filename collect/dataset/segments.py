@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StepArrays:
-    """Everything about steps, one row per frame; a row of an episode's last frame is 0 or False.
+    """All steps of a dataset, one row per frame; the row of an episode's last frame is 0 or False.
 
     Attributes:
         actions: int64 (N,).

@@ -58,7 +58,7 @@ class ShardWriter:
         """Prepares to write `<writer>-<n>.h5` into a folder.
 
         Args:
-            folder: The shards' folder; made if missing.
+            folder: The shards' folder; it is made where it is missing.
             writer: A name that no other writer of this dataset uses or has used.
             frame_shape: (H, W, 3).
         """
@@ -112,8 +112,8 @@ class ShardWriter:
         return path
 
     def _begin(self) -> h5py.File:
-        # The file is built in memory: a full disk then meets one plain write that can fail
-        # cleanly, not the middle of an HDF5 structure.
+        # The file is built in memory and written at once: where the disk is full, one plain write
+        # fails, and not a change in the middle of an HDF5 structure.
         file = h5py.File("shard", "w", driver="core", backing_store=False)
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION

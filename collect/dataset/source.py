@@ -151,7 +151,7 @@ class EpisodeSource(ABC):
         """Chooses frames out of all.
 
         Args:
-            limit: At most so many frames; None for all.
+            limit: Largest number of frames; None for all.
             rng: Draws which ones, without repetition; None takes them at even distances.
 
         Returns:

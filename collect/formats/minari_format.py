@@ -16,7 +16,7 @@ from worldtokens.collect.dataset.episode import RAM_BYTES, EpisodeInfo
 from worldtokens.collect.dataset.source import EpisodeSource
 from worldtokens.collect.formats.importing import ImportedEpisode, Source
 
-_OURS = "worldtokens_episode"
+_INFO = "worldtokens_episode"
 
 
 def export_minari(source: EpisodeSource, folder: Path) -> None:
@@ -66,7 +66,7 @@ def export_minari(source: EpisodeSource, folder: Path) -> None:
             )
 
     storage.update_episodes(buffers())
-    storage.update_episode_metadata({_OURS: json.dumps(asdict(info))} for info in source.infos)
+    storage.update_episode_metadata({_INFO: json.dumps(asdict(info))} for info in source.infos)
 
 
 def read_minari(folder: Path) -> Source:
@@ -110,7 +110,7 @@ def _episodes_of(storage: Any) -> Iterator[ImportedEpisode]:
         (metadata,) = storage.get_episode_metadata([index])
         frames = np.asarray(episode["observations"])
         infos = episode["infos"] or {}
-        ours = metadata.get(_OURS)
+        info = metadata.get(_INFO)
         yield ImportedEpisode(
             frames=frames,
             actions=np.asarray(episode["actions"]),
@@ -119,7 +119,7 @@ def _episodes_of(storage: Any) -> Iterator[ImportedEpisode]:
             truncated=np.asarray(episode["truncations"]),
             ram=_fitting(infos.get("ram"), (len(frames), RAM_BYTES)),
             lives=_fitting(infos.get("lives"), (len(frames),)),
-            info=EpisodeInfo(**json.loads(ours)) if ours else None,
+            info=EpisodeInfo(**json.loads(info)) if info else None,
             seed=metadata.get("seed"),
         )
 

@@ -1,7 +1,7 @@
 """The frontier: cells beside positions that were reached before, but not with the same things.
 
 Ecoffet et al. 2021, "First return, then explore", prefer cells that lack neighbours. Most cells
-lack some for ever, since they lie at walls. Here a missing neighbour counts only if the player was
+always lack some, since they lie at walls. Here a missing neighbour counts only if the player was
 seen at its position before, carrying other things: once he has the key, the way to the door is
 known, but its cells with the key are missing.
 """

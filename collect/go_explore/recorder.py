@@ -22,7 +22,7 @@ class RecordFromCell:
         id: The episode's id.
         seed: Seeds the environment's generator and the policy.
         route: The cell to start from.
-        max_steps: The episode is cut after so many steps.
+        max_steps: Number of steps after which the episode is cut.
     """
 
     id: str

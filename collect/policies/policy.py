@@ -67,7 +67,7 @@ def make_policy(node: dict[str, Any], action_meanings: tuple[str, ...]) -> Polic
         action_meanings: Names of the actions.
 
     Raises:
-        ValueError: The target is missing, cannot be imported or made, or is no policy.
+        ValueError: The target is missing, cannot be imported or called, or gives no policy.
     """
     arguments = {key: value for key, value in node.items() if key != "name"}
     if "_target_" not in arguments:
