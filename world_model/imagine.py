@@ -160,9 +160,9 @@ def main(config: ImagineConfig) -> None:
     name = "what_if" if config.what_if else "dream"
     for number, (episode, first) in enumerate(starts):
         seed, actions = config.seed + number, scripts
-        if config.policy is not None:
-            actions = make_agents(config, dataset, tokenizer, episode, first, seed)
         try:
+            if config.policy is not None:
+                actions = make_agents(config, dataset, tokenizer, episode, first, seed)
             open_loop = roll_out(
                 model, [(episode, first)], config.context, config.horizon, actions=actions,
                 samples=len(config.titles), sampling=config.sampling,

@@ -1,19 +1,26 @@
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from worldtokens.collect import (
     DatasetDescription,
     Episode,
+    EpisodeDataset,
     EpisodeInfo,
     ShardWriter,
     write_description,
 )
 from worldtokens.envs import EnvConfig
 from worldtokens.tokenizer import Tokenizer, TokenizerConfig
-from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.training.command_line import compose
+from worldtokens.world_model import WorldModel, WorldModelConfig, train_prior
+from worldtokens.world_model.data.segments import TokenEpisode
+from worldtokens.world_model.data.token_cache import load_tokens
 
 HEIGHT, WIDTH = 16, 32
 ACTIONS = ("NOOP", "RIGHT", "LEFT")
@@ -100,6 +107,7 @@ def trained(tmp_path, dataset, tokenizer_folder) -> Path:
     config = WorldModelConfig(
         tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=64, grid=(2, 4),
         num_actions=3, reward_values=[0.0, 100.0], context=4, layers=1, heads=2, width=32,
+        copies=1, history=2, stay_gate=False,
     )  # fmt: skip
     WorldModel(config).save_pretrained(tmp_path / "runs" / "FakeGame" / "world_model" / "export")
     return tmp_path / "runs"
@@ -114,3 +122,58 @@ def overrides(tmp_path, dataset, tokenizer_folder) -> list[str]:
         "segment=5", "log_every=2", "evaluations=2", "heldout_segments=8", "model.context=4",
         "model.layers=1", "model.heads=2", "model.width=32", "model.dropout=0.1",
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The untrained models of `trained`, and the held-out episodes as frames and as tokens."""
+
+    model: WorldModel
+    tokenizer: Tokenizer
+    heldout: EpisodeDataset
+    episodes: list[TokenEpisode]
+
+
+@pytest.fixture
+def loaded(trained, dataset, tokenizer_folder) -> Loaded:
+    tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
+    heldout = EpisodeDataset(dataset, "heldout")
+    return Loaded(
+        WorldModel.from_pretrained(trained / "FakeGame" / "world_model"),
+        tokenizer,
+        heldout,
+        load_tokens(heldout, tokenizer).episodes,
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Twelve pictures, red ones in red/ and blue ones in blue/; their negatives in others/."""
+    for number in range(12):
+        name, color = (("red", (200, 10 * number, 0)), ("blue", (0, 10 * number, 200)))[number % 2]
+        for folder, shown in (("photos", color), ("others", tuple(255 - c for c in color))):
+            path = tmp_path / folder / name / f"{number:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((HEIGHT, WIDTH, 3), shown, np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def train_tiny_prior(tmp_path, tokenizer_folder) -> Callable[..., Path]:
+    """Runs world_model/train_prior.py for six steps in tmp_path/runs; returns the run folder."""
+
+    def run(data: Path, *more: str) -> Path:
+        config = compose(
+            train_prior.TrainPriorConfig,
+            "prior",
+            [
+                "env=FakeGame", f"data={data}", f"root={tmp_path / 'runs'}",
+                "wandb.mode=disabled", "log_every=2", "mixed_precision=no",
+                "budget.max_minutes=null", "budget.max_steps=6", "batch_size=4", "evaluations=0",
+                "heldout_frames=8", "model.layers=1", "model.heads=2", "model.width=32", *more,
+            ],
+        )  # fmt: skip
+        train_prior.main(config)
+        return tmp_path / "runs" / "FakeGame" / config.run
+
+    return run

@@ -8,11 +8,11 @@ from worldtokens.world_model.data.segments import TokenEpisode
 from worldtokens.world_model.evaluation.action_following import (
     MOTIONS,
     Run,
+    action_following_metrics,
+    action_following_rate,
+    direction_correct_rate,
+    displacement_ratios,
     find_runs,
-    follow_figures,
-    share_followed,
-    share_right_way,
-    shares_of_way,
 )
 
 SIDEWAYS, CLIMBING, JUMPING = MOTIONS
@@ -41,10 +41,10 @@ class Episode:
     def read(self, name, start, stop):
         return self.ram[start:stop]
 
-    def find(self, motion, most=9):
+    def find(self, motion, max_runs=9):
         return [
-            (run.first, run.begin, run.way)
-            for run in find_runs(motion, self, [self.episode], context=2, most=most)
+            (run.first, run.start_position, run.displacement)
+            for run in find_runs(motion, self, [self.episode], context=2, max_runs=max_runs)
         ]
 
 
@@ -113,21 +113,21 @@ def test_a_jump_is_fire_pressed_anew_by_a_player_who_stands():
 
 def test_at_most_so_many_runs_are_taken_evenly():
     long = Episode([RIGHT] * 80, x=np.arange(81))
-    assert len(long.find(SIDEWAYS, most=99)) == 9
-    assert [first for first, _, _ in long.find(SIDEWAYS, most=3)] == [0, 24, 48]
+    assert len(long.find(SIDEWAYS, max_runs=99)) == 9
+    assert [first for first, _, _ in long.find(SIDEWAYS, max_runs=3)] == [0, 24, 48]
 
 
-def test_a_run_is_followed_if_the_player_is_seen_about_where_he_truly_went():
+def test_actions_are_followed_if_the_player_is_seen_about_where_he_truly_went():
     nothing = SimpleNamespace()
-    ways = (8, 8, 8, 8, -8, -8, -8)
-    runs = [Run(nothing, 0, 10, way, 0) for way in ways]  # pyright: ignore
+    displacements = (8, 8, 8, 8, -8, -8, -8)
+    runs = [Run(nothing, 0, 10, moved, 0) for moved in displacements]  # pyright: ignore
     # Half the way, hardly any, far too much, vanished; all, to the other side, half as far again.
     read = np.array([14.0, 13.0, 23.0, np.nan, 2.0, 18.0, -2.0])
-    shares = shares_of_way(runs, read)
-    assert share_followed(shares) == pytest.approx(3 / 7)
-    # A quarter of the way is the right way, and so is more than all of it.
-    assert share_right_way(shares) == pytest.approx(5 / 7)
-    assert share_right_way(np.array([0.2, 0.25, np.nan, -1.0])) == 0.25
+    ratios = displacement_ratios(runs, read)
+    assert action_following_rate(ratios) == pytest.approx(3 / 7)
+    # A quarter of the way is the right direction, and so is more than all of it.
+    assert direction_correct_rate(ratios) == pytest.approx(5 / 7)
+    assert direction_correct_rate(np.array([0.2, 0.25, np.nan, -1.0])) == 0.25
 
 
 class Copies:
@@ -151,15 +151,22 @@ class Reads:
         return frames[:, 0].astype(np.float32)
 
 
-def test_figures_name_the_motions_that_occur_and_can_be_read(monkeypatch):
+def test_metrics_name_the_motions_that_occur_and_can_be_read():
     data = walked()
     data.episode.tokens[:, 0] = data.ram[:, X]
     given = Copies(), Reads()
-    figures = follow_figures(*given, {"x": Reads()}, data, [data.episode], 2)  # pyright: ignore
-    assert figures == {
+    metrics = action_following_metrics(
+        *given, {"x": Reads()}, data, [data.episode], 2  # pyright: ignore
+    )  # fmt: skip
+    assert metrics == {
         "sideways_runs": 2.0,
-        "sideways_right_way": 0.0,
-        "sideways_followed": 0.0,
-        "sideways_followed_in_true_frames": 1.0,
+        "sideways_direction_correct": 0.0,
+        "sideways_action_following": 0.0,
+        "sideways_action_following_in_true_frames": 1.0,
     }
-    assert follow_figures(*given, {}, data, [data.episode], 2) == {}  # pyright: ignore
+    assert action_following_metrics(*given, {}, data, [data.episode], 2) == {}  # pyright: ignore
+
+
+def test_games_without_labels_have_no_runs(labels):
+    labels.clear()
+    assert walked().find(SIDEWAYS) == []

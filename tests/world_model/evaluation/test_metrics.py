@@ -1,0 +1,131 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.evaluation.metrics import (
+    FramePrediction,
+    FrameScores,
+    PredictionCounts,
+    count_predictions,
+    pool_scores,
+    score_frames,
+)
+from worldtokens.world_model.networks.predictions import Prediction
+
+VALUES = torch.tensor([0.0, 100.0])
+
+
+def segments() -> TokenSegments:
+    """Two windows of three frames of two tokens; the last frame of the second is padding."""
+    return TokenSegments(
+        tokens=torch.tensor([[[0, 1], [0, 2], [1, 2]], [[3, 3], [3, 3], [0, 0]]]),
+        actions=torch.zeros(2, 2, dtype=torch.int64),
+        rewards=torch.tensor([[0.0, 100.0], [0.0, 0.0]]),
+        terminated=torch.tensor([[False, True], [False, False]]),
+        truncated=torch.zeros(2, 2, dtype=torch.bool),
+        mask=torch.tensor([[True, True, True], [True, True, False]]),
+    )
+
+
+def prediction(tokens: list, rewards: list, ends: list) -> Prediction:
+    """Probability 0.7 for each of these tokens, 0.1 for each of the three others."""
+    probability = torch.full((2, 2, 2, 4), 0.1)
+    probability.scatter_(-1, torch.tensor(tokens)[..., None], 0.7)
+    return Prediction(
+        probability.log(),
+        torch.nn.functional.one_hot(torch.tensor(rewards), 2).float(),
+        torch.nn.functional.one_hot(torch.tensor(ends), 2).float(),
+    )
+
+
+def test_one_step_metrics_leave_out_padding():
+    counts = PredictionCounts()
+    # Of six real tokens the second and the third are wrong; two changed, one of them is predicted.
+    predicted = [[[0, 2], [0, 2]], [[3, 0], [1, 1]]]
+    counts.add(prediction(predicted, [[0, 0], [0, 1]], [[0, 1], [1, 0]]), segments(), VALUES)
+    metrics = counts.metrics()
+    nats = (-4 * math.log(0.7) - 2 * math.log(0.1)) / 3
+    assert metrics == pytest.approx(
+        {
+            "nats_per_frame": nats, "token_accuracy": 4 / 6, "copy_accuracy": 4 / 6,
+            "changed_accuracy": 1 / 2, "reward_accuracy": 2 / 3, "end_accuracy": 2 / 3,
+        }
+    )  # fmt: skip
+
+
+class Trained:
+    """A model that predicts the last frame of the test above; notes its mode."""
+
+    training, device, reward_values = True, torch.device("cpu"), VALUES
+    modes: list
+
+    def __init__(self):
+        self.modes = []
+
+    def train(self, mode):
+        self.training = mode
+
+    def eval(self):
+        self.train(False)
+
+    def __call__(self, tokens, actions):
+        self.modes.append(self.training)
+        return prediction([[[0, 2], [1, 2]], [[3, 3], [0, 0]]], [[0, 1]] * 2, [[0, 1]] * 2)
+
+
+def test_predictions_are_counted_in_eval_mode():
+    model = Trained()
+    counts = count_predictions(model, [segments(), segments()])
+    assert counts.frames == 6 and counts.metrics()["token_accuracy"] == 1.0
+    assert model.modes == [False, False] and model.training
+
+
+def frame_prediction(value: int, tokens: list, reward: float, end: bool, x: float):
+    frames = np.full((1, 1, 2, 3), value, np.uint8)
+    return FramePrediction(
+        frames, np.array([tokens]), np.array([reward], np.float32), np.array([end]),
+        np.array([x], np.float32),
+    )  # fmt: skip
+
+
+def test_scores_of_a_frame_by_hand():
+    backgrounds = SceneBackgrounds(np.array([3]), np.zeros((1, 1, 2, 3), np.uint8), 0)
+    true = frame_prediction(100, [1, 2], 100.0, True, 8.0)
+    true.frames[0, 0, 1] = 0  # The right pixel is background.
+    scores = score_frames(
+        true, frame_prediction(90, [1, 3], 0.0, True, 5.0), np.array([3]), backgrounds
+    )
+    assert scores.squared_error.tolist() == [(10**2 + 90**2) / 2]
+    assert scores.foreground.tolist() == [1] and scores.recalled.tolist() == [1]
+    assert scores.tokens.tolist() == [0.5]
+    assert scores.rewards.tolist() == [False] and scores.ends.tolist() == [True]
+    assert scores.player_error.tolist() == [3.0] and scores.player_known.tolist() == [True]
+    repeated = true.repeat(2)
+    assert repeated.tokens.tolist() == [[1, 2], [1, 2]]
+
+
+def test_frames_are_pooled():
+    nan = float("nan")
+    scores = FrameScores(
+        squared_error=np.array([0.0, 2 * 255.0**2 / 100]),
+        foreground=np.array([3, 1]),
+        recalled=np.array([1, 1]),
+        tokens=np.array([0.5, 1.0]),
+        rewards=np.array([True, False]),
+        ends=np.array([True, True]),
+        player_error=np.array([nan, 4.0], np.float32),
+        player_known=np.array([True, True]),
+    )
+    row = pool_scores(8, "dream", -1, scores)
+    assert (row.horizon, row.predictor, row.room, row.rollouts) == (8, "dream", -1, 2)
+    assert row.psnr == pytest.approx(20.0) and row.foreground_recall == 0.5
+    assert (row.token_accuracy, row.reward_accuracy, row.end_accuracy) == (0.75, 0.5, 1.0)
+    assert (row.player_seen, row.player_error) == (0.5, 4.0)
+    first = pool_scores(8, "dream", 3, scores.pick(np.array([True, False])))
+    # Without any error: as if one value in a million were off by one grey level.
+    assert first.psnr == pytest.approx(10 * np.log10(255**2 / 1e-6))
+    assert first.rollouts == 1 and first.player_seen == 0.0 and np.isnan(first.player_error)
