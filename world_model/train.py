@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.collect import EpisodeDataset
+from worldtokens.common.checks import check_at_least, check_positive
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.budget import Progress, learning_rate
@@ -78,20 +79,19 @@ class TrainConfig(SessionConfig):
     def __post_init__(self) -> None:
         """Checks the numbers that nobody else checks."""
         super().__post_init__()
-        for name in (
-            "batch_size", "learning_rate", "max_gradient_norm", "heldout_segments",
-            "foreground_weight",
-        ):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        check_at_least(1, batch_size=self.batch_size, heldout_segments=self.heldout_segments)
+        check_at_least(2, segment=self.segment)
+        check_positive(
+            learning_rate=self.learning_rate,
+            max_gradient_norm=self.max_gradient_norm,
+            foreground_weight=self.foreground_weight,
+        )
         _ = self.context
         if not 0 < self.unchanged_sample_prob <= 1:
             raise ValueError(
                 "unchanged_sample_prob: expected a number in (0, 1], "
                 f"got {self.unchanged_sample_prob}"
             )
-        if self.segment < 2:
-            raise ValueError(f"segment: expected at least 2 frames, got {self.segment}")
         if self.model.positions == "absolute" and self.segment > self.model.context:
             raise ValueError(
                 f"segment: expected at most model.context={self.model.context} frames with "
@@ -123,13 +123,13 @@ def main(config: TrainConfig) -> None:
     compile_training(world_model.network, config.compile)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
-    frames_seen = sum(len(episode.tokens) for episode in data.episodes)
+    num_frames = sum(len(episode.tokens) for episode in data.episodes)
     session.begin(
         {"model": world_model, "optimizer": optimizer},
         unit="frames",
-        data=f"{frames_seen:,} frames of {len(data.episodes):,} episodes of {config.data}",
+        data=f"{num_frames:,} frames of {len(data.episodes):,} episodes of {config.data}",
     )
-    made_of = {"config": dataclasses.asdict(world_model.config)}
+    description = {"config": dataclasses.asdict(world_model.config)}
     frames = config.batch_size * (config.segment - 1)
     for progress, rng in session.steps():
         segments = data.sample(config.batch_size, config.segment, rng).to(accelerator.device)
@@ -138,8 +138,8 @@ def main(config: TrainConfig) -> None:
         if session.is_evaluation_due:
             sample(session, world_model, heldout)
         if session.is_checkpoint_due:
-            session.save(world_model, made_of)
-    session.end(world_model, made_of)
+            session.save(world_model, description)
+    session.end(world_model, description)
 
 
 def train_step(
@@ -208,13 +208,14 @@ def build_model(
     dataset: EpisodeDataset,
     saved_config: dict | None,
 ) -> WorldModel:
-    """The model for this tokenizer and dataset, or that of the checkpoint, without its weights.
+    """Builds the model for this tokenizer and dataset, or that of the checkpoint, untrained.
 
     Raises:
         ValueError: The checkpoint's model was trained on another tokenizer, or for other actions.
     """
     if saved_config is not None:
-        model = WorldModel(WorldModelConfig(**saved_config))
+        # Checkpoints of earlier versions lack fields, too.
+        model = WorldModel(WorldModelConfig(**{**WorldModel.kind.legacy_values, **saved_config}))
         model.check_tokenizer(tokenizer.fingerprint)
         if model.config.num_actions != dataset.num_actions:
             raise ValueError(
@@ -222,8 +223,8 @@ def build_model(
                 f"the dataset has {dataset.num_actions}; choose another folder with run=NAME"
             )
         return model
-    every = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
-    codes = tokenizer.embed(every.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu()
+    all_tokens = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
+    codes = tokenizer.embed(all_tokens.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu()
     model = WorldModel(
         WorldModelConfig(
             **dataclasses.asdict(config.model),

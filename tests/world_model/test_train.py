@@ -37,7 +37,7 @@ def same_tensors(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-def test_a_run_leaves_config_figures_pictures_state_and_a_model(overrides, tmp_path):
+def test_a_run_leaves_config_metrics_pictures_state_and_a_model(overrides, tmp_path):
     train.main(config(overrides))
     folder = tmp_path / "runs" / "FakeGame" / "world_model"
     rows = read_metrics(folder / "metrics.jsonl")
@@ -154,7 +154,7 @@ def test_every_kind_of_model_trains(overrides, tmp_path, model):
          "model.merge=1", "model.history=1"],
     ],
 )  # fmt: skip
-def test_spoilt_contexts_and_weights_train(overrides, tmp_path, options):
+def test_corrupted_contexts_and_weights_train(overrides, tmp_path, options):
     train.main(config(overrides, "budget.max_steps=3", "log_every=1", *options))
     rows = read_metrics(tmp_path / "runs" / "FakeGame" / "world_model" / "metrics.jsonl")
     assert all(row["train/nats_per_frame"] > 0 for row in rows if "train/nats_per_frame" in row)
@@ -201,15 +201,15 @@ def test_missing_parts_are_named(overrides, tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("batch_size=0", "batch_size: expected a positive number, got 0"),
-        ("segment=1", "segment: expected at least 2 frames, got 1"),
+        ("batch_size=0", "batch_size: expected a whole number of at least 1, got 0"),
+        ("segment=1", "segment: expected a whole number of at least 2, got 1"),
         ("model.positions=absolute", "segment: expected at most model.context=4 frames"),
         ("model.layer=1", "model.layer"),
         (
             "scheduled_sampling_prob=2",
             r"scheduled_sampling_prob: expected a number in \[0, 1\], got",
         ),
-        ("foreground_weight=0", "foreground_weight: expected a positive number, got 0"),
+        ("foreground_weight=0", "foreground_weight: expected a number above 0, got 0"),
     ],
 )
 def test_wrong_settings_are_named(overrides, option, message):
@@ -221,7 +221,7 @@ def test_a_non_finite_loss_stops_before_the_step(overrides, tmp_path, monkeypatc
     monkeypatch.setattr(
         train, "world_model_loss", lambda *_: WorldModelLoss(*[torch.tensor(torch.nan)] * 3)
     )
-    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
+    with pytest.raises(FloatingPointError, match="loss at step 0: expected a finite number"):
         train.main(config(overrides))
 
 

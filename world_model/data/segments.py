@@ -130,19 +130,19 @@ class TokenDataset:
                 window.
         """
         name, first = parse_frame_id("start", text)
-        found = [episode for episode in self.episodes if episode.name == name]
-        if not found:
+        matching = [episode for episode in self.episodes if episode.name == name]
+        if not matching:
             raise ValueError(
                 f"start: no episode {name!r} among the {len(self.episodes)}; the first is "
                 f"{self.episodes[0].name!r}"
             )
-        last = len(found[0]) + 1 - context - horizon
+        last = len(matching[0]) + 1 - context - horizon
         if first > last:
             raise ValueError(
-                f"start: {name} has frames 0 to {len(found[0])}; with context + horizon = "
+                f"start: {name} has frames 0 to {len(matching[0])}; with context + horizon = "
                 f"{context + horizon} expected at most {last}, got {first}"
             )
-        return found[0], first
+        return matching[0], first
 
 
 def parse_frame_id(key: str, text: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Datasets as tokens: encoded once per tokenizer, kept next to the frames, held in memory."""
+"""Datasets as tokens: encoded once per tokenizer, cached next to the frames, held in memory."""
 
 import zipfile
 from pathlib import Path
@@ -17,8 +17,8 @@ CHUNK = 4096
 def load_tokens(dataset: EpisodeDataset, tokenizer: Tokenizer) -> TokenDataset:
     """The episodes of one split as tokens.
 
-    Tokens of the whole dataset lie in tokens/<tokenizer>/<dataset>.npz below its folder, named by
-    fingerprints. Where the dataset has grown since, only new episodes are encoded.
+    Tokens of the whole dataset are cached in tokens/<tokenizer>/<dataset>.npz below its folder,
+    named by fingerprints. Where the dataset has grown since, only new episodes are encoded.
 
     Raises:
         ValueError: The dataset has frames of another size than the tokenizer takes.
@@ -57,23 +57,23 @@ def _episode(dataset: EpisodeSource, index: int, tokens: np.ndarray) -> TokenEpi
 def _encode(
     dataset: EpisodeSource, tokenizer: Tokenizer, known: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Tokens of every episode by id; those of `known` that still hold are taken from there."""
+    """Tokens of every episode by id; those of `known` that are still right are reused."""
     dtype = np.int16 if tokenizer.vocab_size <= 2**15 else np.int32
     tokens, missing = {}, []
     for index, info in enumerate(dataset.infos):
         first, end = (int(row) for row in dataset.frame_starts[index : index + 2])
-        found = known.get(info.id)
+        cached = known.get(info.id)
         # An id may have come back with other frames, if the dataset was collected anew.
-        if found is not None and len(found) == end - first:
+        if cached is not None and len(cached) == end - first:
             middle = (first + end) // 2
             again = tokenizer.encode(dataset.read_frames(middle, middle + 1))
-            if np.array_equal(again[0].cpu().numpy(), found[middle - first]):
-                tokens[info.id] = found
+            if np.array_equal(again[0].cpu().numpy(), cached[middle - first]):
+                tokens[info.id] = cached
                 continue
         missing.append(np.arange(first, end))
     if missing:
         frames = np.concatenate(missing)
-        made = np.concatenate(
+        encoded = np.concatenate(
             [
                 tokenizer.encode(dataset.gather_frames(frames[start : start + CHUNK]))
                 .cpu()
@@ -84,7 +84,7 @@ def _encode(
         )
         cuts = np.cumsum([len(rows) for rows in missing])[:-1]
         names = [info.id for info in dataset.infos if info.id not in tokens]
-        tokens.update(zip(names, np.split(made, cuts), strict=True))
+        tokens.update(zip(names, np.split(encoded, cuts), strict=True))
     return tokens
 
 
@@ -100,12 +100,12 @@ def _write(path: Path, tokens: dict[str, np.ndarray]) -> None:
 
 
 def _read(path: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
-    """Tokens by episode; None where there are none or the file is damaged."""
+    """Tokens by episode; None if there is no file or it is damaged."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             names, frames, tokens = file["names"], file["frames"], file["tokens"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # A cache: what cannot be read is made again.
+        # What cannot be read of a cache is encoded again.
         return None
     if tokens.shape != (frames.sum(), tokenizer.tokens_per_frame):
         return None

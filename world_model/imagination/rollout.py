@@ -1,8 +1,13 @@
 """What imagination returns: one imagined step, and a whole imagined future."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from worldtokens.tokenizer import Tokenizer
+    from worldtokens.world_model.video.display import Clip
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class ImaginedFrame:
     entropy: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rollout:
     """An imagined future: tokens int64 (B, H, K), rewards float32 (B, H), ends bool (B, H).
 
@@ -29,3 +34,30 @@ class Rollout:
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
+
+    def show(self, tokenizer: "Tokenizer", fps: int = 15, scale: int = 4) -> "Clip":
+        """The dreams as a clip that a notebook plays, with rewards and ends below each.
+
+        Args:
+            tokenizer: Decodes the tokens.
+            fps: Frames per second.
+            scale: Screen pixels per pixel.
+
+        Raises:
+            ValueError: The tokens are not this tokenizer's, or a number is out of range.
+        """
+        # Imported here, since agents that never look at a dream need no video encoder.
+        from worldtokens.world_model.video.display import show_rollout
+
+        return show_rollout(tokenizer.decode(self.tokens), self.rewards, self.ends, fps, scale)
+
+    def __repr__(self) -> str:
+        """One line: how many dreams, frames, rewards and ends."""
+        from worldtokens.world_model.video.display import rollout_repr
+
+        return rollout_repr(self.tokens, self.rewards, self.ends)
+
+    def _repr_html_(self) -> str:
+        from worldtokens.world_model.video.display import rollout_html
+
+        return rollout_html(self.rewards, self.ends)

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from worldtokens.common.checks import check_at_least
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.observations import (
     ObservationMode,
@@ -50,7 +51,7 @@ class ImaginedVectorEnv(VectorEnv):
         sampling: Sampling | None = None,
         outcomes: Sampling | None = None,
     ):
-        """Prepares the starts.
+        """Encodes the starts.
 
         Args:
             world_model: Dreams; on the same device as the tokenizer.
@@ -74,9 +75,7 @@ class ImaginedVectorEnv(VectorEnv):
         limit = world_model.config.context
         if not 1 <= context <= limit:
             raise ValueError(f"context: expected 1 to {limit}, the model's context, got {context}")
-        for name, value in (("num_envs", num_envs), ("horizon", horizon)):
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
+        check_at_least(1, num_envs=num_envs, horizon=horizon)
         self.num_envs = num_envs
         self.horizon = horizon
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["rgb_array"]}
@@ -117,8 +116,7 @@ class ImaginedVectorEnv(VectorEnv):
             raise ValueError(f"options: this environment has none, got {sorted(options)}")
         if seed is not None:
             self._seed(seed)
-        everyone = np.arange(self.num_envs)
-        windows = self._draw(everyone)
+        windows = self._draw(np.arange(self.num_envs))
         # Dreams of one batch share a counter, so all read as many frames as the shortest has.
         length = min(len(tokens) for tokens, _ in windows)
         self._state = self._imaginer.new_state(self.num_envs)
@@ -158,13 +156,13 @@ class ImaginedVectorEnv(VectorEnv):
         )
         self._tokens = frame.tokens
         self._elapsed += 1
-        begun = np.nonzero(self._done)[0]
+        restarted = np.nonzero(self._done)[0]
         rewards = frame.rewards.cpu().numpy().astype(np.float64)
         terminated = frame.ends.cpu().numpy().copy()
         entropy = frame.entropy.float().cpu().numpy()
-        if len(begun):
-            self._restart(begun, self._state)
-            rewards[begun], terminated[begun], entropy[begun] = 0.0, False, 0.0
+        if len(restarted):
+            self._restart(restarted, self._state)
+            rewards[restarted], terminated[restarted], entropy[restarted] = 0.0, False, 0.0
         truncated = (self._elapsed >= self.horizon) & ~terminated
         self._done = terminated | truncated
         info = {"entropy": entropy, "_entropy": np.ones(self.num_envs, bool)}

@@ -204,8 +204,8 @@ def test_gymnasiums_wrappers_take_it(models, dataset):
     ("change", "message"),
     [
         (dict(context=5), "context: expected 1 to 4, the model's context, got 5"),
-        (dict(num_envs=0), "num_envs: expected at least 1, got 0"),
-        (dict(horizon=0), "horizon: expected at least 1, got 0"),
+        (dict(num_envs=0), "num_envs: expected a whole number of at least 1, got 0"),
+        (dict(horizon=0), "horizon: expected a whole number of at least 1, got 0"),
         (dict(observation="pixels"), "observation: expected one of .* got 'pixels'"),
         (dict(start=np.zeros((0, 16, 32, 3), np.uint8)), "start: expected at least one frame"),
         (dict(start=np.zeros((16, 32, 3), np.uint8)), "start: expected a dataset or frames"),
