@@ -1,5 +1,9 @@
+import importlib
 from dataclasses import dataclass
 
+import pytest
+
+from worldtokens.common.commands import STAGES
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_help import (
     attribute_texts,
@@ -58,11 +62,17 @@ def test_the_first_comment_leaves_directives_out():
     assert first_comment("# @package _global_\n# One\n# two.\na: 1\n# three\n") == "One two."
 
 
-def test_every_key_of_the_tokenizer_has_a_text():
-    stage = StageConfig(TrainConfig, "tokenizer")
-    texts = key_texts(stage, {"tokenizer_preset": "iris"})
-    leaves = {key for key in stage.keys() if not key.startswith("hydra")}
-    assert leaves - texts.keys() == set()
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_key_of_a_stage_has_a_text(stage, monkeypatch):
+    launched = []
+    module = importlib.import_module(stage.module)
+    monkeypatch.setattr(module, "launch", lambda main, *config: launched.append(config))
+    module.cli()
+    [(config_type, config_name)] = launched
+    assert config_name == stage.config
+    config = StageConfig(config_type, config_name)
+    texts = key_texts(config, {"policy": "go_explore"} if stage.name == "collect" else {})
+    assert set(config.keys()) - texts.keys() <= {"policy", "policy.name"}
 
 
 def test_the_help_of_the_tokenizer_names_keys_comments_and_presets(monkeypatch):
