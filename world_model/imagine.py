@@ -33,11 +33,12 @@ from worldtokens.tokenizer.observations import check_mode
 from worldtokens.training.command_line import launch
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode, stack_windows
 from worldtokens.world_model.data.token_cache import load_tokens
-from worldtokens.world_model.evaluation.open_loop import OpenLoop, roll_out
+from worldtokens.world_model.evaluation.open_loop import roll_out
 from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.rl.agents import AgentsInDream
 from worldtokens.world_model.video.action_scripts import parse_actions
+from worldtokens.world_model.video.metadata import dream_metadata
 from worldtokens.world_model.video.panels import make_header, make_panels
 from worldtokens.world_model.video.writer import compose_clip, write_gif, write_mp4
 
@@ -134,6 +135,12 @@ class ImagineConfig:
         return Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that decide, beside models and start, what is dreamt."""
+        names = ("what_if", "policy", "temperature", "top_k", "top_p", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def replays(self) -> bool:
         """Whether dreams follow the actions that were really taken."""
         return self.actions == FROM_DATA and not self.what_if and self.policy is None
@@ -178,7 +185,9 @@ def main(config: ImagineConfig) -> None:
         clip = compose_clip(panels, make_header(open_loop, dataset.action_meanings), config.scale)
         write_mp4(path.with_suffix(".mp4"), clip, config.fps)
         write_gif(path.with_suffix(".gif"), clip, config.fps)
-        metadata = dream_metadata(open_loop, dataset, model, config, episode, first)
+        metadata = dream_metadata(
+            open_loop, dataset, model, episode, first, config.settings, config.replays
+        )
         write_text(path.with_suffix(".json"), json.dumps(metadata, indent=2) + "\n")
         print(path.with_suffix(".mp4"))
 
@@ -223,48 +232,6 @@ def make_scripts(
         for text in config.what_if or [config.actions]
     ]
     return torch.from_numpy(np.repeat(np.stack(scripts), config.samples, axis=0))
-
-
-def dream_metadata(
-    open_loop: OpenLoop,
-    dataset: EpisodeDataset,
-    model: WorldModel,
-    config: ImagineConfig,
-    episode: TokenEpisode,
-    first: int,
-) -> dict[str, object]:
-    """Returns what it takes to dream the same again, and the actions and outcomes of each dream."""
-    metadata: dict[str, object] = {
-        "game": model.config.game,
-        "world_model": model.fingerprint,
-        "tokenizer": model.config.tokenizer,
-        "dataset": dataset.fingerprint,
-        "episode": episode.name,
-        "first_frame": first,
-        "context": config.context,
-        "horizon": config.horizon,
-        "what_if": list(config.what_if),
-        "policy": config.policy,
-        "temperature": config.temperature,
-        "top_k": config.top_k,
-        "top_p": config.top_p,
-        "seed": config.seed,
-        "context_actions": open_loop.truth.actions[0, : config.context - 1].tolist(),
-        "dreams": [
-            {
-                "actions": actions,
-                "action_names": [dataset.action_meanings[action] for action in actions],
-                "rewards": open_loop.rollout.rewards[row].tolist(),
-                "ends": open_loop.rollout.ends[row].tolist(),
-            }
-            for row, actions in enumerate(open_loop.actions.tolist())
-        ],
-    }
-    if config.replays:
-        after = slice(config.context - 1, None)
-        metadata["real_rewards"] = open_loop.truth.rewards[0, after].tolist()
-        metadata["real_ends"] = open_loop.truth.terminated[0, after].tolist()
-    return metadata
 
 
 def cli() -> None:

@@ -19,25 +19,25 @@ STANDING_FRAMES = 3
 
 
 def is_walk(positions: np.ndarray, sides: np.ndarray) -> bool:
-    """Whether one side is held, and every step takes the player there."""
+    """Returns whether one side is held, and every step takes the player there."""
     held = sides[:-1]
     return bool(held[0] and (held == held[0]).all() and (np.diff(positions) * held >= 1).all())
 
 
 def is_climb(positions: np.ndarray, directions: np.ndarray) -> bool:
-    """Whether up or down is held, and all steps go one way; some games count y downwards."""
+    """Returns whether up or down is held and all steps go one way; y may count downwards."""
     held, moved = directions[:-1], np.sign(np.diff(positions))
     return bool(held[0] and (held == held[0]).all() and moved[0] and (moved == moved[0]).all())
 
 
 def is_jump(positions: np.ndarray, fires: np.ndarray) -> bool:
-    """Whether FIRE is pressed that was not before, by a player who stood for three frames."""
+    """Returns whether FIRE, which was not pressed before, is pressed by a player who stands."""
     pressed = fires[STANDING_FRAMES - 1] and not fires[STANDING_FRAMES - 2]
     return bool(pressed and (positions[:STANDING_FRAMES] == positions[0]).all())
 
 
 def key_signs(meanings: Sequence[str], positive: str, negative: str) -> np.ndarray:
-    """1 for actions that hold one key, -1 for those that hold another, else 0."""
+    """Returns 1 for actions that hold one key, -1 for those that hold another, else 0."""
     return np.array([(positive in meaning) - (negative in meaning) for meaning in meanings])
 
 
@@ -142,7 +142,7 @@ def find_runs(
 
 
 def displacement_ratios(runs: Sequence[Run], positions: np.ndarray) -> np.ndarray:
-    """How far the player is seen to have moved, as a share of his true displacement: float (n,).
+    """Computes how far the player moved, as a share of his true displacement: float (n,).
 
     Args:
         runs: The real runs.
@@ -155,7 +155,7 @@ def displacement_ratios(runs: Sequence[Run], positions: np.ndarray) -> np.ndarra
 
 
 def action_following_rate(ratios: np.ndarray) -> float:
-    """Share of runs with 0.5 to 1.5 times the true displacement.
+    """Returns the share of runs with 0.5 to 1.5 times the true displacement.
 
     A player that stays, vanishes or appears somewhere else does not follow the actions.
     """
@@ -163,7 +163,7 @@ def action_following_rate(ratios: np.ndarray) -> float:
 
 
 def direction_correct_rate(ratios: np.ndarray) -> float:
-    """Share of runs with at least a quarter of the true displacement, or any beyond it."""
+    """Returns the share of runs with at least a quarter of the true displacement."""
     return float((ratios >= 0.25).mean())
 
 
@@ -175,7 +175,7 @@ def action_following_metrics(
     episodes: Sequence[TokenEpisode],
     context: int,
 ) -> dict[str, float]:
-    """How often the player follows the actions in greedy dreams, and in the same real runs.
+    """Measures how often the player follows the actions, in greedy dreams and in real frames.
 
     Args:
         model: Dreams.

@@ -70,7 +70,7 @@ def measure_fidelity(
 
 
 def _best_samples(open_loop: OpenLoop, dreams: Mapping[int, FrameScores]) -> np.ndarray:
-    """Of each start the dream with the least squared error over all horizons, int64 (starts,)."""
+    """Finds each start's dream of least squared error over all horizons, int64 (starts,)."""
     total = np.zeros(len(open_loop.truth.tokens))
     for horizon, scores in dreams.items():
         alive = open_loop.truth.mask[:, open_loop.context + horizon - 1].numpy()
@@ -104,10 +104,10 @@ class HorizonScorer:
         self._player_byte = label_byte(dataset.game, "player_x") if probe is not None else None
 
     def scores(self, horizon: int) -> dict[str, FrameScores]:
-        """Scores by predictor, of starts whose episode reaches the horizon.
+        """Scores every predictor, on the starts whose episode reaches the horizon.
 
         Returns:
-            Of `dream` one per dream; of `copy` and `tokenizer` one per start.
+            Scores by predictor: of `dream` one per dream, of `copy` and `tokenizer` one per start.
         """
         samples = self._open_loop.samples
         step = self._open_loop.context + horizon - 1
@@ -147,7 +147,7 @@ class HorizonScorer:
         )
 
     def _copy(self, alive: Tensor, true: FramePrediction, scenes: np.ndarray) -> FramePrediction:
-        """The last known frame, without reward and end."""
+        """Returns the last known frame, without reward and end."""
         return FramePrediction(
             frames=self._last_frames[alive.numpy()],
             tokens=self._last_tokens[alive].numpy(),
@@ -157,7 +157,7 @@ class HorizonScorer:
         )
 
     def _ceiling(self, true: FramePrediction, scenes: np.ndarray) -> FramePrediction:
-        """The reconstruction of the true frame, without reward and end."""
+        """Returns the reconstruction of the true frame, without reward and end."""
         frames = self._decode(true.tokens)
         return FramePrediction(
             frames=frames,

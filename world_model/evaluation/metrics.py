@@ -62,7 +62,7 @@ class PredictionCounts:
         self.correct_ends += int((ends == segments.terminated)[real].sum())
 
     def metrics(self) -> dict[str, float]:
-        """The metrics by name.
+        """Returns the metrics by name.
 
         nats_per_frame is summed over a frame's tokens; copy_accuracy is the share of tokens that
         stay as they were; changed_accuracy is the share of the others that were predicted.
@@ -96,7 +96,7 @@ class FramePrediction:
     player_x: np.ndarray
 
     def repeat(self, times: int) -> "FramePrediction":
-        """Each of the rollouts so many times, one after the other."""
+        """Returns each of the rollouts so many times, one after the other."""
         repeated = {name: value.repeat(times, 0) for name, value in vars(self).items()}
         return FramePrediction(**repeated)
 
@@ -126,7 +126,7 @@ class FrameScores:
     player_known: np.ndarray
 
     def pick(self, rows: np.ndarray) -> "FrameScores":
-        """Some of the frames, by number or by mask."""
+        """Returns some of the frames, by number or by mask."""
         return FrameScores(**{name: value[rows] for name, value in vars(self).items()})
 
 
@@ -194,7 +194,7 @@ def score_frames(
 
 
 def pool_scores(horizon: int, predictor: str, room: int, scores: FrameScores) -> Fidelity:
-    """The metrics of some frames together."""
+    """Computes the metrics of some frames together."""
     foreground = int(scores.foreground.sum())
     seen = ~np.isnan(scores.player_error)
     known = int(scores.player_known.sum())

@@ -90,13 +90,19 @@ def roll_out(
                 horizon=None if isinstance(driver, Tensor) else horizon,
             )
         )
-    joined = Rollout(
-        *(torch.cat([getattr(r, name).cpu() for r in rollouts]) for name in vars(rollouts[0]))
-    )
     taken = driver if isinstance(driver, Tensor) else driver.actions()
     first_frames = np.array([episode.first_frame + t for episode, t in starts])
     numbers = np.where(truth.mask, first_frames[:, None] + np.arange(context + horizon), 0)
-    return OpenLoop(truth, taken, joined, numbers, context, samples)
+    return OpenLoop(truth, taken, _join(rollouts), numbers, context, samples)
+
+
+def _join(rollouts: Sequence[Rollout]) -> Rollout:
+    """Returns rollouts as one, on the CPU."""
+    return Rollout(
+        tokens=torch.cat([rollout.tokens.cpu() for rollout in rollouts]),
+        rewards=torch.cat([rollout.rewards.cpu() for rollout in rollouts]),
+        ends=torch.cat([rollout.ends.cpu() for rollout in rollouts]),
+    )
 
 
 class _RecordingPolicy:
@@ -111,5 +117,5 @@ class _RecordingPolicy:
         return self._taken[-1]
 
     def actions(self) -> Tensor:
-        """All of them, int64 (N, horizon)."""
+        """Returns all of them, int64 (N, horizon)."""
         return torch.stack(self._taken, dim=1).cpu()

@@ -84,7 +84,7 @@ class PositionProbe:
 
     @torch.no_grad()
     def read(self, frames: np.ndarray, scenes: np.ndarray) -> np.ndarray:
-        """The player's coordinate in RAM units, float32 (n,); NaN where it is not seen.
+        """Reads the player's coordinate in RAM units, float32 (n,); NaN where it is not seen.
 
         Args:
             frames: uint8 (n, height, width, 3).
@@ -101,7 +101,7 @@ class PositionProbe:
         return torch.where(sure > 0.5, position, torch.nan).numpy()
 
     def _cut(self, frames: np.ndarray, scenes: np.ndarray) -> "_Cells":
-        """The cells that hold foreground, in the order of the frames."""
+        """Cuts out the cells that hold foreground, in the order of the frames."""
         cell, half = self._cell, self._cell // 2
         mask = self._backgrounds.foreground(frames, scenes)
         inputs = np.concatenate([frames * mask[..., None], mask[..., None] * np.uint8(255)], axis=3)
@@ -126,7 +126,7 @@ class _Cells:
         self.pixels = pixels
 
     def pick(self, rows: np.ndarray, frame: np.ndarray) -> "_Cells":
-        """Some cells, as cells of other frames."""
+        """Returns some cells, as cells of other frames."""
         return _Cells(frame, self.position[rows], self.pixels[rows])
 
 
@@ -146,7 +146,7 @@ class _Locator(nn.Module):
         nn.init.zeros_(self.column.weight)
 
     def forward(self, cells: _Cells, frames: int) -> Tensor:
-        """The share of each bin, float32 (frames, BINS)."""
+        """Returns the share of each bin, float32 (frames, BINS)."""
         position, frame = torch.from_numpy(cells.position), torch.from_numpy(cells.frame)
         pixels = torch.from_numpy(cells.pixels).float() / 255
         hidden = F.relu(self.first(pixels) + self.position(position))
@@ -162,7 +162,7 @@ class _Locator(nn.Module):
 
 
 def label_byte(game: str, label: str) -> int | None:
-    """The RAM byte of a label; None where the game's RAM was not labelled so."""
+    """Returns the RAM byte of a label; None where the game has no such label."""
     return ram_labels(game).get(label)
 
 
@@ -172,7 +172,7 @@ def fit_probes(
     tokenizer: Tokenizer,
     backgrounds: SceneBackgrounds,
 ) -> dict[str, PositionProbe]:
-    """Probes of training episodes, of x and y as far as the game says where its player is.
+    """Fits probes of x and y, as far as the game has labels for its player, to training episodes.
 
     They learn from frames as the tokenizer decodes them, since they will read decoded dreams.
 
@@ -205,7 +205,7 @@ def probe_metrics(
     episodes: Sequence[TokenEpisode],
     max_frames: int = 1000,
 ) -> dict[str, float]:
-    """How well the probe of x reads reconstructions of true frames of these episodes.
+    """Measures how well the probe of x reads reconstructions of true frames.
 
     Args:
         probe: Of x; None gives no metrics.

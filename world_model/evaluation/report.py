@@ -77,7 +77,7 @@ def read_report(folder: Path) -> FidelityReport:
 
 
 def read_comparable(folder: Path, settings: Mapping[str, Any], dataset: str) -> Sequence[Fidelity]:
-    """The rows of another run that was evaluated as this one is.
+    """Reads the rows of another run, which must have been evaluated as this one is.
 
     Args:
         folder: The other run.
@@ -103,7 +103,7 @@ def read_comparable(folder: Path, settings: Mapping[str, Any], dataset: str) -> 
 
 
 def summarize_for_card(rows: Sequence[Fidelity]) -> list[dict[str, float]]:
-    """The rows of all rooms together, one per horizon, as the model's card shows them."""
+    """Returns the rows of all rooms together, one per horizon, as the model's card shows them."""
     table = []
     for horizon in sorted({row.horizon for row in rows}):
         by_predictor = {

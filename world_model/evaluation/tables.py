@@ -6,10 +6,10 @@ from worldtokens.world_model.evaluation.metrics import ALL_ROOMS, Fidelity
 
 
 def overall_table(rows: Sequence[Fidelity]) -> str:
-    """All rooms together: a line per horizon, per metric dream | copy | tokenizer.
+    """Makes the table of all rooms together: a line per horizon.
 
-    Where several dreams were drawn of each start, `dream` is their mean, and the best of each
-    start's dreams stands between it and `copy`.
+    Each metric has the columns dream, copy and tokenizer. Where several dreams were drawn of each
+    start, `dream` is their mean, and the best of each start's dreams stands between it and `copy`.
     """
     best = ("best",) if any(row.predictor == "best" for row in rows) else ()
     without_ceiling = ("dream", *best, "copy")
@@ -38,7 +38,7 @@ def overall_table(rows: Sequence[Fidelity]) -> str:
 
 
 def wins_over_copying(rows: Sequence[Fidelity], horizons: int = 20) -> str:
-    """At how many of the first horizons dreams are better than the last frame repeated."""
+    """Says at how many of the first horizons dreams are better than copying the last frame."""
     lines = []
     overall = {(row.horizon, row.predictor): row for row in rows if row.room == ALL_ROOMS}
     for predictor in ("dream", "best"):
@@ -60,7 +60,7 @@ def wins_over_copying(rows: Sequence[Fidelity], horizons: int = 20) -> str:
 
 
 def room_table(rows: Sequence[Fidelity], wanted: Sequence[int] = (1, 8, 20)) -> str:
-    """Some horizons, room by room; "" where the starts lie in one room. The CSV has them all."""
+    """Makes a table of some horizons, room by room; "" where the starts lie in one room."""
     rooms = sorted({row.room for row in rows} - {ALL_ROOMS})
     if not rooms:
         return ""
@@ -85,7 +85,7 @@ def room_table(rows: Sequence[Fidelity], wanted: Sequence[int] = (1, 8, 20)) -> 
 
 
 def comparison_table(runs: Mapping[str, Sequence[Fidelity]]) -> str:
-    """Dreams of several runs side by side: pooled PSNR, then foreground recall, by horizon."""
+    """Makes a table of several runs: pooled PSNR and foreground recall of dreams, by horizon."""
     width = max(12, *(len(name) + 2 for name in runs))
     shared = set.intersection(*({row.horizon for row in rows} for rows in runs.values()))
     lines = ["horizon  " + "".join(f"{name:>{width}}" for name in runs) + "   (dB | recall)"]
@@ -99,7 +99,7 @@ def comparison_table(runs: Mapping[str, Sequence[Fidelity]]) -> str:
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
-    """A line per metric: its name in words, its value."""
+    """Makes a table with a line per metric: its name in words, its value."""
     width = max((len(name) for name in metrics), default=0) + 2
     return "\n".join(
         f"{name.replace('_', ' '):<{width}}{value:.4f}" for name, value in metrics.items()

@@ -43,7 +43,7 @@ class Heldout:
         self._starts = tokens.starts(DREAMS, self._context, 2, rng)
 
     def metrics(self, model: WorldModel) -> dict[str, float]:
-        """One-step metrics by name, see `PredictionCounts.metrics`."""
+        """Measures one-step metrics, by name; see `PredictionCounts.metrics`."""
         return count_predictions(model, self._batches).metrics()
 
     def draw(self, model: WorldModel, picture: Path) -> None:

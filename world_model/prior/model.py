@@ -48,7 +48,7 @@ class FramePrior(PretrainedModel):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Weights scaled by their inputs, quiet residual branches, as in the world model."""
+        """Draws new weights, scaled by their inputs, with small residual branches."""
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.1)
