@@ -48,9 +48,11 @@ def main() -> None:
     options = parse(sys.argv[1:])
     check_at_least(1, **{"--episodes": options.episodes})
     env = make_env(
-        options.game, frame_skip=options.frame_skip, max_episode_steps=options.episode_steps,
+        options.game,
+        frame_skip=options.frame_skip,
+        max_episode_steps=options.episode_steps,
         noop_max=30,
-    )  # fmt: skip
+    )
     held = action_index(options.action, env.action_meanings)
     first = 1_000_000 + 1000 * options.seed
     seeds = range(first, first + options.episodes)
@@ -61,7 +63,7 @@ def main() -> None:
     }
     for name, act in players.items():
         scores = play(env, seeds, act)
-        print(f"{name:<16}{scores.mean():8.1f} +- {scores.std():.1f} ({len(scores)} episodes)")
+        print(f"{name:<16}{scores.mean():8.2f} +- {scores.std():.2f} ({len(scores)} episodes)")
     env.close()
 
 

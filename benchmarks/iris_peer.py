@@ -73,9 +73,16 @@ def world_model_env(path: Path) -> Any:
 def build_tokenizer(models: Any) -> nn.Module:
     """Builds the tokenizer of config/tokenizer/default.yaml, without LPIPS."""
     config = models.tokenizer.EncoderDecoderConfig(
-        resolution=64, in_channels=3, z_channels=512, ch=64, ch_mult=[1, 1, 1, 1, 1],
-        num_res_blocks=2, attn_resolutions=[8, 16], out_ch=3, dropout=0.0,
-    )  # fmt: skip
+        resolution=64,
+        in_channels=3,
+        z_channels=512,
+        ch=64,
+        ch_mult=[1, 1, 1, 1, 1],
+        num_res_blocks=2,
+        attn_resolutions=[8, 16],
+        out_ch=3,
+        dropout=0.0,
+    )
     encoder, decoder = models.tokenizer.Encoder(config), models.tokenizer.Decoder(config)
     return models.tokenizer.Tokenizer(VOCAB_SIZE, 512, encoder, decoder, with_lpips=False)
 
@@ -83,9 +90,16 @@ def build_tokenizer(models: Any) -> nn.Module:
 def build_world_model(models: Any) -> nn.Module:
     """Builds the transformer of config/world_model/default.yaml, with Montezuma's 18 actions."""
     config = models.transformer.TransformerConfig(
-        tokens_per_block=TOKENS_PER_FRAME + 1, max_blocks=CONTEXT, attention="causal",
-        num_layers=10, num_heads=4, embed_dim=256, embed_pdrop=0.1, resid_pdrop=0.1, attn_pdrop=0.1,
-    )  # fmt: skip
+        tokens_per_block=TOKENS_PER_FRAME + 1,
+        max_blocks=CONTEXT,
+        attention="causal",
+        num_layers=10,
+        num_heads=4,
+        embed_dim=256,
+        embed_pdrop=0.1,
+        resid_pdrop=0.1,
+        attn_pdrop=0.1,
+    )
     return models.world_model.WorldModel(VOCAB_SIZE, 18, config)
 
 

@@ -112,10 +112,14 @@ def measure(name: str, model: WorldModel, batch: int, frames: int) -> list[Stret
             late = statistics.median(late_seconds)
             stretches.append(
                 Stretch(
-                    name, frame, 1000 * late, late / statistics.median(early_seconds),
-                    state_bytes(dream.state), peak_bytes(model.device),
+                    name,
+                    frame,
+                    1000 * late,
+                    late / statistics.median(early_seconds),
+                    state_bytes(dream.state),
+                    peak_bytes(model.device),
                 )
-            )  # fmt: skip
+            )
             late_seconds, early_seconds, other = [], [], early.fork()
     return stretches
 

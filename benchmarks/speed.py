@@ -80,10 +80,21 @@ class IrisPeer:
             ValueError: IRIS does not run here; the message ends with the last line that it printed.
         """
         command = [
-            sys.executable, str(PEER_SCRIPT), "--iris", str(self._path), "--work", work,
-            "--batch", str(batch), "--precision", precision, "--device", self._device,
-            "--seconds", str(self._seconds),
-        ]  # fmt: skip
+            sys.executable,
+            str(PEER_SCRIPT),
+            "--iris",
+            str(self._path),
+            "--work",
+            work,
+            "--batch",
+            str(batch),
+            "--precision",
+            precision,
+            "--device",
+            self._device,
+            "--seconds",
+            str(self._seconds),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["nothing"]

@@ -36,13 +36,24 @@ def tokenizer_works(device: str) -> list[Work]:
         train_step(accelerator, model, optimizer, adversary, None, batch, config, progress)
 
     return [
-        Work("encode", lambda: tokenizer.encode(frames), BATCH, device, dtype,
-             PeerWork("encode", BATCH)),
-        Work("decode", lambda: tokenizer.decode(tokens), BATCH, device, dtype,
-             PeerWork("decode", BATCH)),
-        Work("train the tokenizer", step, BATCH, device, dtype,
-             PeerWork("train_tokenizer", BATCH)),
-    ]  # fmt: skip
+        Work(
+            "encode",
+            lambda: tokenizer.encode(frames),
+            BATCH,
+            device,
+            dtype,
+            PeerWork("encode", BATCH),
+        ),
+        Work(
+            "decode",
+            lambda: tokenizer.decode(tokens),
+            BATCH,
+            device,
+            dtype,
+            PeerWork("decode", BATCH),
+        ),
+        Work("train the tokenizer", step, BATCH, device, dtype, PeerWork("train_tokenizer", BATCH)),
+    ]
 
 
 def game_frames(count: int, every: int = 10) -> Tensor:

@@ -80,9 +80,14 @@ def main() -> None:
         height, width, _ = dataset.frame_shape
         common = [f"model.frame_height={height}", f"model.frame_width={width}", *common]
     table = Table(
-        designs, options.data, Path(options.data).stem if dataset is None else dataset.game,
-        common, options.root, options.frames, 0 if is_images else options.probe_frames,
-    )  # fmt: skip
+        designs,
+        options.data,
+        Path(options.data).stem if dataset is None else dataset.game,
+        common,
+        options.root,
+        options.frames,
+        0 if is_images else options.probe_frames,
+    )
     rows = []
     out = options.out / f"{options.designs.stem}_{table.game}"
     for design in designs:
@@ -111,11 +116,16 @@ def row_of(table: Table, design: str) -> Row:
     train.main(config)
     evaluate.main(
         compose(
-            evaluate.EvaluateConfig, "tokenizer_evaluate",
-            [*table.keys(design), f"frames={table.frames}", f"probe_frames={table.probe_frames}",
-             f"image_aspect={config.image_aspect}"],
+            evaluate.EvaluateConfig,
+            "tokenizer_evaluate",
+            [
+                *table.keys(design),
+                f"frames={table.frames}",
+                f"probe_frames={table.probe_frames}",
+                f"image_aspect={config.image_aspect}",
+            ],
         )
-    )  # fmt: skip
+    )
     row = read_row(table.folder(design), config)
     write_text(path, json.dumps({"settings": settings, "row": asdict(row)}, indent=2) + "\n")
     return row

@@ -202,11 +202,20 @@ def cells_of(
         dream, copy = overall["dream"], overall["copy"]
         cells.append(
             Cell(
-                name, seed, horizon, dream.psnr, copy.psnr, dream.foreground_recall,
-                copy.foreground_recall, dream.token_accuracy, dream.player_error, following,
-                frames, dream.rollouts,
+                name,
+                seed,
+                horizon,
+                dream.psnr,
+                copy.psnr,
+                dream.foreground_recall,
+                copy.foreground_recall,
+                dream.token_accuracy,
+                dream.player_error,
+                following,
+                frames,
+                dream.rollouts,
             )
-        )  # fmt: skip
+        )
     return cells
 
 

@@ -3,26 +3,29 @@
     python examples/replay_compressor.py --game MontezumaRevenge
     python examples/replay_compressor.py --game FakeGame --untrained --steps 2000
 
-Frames become tokens, and runs of 32 frames' tokens are compressed without loss by zlib, since most
-tokens stay as they were from one frame to the next. Plays the game at random in several
+Frames become tokens, and the tokens of 32 frames at a time are compressed without loss by zlib,
+since most tokens stay as they were from one frame to the next. Plays the game at random in several
 environments, fills a buffer of this kind, one of plain uint8 frames and one of frames under zlib
-alone, and prints what each costs and gives back. The tokenizer is the one of runs/<game>/tokenizer
-unless --tokenizer names another; --untrained takes fresh weights, which return noise.
+alone, and prints the size, the speed and the quality of each. The tokenizer is the one of
+runs/<game>/tokenizer unless --tokenizer names another; --untrained takes fresh weights, which
+decode to noise.
 """
 
 import argparse
 import sys
 import time
 import zlib
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 
+from worldtokens import Tokenizer, TokenizerConfig
+from worldtokens.common.devices import choose_device
 from worldtokens.envs import ram_labels, usual_name
-from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, score_rows
 from worldtokens.tokenizer.evaluation.metrics import foreground_recall, psnr_per_frame
 
@@ -32,19 +35,19 @@ BLOCK = 32  # frames of one environment that are compressed together
 
 
 class FrameStore(Protocol):
-    """Keeps a frame for each row (moment) and environment; rows are written one after another."""
+    """Stores a frame per row (point in time) and environment; rows are written in order."""
 
     @property
     def bytes_per_frame(self) -> float:
-        """What a frame takes, on average over those that were written."""
+        """Mean size of a frame in memory, over those that were written."""
         ...
 
     def write(self, row: int, frames: np.ndarray) -> None:
-        """Keeps the frames of all environments, uint8 (num_envs, height, width, 3)."""
+        """Stores the frames of all environments, uint8 (num_envs, height, width, 3)."""
         ...
 
     def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
-        """Gives back frames (n, height, width, 3) by rows (n,) and environments (n,)."""
+        """Returns frames (n, height, width, 3) by rows (n,) and environments (n,)."""
         ...
 
 
@@ -52,7 +55,7 @@ class PlainFrames:
     """Frames as they are."""
 
     def __init__(self, num_rows: int, num_envs: int, frame_shape: tuple[int, int, int]):
-        """Reserves the memory."""
+        """Allocates the memory."""
         self._frames = np.zeros((num_rows, num_envs, *frame_shape), np.uint8)
 
     @property
@@ -72,8 +75,8 @@ class PlainFrames:
 class ZlibFrames:
     """Frames, or anything else of one shape and type, in compressed blocks of consecutive rows.
 
-    The block that is being written lies open. A block that is reached again after a turn of the
-    ring is opened first, so that its old rows stay until each is overwritten.
+    The block that is being written stays uncompressed. When a full buffer reaches a block again, it
+    is decompressed first, so that its old rows stay until each is overwritten.
     """
 
     def __init__(self, num_rows: int, num_envs: int, shape: tuple[int, ...], dtype: np.dtype):
@@ -86,7 +89,7 @@ class ZlibFrames:
 
     @property
     def bytes_per_frame(self) -> float:
-        """See FrameStore.bytes_per_frame; Python's own 41 bytes for each block are in it."""
+        """See FrameStore.bytes_per_frame; includes Python's own 41 bytes for each block."""
         sizes = [
             sys.getsizeof(data) + 8 for number in self._closed for data in self._blocks[number]
         ]
@@ -94,25 +97,25 @@ class ZlibFrames:
 
     def write(self, row: int, frames: np.ndarray) -> None:
         """See FrameStore.write."""
-        number, place = divmod(row, BLOCK)
+        number, index = divmod(row, BLOCK)
         if number != self._number:
             self._blocks[self._number] = [zlib.compress(items.tobytes()) for items in self._open]
             self._closed.add(self._number)
             for env in range(len(self._open)):
                 self._open[env] = self._load(number, env)
             self._number = number
-        self._open[:, place] = frames
+        self._open[:, index] = frames
 
     def read(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
         """See FrameStore.read."""
-        loaded: dict[tuple[int, int], np.ndarray] = {}
-        found = np.empty((len(rows), *self._open.shape[2:]), self._open.dtype)
-        for index, (row, env) in enumerate(zip(rows.tolist(), envs.tolist(), strict=True)):
-            number, place = divmod(row, BLOCK)
-            if (number, env) not in loaded:
-                loaded[number, env] = self._load(number, env)
-            found[index] = loaded[number, env][place]
-        return found
+        blocks: dict[tuple[int, int], np.ndarray] = {}
+        frames = np.empty((len(rows), *self._open.shape[2:]), self._open.dtype)
+        for to, (row, env) in enumerate(zip(rows.tolist(), envs.tolist(), strict=True)):
+            number, index = divmod(row, BLOCK)
+            if (number, env) not in blocks:
+                blocks[number, env] = self._load(number, env)
+            frames[to] = blocks[number, env][index]
+        return frames
 
     def _load(self, number: int, env: int) -> np.ndarray:
         if number == self._number:
@@ -144,41 +147,32 @@ class TokenFrames:
         return self._tokenizer.decode(self.read_tokens(rows, envs)).cpu().numpy()
 
     def read_tokens(self, rows: np.ndarray, envs: np.ndarray) -> np.ndarray:
-        """The tokens, int64 (n, K): all that an agent over tokens needs."""
+        """Returns the tokens, int64 (n, K), for agents that need no frames."""
         return self._tokens.read(rows, envs).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Transitions.
+    """Transitions."""
 
-    Attributes:
-        frames: uint8 (n, height, width, 3).
-        actions: uint8 (n,).
-        rewards: float32 (n,).
-        terminated: bool (n,), the game ended with this step.
-        truncated: bool (n,), the episode was cut after this step.
-        next_frames: The frames after the actions.
-    """
-
-    frames: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    next_frames: np.ndarray
+    frames: np.ndarray  # uint8 (n, height, width, 3)
+    actions: np.ndarray  # uint8 (n,)
+    rewards: np.ndarray  # float32 (n,)
+    terminated: np.ndarray  # bool (n,), the game ended with this step
+    truncated: np.ndarray  # bool (n,), the episode was cut after this step
+    next_frames: np.ndarray  # uint8 (n, height, width, 3), after the actions
 
 
 class ReplayBuffer:
-    """A ring of what a vector environment went through, one row per step of all environments.
+    """A ring buffer of the steps of a vector environment, one row per step of all environments.
 
-    A frame is kept once, though it is the next frame of one step and the frame of the one after.
-    The environments reset themselves in the step after an episode's end (gymnasium's default), so
-    the row after an end holds the last frame and no step.
+    A frame is stored once, although it is the next frame of one step and the frame of the one
+    after. The environments reset themselves in the step after an episode's end (gymnasium's
+    default), so the row after an end holds the last frame and no step.
     """
 
     def __init__(self, frames: FrameStore, num_rows: int, num_envs: int):
-        """Reserves the memory for `num_rows` rows; `frames` has as many."""
+        """Allocates `num_rows` rows; `frames` has as many."""
         if num_rows < 3:
             raise ValueError(f"num_rows: expected at least 3, got {num_rows}; raise the capacity")
         self.frames = frames
@@ -192,7 +186,7 @@ class ReplayBuffer:
 
     @property
     def bytes_per_step(self) -> float:
-        """What one step of one environment takes."""
+        """Size of one step of one environment in memory."""
         steps = (self._actions, self._rewards, self._terminated, self._truncated, self._is_step)
         return self.frames.bytes_per_frame + sum(array.itemsize for array in steps)
 
@@ -207,9 +201,9 @@ class ReplayBuffer:
         """Adds one step of every environment.
 
         Args:
-            frames: uint8 (num_envs, height, width, 3), what the agents saw.
-            actions: Integers (num_envs,) in [0, 256), what they did.
-            rewards: Floats (num_envs,), what it gave.
+            frames: uint8 (num_envs, height, width, 3), before the actions.
+            actions: Integers (num_envs,) in [0, 256).
+            rewards: Floats (num_envs,).
             terminated: bool (num_envs,).
             truncated: bool (num_envs,).
         """
@@ -228,7 +222,7 @@ class ReplayBuffer:
             ValueError: Fewer than three rows were added.
         """
         if self._added < 3:
-            raise ValueError(f"the buffer has {self._added} rows; add at least 3 before sampling")
+            raise ValueError(f"sample: expected at least 3 rows in the buffer, got {self._added}")
         rows, envs = self._draw(size, rng)
         while not (good := self._is_step[rows, envs]).all():
             rows[~good], envs[~good] = self._draw(int((~good).sum()), rng)
@@ -244,60 +238,51 @@ class ReplayBuffer:
         )
 
     def _draw(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Rows whose next row is known, and environments."""
+        """Draws rows whose next row is known, and environments."""
         num_rows, num_envs = self._actions.shape
         ages = rng.integers(1, min(self._added, num_rows), size)
         return (self._added - 1 - ages) % num_rows, rng.integers(num_envs, size=size)
 
 
+def option(default: Any, help: str) -> Any:
+    """Declares a field of Arguments that is an option of the command line."""
+    return field(default=default, metadata={"help": help})
+
+
 @dataclass(frozen=True)
 class Arguments:
-    """The command line; see `parse`."""
+    """The command line."""
 
-    game: str
-    tokenizer: str
-    untrained: bool
-    steps: int
-    num_envs: int
-    batch_size: int
-    batches: int
-    seed: int
-    device: str
+    game: str = option("MontezumaRevenge", "the game's usual name")
+    tokenizer: str = option("runs/<game>/tokenizer", "folder, name or Hub repo id")
+    untrained: bool = option(False, "take fresh weights")
+    steps: int = option(8000, "steps to play, and the capacity")
+    num_envs: int = option(16, "environments at once")
+    batch_size: int = option(64, "steps per sample")
+    batches: int = option(20, "samples to time")
+    seed: int = option(0, "seed of everything random")
+    device: str = option(choose_device().type, "cpu, cuda ...")
 
 
 @dataclass
-class Figures:
-    """What a buffer costs and gives back.
-
-    Attributes:
-        name: The buffer's.
-        bytes_per_step: Frame, action, reward, ends.
-        psnr: Mean over frames, dB.
-        recall: Foreground recall; see tokenizer/metrics.py.
-        steps_in: Steps per second that it takes in.
-        steps_out: Steps per second that it samples, two frames each.
-    """
+class Result:
+    """Size, quality and speed of a buffer."""
 
     name: str
-    bytes_per_step: float
-    psnr: float
-    recall: float
-    steps_in: float
-    steps_out: float
+    bytes_per_step: float  # frame, action, reward and ends together
+    psnr: float  # mean over frames, dB
+    recall: float  # foreground recall; see tokenizer/evaluation/metrics.py
+    steps_in: float  # steps per second that are added
+    steps_out: float  # steps per second that are sampled, two frames each
 
 
-def main(arguments: Arguments) -> list[Figures]:
-    """Fills the buffers, prints and returns the figures."""
+def main(arguments: Arguments) -> list[Result]:
+    """Fills the buffers; prints and returns their results."""
     game = usual_name(arguments.game)
     tokenizer = load_tokenizer(game, arguments)
     shape, num_envs = tokenizer.frame_shape, arguments.num_envs
-    env = gymnasium.make_vec(
-        f"worldtokens/{game}",
-        num_envs=num_envs,
-        vectorization_mode="sync",
-        frame_height=shape[0],
-        frame_width=shape[1],
-    )
+    size: dict[str, Any] = {"frame_height": shape[0], "frame_width": shape[1]}
+    env = gymnasium.make_vec(f"worldtokens.envs:worldtokens/{game}", num_envs, "sync", **size)
     num_rows = -(-arguments.steps // num_envs)
     stores = {
         "uint8": PlainFrames(num_rows, num_envs, shape),
@@ -307,42 +292,28 @@ def main(arguments: Arguments) -> list[Figures]:
     buffers = {name: ReplayBuffer(store, num_rows, num_envs) for name, store in stores.items()}
     scenes, seconds = fill(env, game, buffers, num_rows, arguments.seed)
     env.close()
-    figures = []
+    results = []
     for name, buffer in buffers.items():
-        psnr, recall = compare(stores["uint8"], stores[name], scenes, game)
-        figures.append(
-            Figures(
-                name=name,
-                bytes_per_step=buffer.bytes_per_step,
-                psnr=psnr,
-                recall=recall,
-                steps_in=num_rows * num_envs / seconds[name],
-                steps_out=sampling_speed(buffer, arguments),
-            )
-        )
+        quality = compare(stores["uint8"], stores[name], scenes, game)
+        speeds = num_rows * num_envs / seconds[name], sampling_speed(buffer, arguments)
+        results.append(Result(name, buffer.bytes_per_step, *quality, *speeds))
     print(f"{game}, {num_rows * num_envs} steps of random play, {num_envs} at once")
-    print(table(figures))
-    return figures
+    print(table(results))
+    return results
 
 
 def load_tokenizer(game: str, arguments: Arguments) -> Tokenizer:
-    """The trained tokenizer, or a fresh one, on the device."""
+    """Loads the trained tokenizer, or makes a fresh one, on the device."""
     torch.manual_seed(arguments.seed)
     if arguments.untrained:
         tokenizer = Tokenizer(TokenizerConfig())
     else:
-        place = arguments.tokenizer or f"runs/{game}/tokenizer"
-        tokenizer = Tokenizer.from_pretrained(place)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return tokenizer.to(arguments.device or device).eval()
+        tokenizer = Tokenizer.from_pretrained(arguments.tokenizer.replace("<game>", game))
+    return tokenizer.to(arguments.device).eval()
 
 
 def fill(
-    env: gymnasium.vector.VectorEnv,
-    game: str,
-    buffers: dict[str, ReplayBuffer],
-    num_rows: int,
-    seed: int,
+    env: VectorEnv, game: str, buffers: dict[str, ReplayBuffer], num_rows: int, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Plays at random and adds every step to every buffer.
 
@@ -374,18 +345,18 @@ def fill(
 def compare(
     original: FrameStore, store: FrameStore, scenes: np.ndarray, game: str
 ) -> tuple[float, float]:
-    """PSNR and foreground recall of what a store gives back, over evenly spaced frames."""
+    """Returns PSNR and foreground recall of a store's frames, over evenly spaced ones."""
     chosen = np.linspace(0, scenes.size - 1, min(scenes.size, COMPARED_FRAMES)).astype(np.int64)
     rows, envs = np.unravel_index(chosen, scenes.shape)
-    true, made, scene = original.read(rows, envs), store.read(rows, envs), scenes[rows, envs]
+    true, stored, scene = original.read(rows, envs), store.read(rows, envs), scenes[rows, envs]
     score = score_rows(game, true.shape[1])
     mask = SceneBackgrounds.fit(true, scene, score).foreground(true, scene)
-    recall = foreground_recall(true, made, mask, scene).overall
-    return float(psnr_per_frame(true, made).mean()), recall
+    recall = foreground_recall(true, stored, mask, scene).overall
+    return float(psnr_per_frame(true, stored).mean()), recall
 
 
 def sampling_speed(buffer: ReplayBuffer, arguments: Arguments) -> float:
-    """Steps per second."""
+    """Times sampling; returns steps per second."""
     rng = np.random.default_rng(arguments.seed)
     buffer.sample(arguments.batch_size, rng)
     start = time.perf_counter()
@@ -394,34 +365,30 @@ def sampling_speed(buffer: ReplayBuffer, arguments: Arguments) -> float:
     return arguments.batches * arguments.batch_size / (time.perf_counter() - start)
 
 
-def table(figures: list[Figures]) -> str:
-    """The figures as text, a row per buffer."""
-    largest = max(figure.bytes_per_step for figure in figures)
+def table(results: list[Result]) -> str:
+    """Formats the results as text, a row per buffer."""
+    largest = max(result.bytes_per_step for result in results)
     lines = [
         f"{'buffer':<8}{'bytes/step':>11}{'smaller':>9}{'PSNR':>9}{'recall':>8}"
         f"{'steps/s in':>12}{'steps/s out':>13}"
     ]
-    for f in figures:
-        psnr = f"{f.psnr:.1f} dB" if f.name == "tokens" else "exact"
+    for result in results:
+        psnr = f"{result.psnr:.1f} dB" if result.name == "tokens" else "exact"
         lines.append(
-            f"{f.name:<8}{f.bytes_per_step:>11.1f}{largest / f.bytes_per_step:>8.0f}x{psnr:>9}"
-            f"{f.recall:>8.3f}{f.steps_in:>12.0f}{f.steps_out:>13.0f}"
+            f"{result.name:<8}{result.bytes_per_step:>11.1f}"
+            f"{largest / result.bytes_per_step:>8.0f}x{psnr:>9}"
+            f"{result.recall:>8.3f}{result.steps_in:>12.0f}{result.steps_out:>13.0f}"
         )
     return "\n".join(lines)
 
 
 def parse(words: list[str]) -> Arguments:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="A replay buffer of tokens beside one of frames.")
-    parser.add_argument("--game", default="MontezumaRevenge", help="its usual name")
-    parser.add_argument("--tokenizer", default="", help="folder, name or Hub repo id")
-    parser.add_argument("--untrained", action="store_true", help="take fresh weights")
-    parser.add_argument("--steps", type=int, default=8000, help="steps to play, and capacity")
-    parser.add_argument("--num-envs", type=int, default=16)
-    parser.add_argument("--batch-size", type=int, default=64, help="steps per sample")
-    parser.add_argument("--batches", type=int, default=20, help="samples to time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="", help="cpu, cuda ...; by default cuda if present")
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for each in fields(Arguments):
+        kind = {"action": "store_true"} if each.type is bool else {"type": each.type}
+        name = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(name, default=each.default, **kind, **each.metadata)
     return Arguments(**vars(parser.parse_args(words)))
 
 

@@ -4,14 +4,15 @@
     python examples/sb3_ppo.py --game Breakout --steps 100000
     python examples/sb3_ppo.py --game FakeGame --untrained --steps 2000
 
-The agent gets the tokens of the last frames; a small convolutional network reads their code
-vectors, laid out on the tokens' grid. The tokenizer is the one of runs/<game>/tokenizer unless
+The agent sees the tokens of the last frames; a small convolutional network reads their code
+vectors, arranged on the tokens' grid. The tokenizer is the one of runs/<game>/tokenizer unless
 --tokenizer names another. Prints the mean score of the trained policy beside that of random play.
 """
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -20,8 +21,9 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformReward
 from torch import Tensor, nn
 
-from worldtokens.envs import make_env, usual_name
-from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens import Tokenizer, TokenizerConfig, make_env
+from worldtokens.common.devices import choose_device
+from worldtokens.envs import usual_name
 
 try:
     from stable_baselines3 import PPO
@@ -36,10 +38,10 @@ except ImportError as error:
 
 
 class Tokens(VecEnvWrapper):
-    """Frames of an SB3 vector environment to tokens, int64 (1, K).
+    """Turns the frames of an SB3 vector environment into tokens, int64 (1, K).
 
-    The frames of all environments are encoded in one batch, those that ended an episode too. SB3's
-    rollout buffer so holds K numbers a frame.
+    The frames of all environments are encoded in one batch, also the last frames of episodes. SB3's
+    rollout buffer then holds K numbers per frame.
     """
 
     def __init__(self, venv: VecEnv, tokenizer: Tokenizer):
@@ -56,7 +58,7 @@ class Tokens(VecEnvWrapper):
         return self._encode(frames)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
-        """Finishes a step; what SB3 keeps of an episode's end is encoded as well."""
+        """Finishes a step; also encodes the last frames of episodes, which SB3 keeps in `infos`."""
         frames, rewards, ended, infos = self.venv.step_wait()
         assert isinstance(frames, np.ndarray)
         last = [info for info in infos if "terminal_observation" in info]
@@ -70,9 +72,9 @@ class Tokens(VecEnvWrapper):
 
 
 class CodeFeatures(BaseFeaturesExtractor):
-    """Tokens of stacked frames (n, stack, K) to features (n, features), by way of code vectors.
+    """Turns tokens of stacked frames (n, stack, K) into features (n, features).
 
-    The tokenizer stays frozen and no part of the policy: only its `embed` is called.
+    The tokenizer stays frozen and is no part of the policy: only its `embed` is called.
     """
 
     def __init__(
@@ -98,29 +100,34 @@ class CodeFeatures(BaseFeaturesExtractor):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """See the class; SB3 hands the tokens over as floats, exact below 2^24."""
-        return self.layers(self.lay_out(observations.long()))
+        """See the class; SB3 passes the tokens as floats, which are exact below 2^24."""
+        return self.layers(self.embed_grid(observations.long()))
 
-    def lay_out(self, tokens: Tensor) -> Tensor:
-        """Code vectors (n, stack x D, rows, columns) of tokens (n, stack, K)."""
+    def embed_grid(self, tokens: Tensor) -> Tensor:
+        """Returns code vectors (n, stack x D, rows, columns) of tokens (n, stack, K)."""
         return self._embed(tokens).unflatten(2, self._grid).permute(0, 1, 4, 2, 3).flatten(1, 2)
+
+
+def option(default: Any, help: str) -> Any:
+    """Declares a field of Arguments that is an option of the command line."""
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The command line; see `parse`."""
+    """The command line."""
 
-    game: str
-    tokenizer: str
-    untrained: bool
-    steps: int
-    num_envs: int
-    rollout_steps: int
-    frame_stack: int
-    episodes: int
-    episode_steps: int
-    seed: int
-    device: str
+    game: str = option("MontezumaRevenge", "the game's usual name")
+    tokenizer: str = option("runs/<game>/tokenizer", "folder, name or Hub repo id")
+    untrained: bool = option(False, "take a tokenizer's fresh weights")
+    steps: int = option(100_000, "steps of training")
+    num_envs: int = option(8, "environments at once")
+    rollout_steps: int = option(128, "steps per environment and update")
+    frame_stack: int = option(4, "frames that the agent sees")
+    episodes: int = option(10, "episodes of the evaluation")
+    episode_steps: int = option(4500, "longest episode")
+    seed: int = option(0, "seed of everything random")
+    device: str = option(choose_device().type, "cpu, cuda ...")
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,8 @@ class Scores:
     """Mean unclipped score per episode.
 
     Attributes:
-        trained: Of the policy, its actions drawn as in training.
-        random: Of uniformly random play.
+        trained: The policy, with actions drawn as in training.
+        random: Uniformly random play.
     """
 
     trained: float
@@ -137,7 +144,7 @@ class Scores:
 
 
 def main(arguments: Arguments) -> Scores:
-    """Trains, then plays; prints and returns the scores."""
+    """Trains and evaluates; prints and returns the scores."""
     game = usual_name(arguments.game)
     tokenizer = load_tokenizer(game, arguments)
     env = vector_env(game, tokenizer, arguments, clip_rewards=True)
@@ -170,27 +177,25 @@ def main(arguments: Arguments) -> Scores:
 
 
 def load_tokenizer(game: str, arguments: Arguments) -> Tokenizer:
-    """The trained tokenizer, or a fresh one, on the device."""
+    """Loads the trained tokenizer, or makes a fresh one, on the device."""
     torch.manual_seed(arguments.seed)
     if arguments.untrained:
         tokenizer = Tokenizer(TokenizerConfig())
     else:
-        place = arguments.tokenizer or f"runs/{game}/tokenizer"
-        tokenizer = Tokenizer.from_pretrained(place)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return tokenizer.to(arguments.device or device).eval()
+        tokenizer = Tokenizer.from_pretrained(arguments.tokenizer.replace("<game>", game))
+    return tokenizer.to(arguments.device).eval()
 
 
 def vector_env(
     game: str, tokenizer: Tokenizer, arguments: Arguments, clip_rewards: bool
 ) -> VecFrameStack:
-    """The environments that the agent sees.
+    """Makes the environments that the agent sees.
 
     Args:
         game: The game's usual name.
-        tokenizer: What its frames pass through.
+        tokenizer: Encodes the frames.
         arguments: Number of environments, seed and stack.
-        clip_rewards: Whether the agent gets the signs of rewards, as is usual for Atari.
+        clip_rewards: Whether rewards are replaced by their signs, as is usual for Atari.
     """
 
     def one() -> gymnasium.Env:
@@ -198,7 +203,7 @@ def vector_env(
         limit = arguments.episode_steps
         return make_env(game, frame_height=height, frame_width=width, max_episode_steps=limit)
 
-    # Outside of SB3's Monitor, so that the scores in its log are the game's.
+    # The wrapper goes around SB3's Monitor, so that the scores in its log are the game's.
     env = make_vec_env(
         one,
         arguments.num_envs,
@@ -209,14 +214,14 @@ def vector_env(
 
 
 def signs(env: gymnasium.Env) -> gymnasium.Env:
-    """Clips rewards to their signs."""
+    """Replaces rewards by their signs."""
     return TransformReward(env, lambda reward: float(np.sign(float(reward))))
 
 
 def play(
     agent: BaseAlgorithm, game: str, tokenizer: Tokenizer, arguments: Arguments
 ) -> tuple[float, float]:
-    """Mean scores of the agent and of random play."""
+    """Returns the mean scores of the agent and of random play."""
     env = vector_env(game, tokenizer, arguments, clip_rewards=False)
     trained, _ = evaluate_policy(agent, env, arguments.episodes, deterministic=False)
     env.close()
@@ -234,18 +239,11 @@ def play(
 
 def parse(words: list[str]) -> Arguments:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="PPO over the code vectors of a tokenizer.")
-    parser.add_argument("--game", default="MontezumaRevenge", help="its usual name")
-    parser.add_argument("--tokenizer", default="", help="folder, name or Hub repo id")
-    parser.add_argument("--untrained", action="store_true", help="take a tokenizer's fresh weights")
-    parser.add_argument("--steps", type=int, default=100_000, help="steps of training")
-    parser.add_argument("--num-envs", type=int, default=8)
-    parser.add_argument("--rollout-steps", type=int, default=128, help="per environment and update")
-    parser.add_argument("--frame-stack", type=int, default=4)
-    parser.add_argument("--episodes", type=int, default=10, help="episodes to judge by")
-    parser.add_argument("--episode-steps", type=int, default=4500, help="length of an episode")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="", help="cpu, cuda ...; by default cuda if present")
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for each in fields(Arguments):
+        kind = {"action": "store_true"} if each.type is bool else {"type": each.type}
+        name = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(name, default=each.default, **kind, **each.metadata)
     return Arguments(**vars(parser.parse_args(words)))
 
 

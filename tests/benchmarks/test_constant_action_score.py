@@ -27,7 +27,7 @@ def test_main_prints_both_scores(run_script, capsys):
     words = "--game FakeGame --action noop --episodes 2 --episode-steps 5 --frame-skip 4".split()
     run_script(constant_action_score.main, *words)
     held, played = capsys.readouterr().out.splitlines()
-    assert held.split() == ["NOOP", "held", "0.0", "+-", "0.0", "(2", "episodes)"]
+    assert held.split() == ["NOOP", "held", "0.00", "+-", "0.00", "(2", "episodes)"]
     assert played.startswith("random play ")
 
 

@@ -22,9 +22,16 @@ def model(tokenizer, dataset):
     torch.manual_seed(0)
     num_actions = EpisodeDataset(dataset).num_actions
     config = WorldModelConfig(
-        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=16, grid=(4, 4),
-        num_actions=num_actions, context=4, layers=1, heads=2, width=32,
-    )  # fmt: skip
+        tokenizer=tokenizer.fingerprint,
+        game="FakeGame",
+        vocab_size=16,
+        grid=(4, 4),
+        num_actions=num_actions,
+        context=4,
+        layers=1,
+        heads=2,
+        width=32,
+    )
     return WorldModel(config).eval()
 
 
@@ -59,12 +66,30 @@ def test_main_prints_a_row_per_batch_and_way_of_drawing(
 ):
     model.save_pretrained(tmp_path / "model")
     run_script(
-        shipped_dream_speed.main, "--data", dataset, "--tokenizer", tokenizer_folder,
-        "--world-model", tmp_path / "model", "--batches", 1, 2, "--repeats", 1, "--context", 2,
-        "--horizon", 4, "--device", "cpu",
-    )  # fmt: skip
+        shipped_dream_speed.main,
+        "--data",
+        dataset,
+        "--tokenizer",
+        tokenizer_folder,
+        "--world-model",
+        tmp_path / "model",
+        "--batches",
+        1,
+        2,
+        "--repeats",
+        1,
+        "--context",
+        2,
+        "--horizon",
+        4,
+        "--device",
+        "cpu",
+    )
     _, _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split(" | ")[:2] for row in rows] == [
-        ["| 1", "greedy"], ["| 1", "drawn"], ["| 2", "greedy"], ["| 2", "drawn"],
-    ]  # fmt: skip
+        ["| 1", "greedy"],
+        ["| 1", "drawn"],
+        ["| 2", "greedy"],
+        ["| 2", "drawn"],
+    ]
     assert rows[0].endswith(" | 0.0% |")

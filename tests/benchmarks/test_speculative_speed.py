@@ -12,11 +12,21 @@ def tiny(prediction="autoregressive"):
     attention = "full" if prediction == "autoregressive" else "factorised"
     model = WorldModel(
         WorldModelConfig(
-            prediction=prediction, attention=attention, merge=1, history=1, vocab_size=7,
-            grid=(4, 2), num_actions=3, context=3, layers=1, heads=2, width=16,
-            copies=1, stay_gate=False,
+            prediction=prediction,
+            attention=attention,
+            merge=1,
+            history=1,
+            vocab_size=7,
+            grid=(4, 2),
+            num_actions=3,
+            context=3,
+            layers=1,
+            heads=2,
+            width=16,
+            copies=1,
+            stay_gate=False,
         )
-    ).eval()  # fmt: skip
+    ).eval()
     model.imaginer.uses_autocast = False
     return model
 

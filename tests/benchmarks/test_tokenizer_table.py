@@ -13,10 +13,16 @@ from worldtokens.tokenizer.evaluation import probes
 from worldtokens.training.command_line import compose
 
 TINY = [
-    "budget={max_minutes: null, max_steps: 3}", "batch_size=2", "start_frames=20",
-    "heldout_frames=4", "mixed_precision=no", "model.decoder_width=8", "model.encoder_width=8",
-    "model.decoder_depth=0", "model.decoder_fine_depth=0",
-]  # fmt: skip
+    "budget={max_minutes: null, max_steps: 3}",
+    "batch_size=2",
+    "start_frames=20",
+    "heldout_frames=4",
+    "mixed_precision=no",
+    "model.decoder_width=8",
+    "model.encoder_width=8",
+    "model.decoder_depth=0",
+    "model.decoder_fine_depth=0",
+]
 
 
 def test_a_table_of_two_designs(dataset, tmp_path, monkeypatch, run_script):
@@ -62,10 +68,23 @@ def test_a_table_of_images(tmp_path, run_script):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "toys.npy", rng.integers(0, 256, (30, 28, 28), dtype=np.uint8))
     run_script(
-        tokenizer_table.main, "--data", tmp_path / "toys.npy", "--only", "fast", "--root", tmp_path,
-        "--out", tmp_path, "--frames", 3, "--set", *TINY, "model.codebook_size=16",
-        "model.frame_height=28", "model.frame_width=28",
-    )  # fmt: skip
+        tokenizer_table.main,
+        "--data",
+        tmp_path / "toys.npy",
+        "--only",
+        "fast",
+        "--root",
+        tmp_path,
+        "--out",
+        tmp_path,
+        "--frames",
+        3,
+        "--set",
+        *TINY,
+        "model.codebook_size=16",
+        "model.frame_height=28",
+        "model.frame_width=28",
+    )
     (row,) = csv.DictReader((tmp_path / "field_toys.csv").read_text().splitlines())
     assert row["tokens"] == "16" and row["recall"] == row["probe_f1"] == ""
 

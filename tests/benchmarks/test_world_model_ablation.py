@@ -17,9 +17,11 @@ def row(horizon, predictor, psnr, recall, room=-1):
 
 def test_cells_are_the_dreams_of_all_rooms_beside_the_copies():
     rows = [
-        row(1, "dream", 30.0, 0.8), row(1, "copy", 28.0, 0.6), row(1, "tokenizer", 40.0, 0.9),
+        row(1, "dream", 30.0, 0.8),
+        row(1, "copy", 28.0, 0.6),
+        row(1, "tokenizer", 40.0, 0.9),
         row(1, "dream", 99.0, 0.1, room=2),
-    ]  # fmt: skip
+    ]
     assert cells_of("refine", 3, rows, 0.25, 1000) == [
         Cell("refine", 3, 1, 30.0, 28.0, 0.8, 0.6, 0.5, 3.0, 0.25, 1000, 9)
     ]
@@ -51,12 +53,30 @@ def test_a_variant_comes_after_the_one_whose_weights_it_dreams_with():
 
 def test_variants_are_trained_and_evaluated_once(tmp_path, dataset, tokenizer_folder, capsys):
     command = [
-        "--env", "FakeGame", "--data", str(dataset), "--tokenizer", str(tokenizer_folder),
-        "--root", str(tmp_path / "ablation"), "--out", str(tmp_path / "results" / "table"),
-        "--starts", "4", "--variants", "refine_off", "--overrides", "budget.max_steps=2",
-        "batch_size=2", "segment=4", "heldout_segments=2", "model.context=4", "model.layers=1",
-        "model.heads=2", "model.width=32",
-    ]  # fmt: skip
+        "--env",
+        "FakeGame",
+        "--data",
+        str(dataset),
+        "--tokenizer",
+        str(tokenizer_folder),
+        "--root",
+        str(tmp_path / "ablation"),
+        "--out",
+        str(tmp_path / "results" / "table"),
+        "--starts",
+        "4",
+        "--variants",
+        "refine_off",
+        "--overrides",
+        "budget.max_steps=2",
+        "batch_size=2",
+        "segment=4",
+        "heldout_segments=2",
+        "model.context=4",
+        "model.layers=1",
+        "model.heads=2",
+        "model.width=32",
+    ]
     main(command)
     runs = tmp_path / "ablation" / "FakeGame"
     assert WorldModel.from_pretrained(runs / "refine_0").config.refine_passes == 3

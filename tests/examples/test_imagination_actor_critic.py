@@ -26,12 +26,12 @@ def test_advantages_by_hand(example):
     rewards = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
     values = torch.tensor([[1.0, 0.5], [3.0, 4.0], [5.0, 6.0]])
     # The second game ended with its first step.
-    going_on = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    found = example.generalized_advantages(rewards, values, going_on)
+    not_done = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    advantages = example.generalized_advantages(rewards, values, not_done)
     last = 2.0 + 0.99 * 5.0 - 3.0
-    assert found[1, 0].item() == pytest.approx(last)
-    assert found[0, 0].item() == pytest.approx(0.99 * 3.0 - 1.0 + 0.99 * 0.95 * last)
-    assert found[0, 1].item() == pytest.approx(1.0 - 0.5)
+    assert advantages[1, 0].item() == pytest.approx(last)
+    assert advantages[0, 0].item() == pytest.approx(0.99 * 3.0 - 1.0 + 0.99 * 0.95 * last)
+    assert advantages[0, 1].item() == pytest.approx(1.0 - 0.5)
 
 
 def make_dream(example, agent, tokens, actions, advantages, alive):
@@ -40,9 +40,14 @@ def make_dream(example, agent, tokens, actions, advantages, alive):
     before = torch.distributions.Categorical(logits=logits).log_prob(actions.flatten())
     zeros = torch.zeros_like(advantages)
     return example.Dream(
-        tokens, actions, before.view_as(actions), zeros, alive, advantages,
+        tokens,
+        actions,
+        before.view_as(actions),
+        zeros,
+        alive,
+        advantages,
         values.view_as(actions) + advantages,
-    )  # fmt: skip
+    )
 
 
 def test_the_loss_prefers_what_paid_and_ignores_what_came_after_the_end(example):
@@ -53,15 +58,15 @@ def test_the_loss_prefers_what_paid_and_ignores_what_came_after_the_end(example)
     advantages = torch.where(actions == 1, 1.0, -1.0)
     alive = torch.ones(4, 3)
     alive[2:, 0] = 0.0
-    made = make_dream(example, agent, tokens, actions, advantages, alive)
-    spoilt = dataclasses.replace(made, advantages=made.advantages.clone())
-    spoilt.advantages[2:, 0] = 1e6
+    batch = make_dream(example, agent, tokens, actions, advantages, alive)
+    corrupted = dataclasses.replace(batch, advantages=batch.advantages.clone())
+    corrupted.advantages[2:, 0] = 1e6
     optimizer = torch.optim.Adam(agent.parameters(), 1e-2)
-    loss = example.actor_critic_loss(agent, made)
-    assert loss.item() == example.actor_critic_loss(agent, spoilt).item()
+    loss = example.actor_critic_loss(agent, batch)
+    assert loss.item() == example.actor_critic_loss(agent, corrupted).item()
     before = agent(tokens.flatten(0, 1))[0].softmax(-1)[:, 1].mean().item()
     for _ in range(5):
-        example.update(optimizer, example.actor_critic_loss(agent, made), agent, 0.5)
+        example.update(optimizer, example.actor_critic_loss(agent, batch), agent, 0.5)
     assert agent(tokens.flatten(0, 1))[0].softmax(-1)[:, 1].mean().item() > before + 0.02
 
 
@@ -85,14 +90,14 @@ class Countdown:
 
 def test_a_dream_is_recorded_until_its_end(example):
     agent = example.Agent(torch.randn(8, 3), 3, 2)
-    made = example.dream(agent, Countdown(), 3)
-    assert made.tokens[:, 0, 0].tolist() == [0, 1, 2]
-    assert made.alive.tolist() == [[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]]
-    assert made.rewards.tolist() == [[1.0, 2.0]] * 3
+    batch = example.dream(agent, Countdown(), 3)
+    assert batch.tokens[:, 0, 0].tolist() == [0, 1, 2]
+    assert batch.alive.tolist() == [[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]]
+    assert batch.rewards.tolist() == [[1.0, 2.0]] * 3
     # The step that ended the game is worth its reward and nothing that follows.
-    value = agent(made.tokens[1])[1]
-    assert made.returns[1, 0].item() == pytest.approx(1.0)
-    assert made.advantages[1, 0].item() == pytest.approx(1.0 - value[0].item(), abs=1e-6)
+    value = agent(batch.tokens[1])[1]
+    assert batch.returns[1, 0].item() == pytest.approx(1.0)
+    assert batch.advantages[1, 0].item() == pytest.approx(1.0 - value[0].item(), abs=1e-6)
 
 
 def test_random_actions_are_held(example, arguments):

@@ -38,7 +38,7 @@ def test_tokens_come_back_as_they_were(example, tokenizer):
 
 
 def test_blocks_keep_old_rows_until_they_are_overwritten(example):
-    """A ring of 70 rows, in blocks of 32, 32 and 6."""
+    """70 rows, in blocks of 32, 32 and 6."""
     store = example.ZlibFrames(70, 2, (1,), np.dtype(np.int32))
     last = {}
     for time in range(250):
@@ -48,8 +48,8 @@ def test_blocks_keep_old_rows_until_they_are_overwritten(example):
         if time % 11 == 0 or time > 200:
             rows = np.array(sorted(last))
             for env in range(2):
-                found = store.read(rows, np.full(len(rows), env))
-                assert found.tolist() == [last[row][env] for row in sorted(last)]
+                read = store.read(rows, np.full(len(rows), env))
+                assert read.tolist() == [last[row][env] for row in sorted(last)]
 
 
 def test_the_size_of_a_frame(example):
@@ -63,7 +63,7 @@ def test_the_size_of_a_frame(example):
 
 
 def numbered(row, env):
-    """A frame that says where it was added."""
+    """A frame whose value is the row and environment that it was added to."""
     return np.full(SHAPE, 10 * row + env, np.uint8)
 
 
@@ -83,10 +83,14 @@ def transitions(batch):
     return {
         (int(frame[0, 0, 0]), int(action), float(reward), bool(ended), int(after[0, 0, 0]))
         for frame, action, reward, ended, after in zip(
-            batch.frames, batch.actions, batch.rewards, batch.terminated, batch.next_frames,
+            batch.frames,
+            batch.actions,
+            batch.rewards,
+            batch.terminated,
+            batch.next_frames,
             strict=True,
         )
-    }  # fmt: skip
+    }
 
 
 def test_samples_are_the_transitions_that_were_added(example):
@@ -103,7 +107,7 @@ def test_samples_are_the_transitions_that_were_added(example):
     assert not batch.truncated.any()
 
 
-def test_the_ring_forgets_the_oldest_rows(example):
+def test_the_oldest_rows_are_overwritten(example):
     buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 7)
     batch = buffer.sample(500, np.random.default_rng(0))
@@ -111,7 +115,7 @@ def test_the_ring_forgets_the_oldest_rows(example):
     assert {after for *_, after in transitions(batch)} == {50, 51, 60, 61}
 
 
-def test_an_end_survives_the_turn_of_the_ring(example):
+def test_an_end_is_kept_where_the_ring_buffer_begins_again(example):
     buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 4, ends={(2, 0), (2, 1)})
     batch = buffer.sample(500, np.random.default_rng(0))
@@ -134,7 +138,7 @@ def test_too_small(example):
         example.ReplayBuffer(example.PlainFrames(2, 2, SHAPE), 2, 2)
     buffer = example.ReplayBuffer(example.PlainFrames(3, 2, SHAPE), 3, 2)
     fill(buffer, 2)
-    with pytest.raises(ValueError, match="the buffer has 2 rows; add at least 3"):
+    with pytest.raises(ValueError, match="sample: expected at least 3 rows in the buffer, got 2"):
         buffer.sample(1, rng())
 
 
@@ -150,8 +154,8 @@ def test_main_on_a_trained_tokenizer(example, tokenizer, tmp_path, capsys):
     assert plain.recall == packed.recall == 1.0
     assert plain.psnr == packed.psnr > 70
     assert 0.0 <= tokens.recall < 1.0 and 2 < tokens.psnr < 40
-    for figures in (plain, packed, tokens):
-        assert figures.steps_in > 0 and figures.steps_out > 0
+    for result in (plain, packed, tokens):
+        assert result.steps_in > 0 and result.steps_out > 0
     printed = capsys.readouterr().out
     assert "FakeGame, 120 steps of random play, 3 at once" in printed
     assert f"{'uint8':<8}{1160.0:>11}{'1x':>9}{'exact':>9}{'1.000':>8}" in printed

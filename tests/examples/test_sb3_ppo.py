@@ -50,14 +50,14 @@ def features(example, tokenizer):
     return example.CodeFeatures(space, tokenizer, features_dim=5, width=8)
 
 
-def test_code_vectors_lie_on_the_grid(features, tokenizer):
+def test_code_vectors_stand_on_the_grid(features, tokenizer):
     tokens = torch.arange(12).reshape(1, 2, 6)
-    laid_out = features.lay_out(tokens)
-    assert laid_out.shape == (1, 4, 2, 3)
+    vectors = features.embed_grid(tokens)
+    assert vectors.shape == (1, 4, 2, 3)
     codes = tokenizer.embed(tokens)
     # The second frame's fifth token stands in the second row and column.
-    assert laid_out[0, 2:, 1, 1].tolist() == codes[0, 1, 4].tolist()
-    assert laid_out[0, :2, 0, 2].tolist() == codes[0, 0, 2].tolist()
+    assert vectors[0, 2:, 1, 1].tolist() == codes[0, 1, 4].tolist()
+    assert vectors[0, :2, 0, 2].tolist() == codes[0, 0, 2].tolist()
 
 
 def test_the_tokenizer_is_no_part_of_the_policy(features, tokenizer):

@@ -46,8 +46,9 @@ def test_a_frame_becomes_a_png_with_sharp_pixels():
         pixels = np.asarray(image)
     assert pixels.shape == (12, 15, 3)
     # Every pixel of the frame is a square of one colour.
-    assert np.array_equal(pixels.reshape(4, 3, 5, 3, 3), np.broadcast_to(
-        frame[:, None, :, None], (4, 3, 5, 3, 3)))  # fmt: skip
+    assert np.array_equal(
+        pixels.reshape(4, 3, 5, 3, 3), np.broadcast_to(frame[:, None, :, None], (4, 3, 5, 3, 3))
+    )
 
 
 def test_a_picture_is_saved_as_png(tmp_path):
