@@ -42,6 +42,7 @@ def test_it_runs(tmp_path, monkeypatch):
     assert len(clips) == 3
     for clip in clips:
         assert clip._repr_html_().startswith("<video")
+    assert repr(names["rollout"]).startswith("Rollout(1 dream x 60 frames of 64 tokens, ")
     # The dream goes through the door with the player; the last known frame does not.
     true = torch.from_numpy(names["episode"].frames)
     dream, copied = names["dream"][0].float(), true[3].float()
