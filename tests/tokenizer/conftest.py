@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from worldtokens.collect import (
     DatasetDescription,
@@ -89,3 +91,20 @@ def tiny_overrides(data: Path, root: Path) -> list[str]:
 def overrides(dataset, tmp_path) -> list[str]:
     """Overrides of configs/tokenizer.yaml for a tiny run below tmp_path."""
     return tiny_overrides(dataset, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def vgg16_weights(tmp_path_factory) -> Path:
+    """VGG16's convolutions with random weights, in torchvision's names."""
+    torch.manual_seed(0)
+    weights, channels = {}, 3
+    layers = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 17: 512, 19: 512, 21: 512}
+    layers |= {24: 512, 26: 512, 28: 512}
+    for index, out in layers.items():
+        conv = nn.Conv2d(channels, out, 3)
+        weights[f"features.{index}.weight"] = conv.weight.detach()
+        weights[f"features.{index}.bias"] = conv.bias.detach()
+        channels = out
+    path = tmp_path_factory.mktemp("weights") / "vgg16.pth"
+    torch.save(weights, path)
+    return path

@@ -6,7 +6,6 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FrameStackObservation
@@ -24,8 +23,8 @@ def tokenizer(new_tiny_tokenizer):
     return new_tiny_tokenizer()
 
 
-def view_of(tokenizer, frames, observation):
-    """What the wrappers ought to show, written out."""
+def observation_of(tokenizer, frames, observation):
+    """The right observation of frames, written out."""
     tokens = tokenizer.encode(frames)
     if observation == "tokens":
         return tokens.numpy()
@@ -45,31 +44,19 @@ def vector_env(mode, num_envs=3, **overrides):
     )
 
 
-def test_spaces(tokenizer):
-    env = make_env("FakeGame", **SMALL)
-    tokens = TokenObservation(env, tokenizer).observation_space
-    assert tokens == spaces.MultiDiscrete(np.full(6, 12), dtype=np.int64)
-    # Four levels are -1, -0.5, 0, 0.5; three are -1, 0, 1.
-    low, high = np.tile([-1.0, -1.0], (6, 1)), np.tile([0.5, 1.0], (6, 1))
-    embeddings = TokenObservation(env, tokenizer, "embeddings").observation_space
-    assert embeddings == spaces.Box(low.astype(np.float32), high.astype(np.float32))
-    reconstruction = TokenObservation(env, tokenizer, "frames").observation_space
-    assert reconstruction == spaces.Box(0, 255, (16, 24, 3), np.uint8)
-
-
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_values(tokenizer, observation):
     plain, env = make_env("FakeGame", **SMALL), make_env("FakeGame", **SMALL)
     wrapped = TokenObservation(env, tokenizer, observation)
     frame, _ = plain.reset(seed=5)
-    seen, info = wrapped.reset(seed=5)
+    observed, info = wrapped.reset(seed=5)
     for action in (2, 3, 3, 5):
-        assert np.array_equal(seen, view_of(tokenizer, frame, observation))
-        assert seen in wrapped.observation_space
+        assert np.array_equal(observed, observation_of(tokenizer, frame, observation))
+        assert observed in wrapped.observation_space
         frame, reward, *_ = plain.step(action)
-        seen, wrapped_reward, terminated, truncated, info = wrapped.step(action)
+        observed, wrapped_reward, terminated, truncated, info = wrapped.step(action)
         assert (wrapped_reward, terminated, truncated) == (reward, False, False)
-    assert len(np.unique(seen)) > 1
+    assert len(np.unique(observed)) > 1
     assert info["ram"].tolist() == env.unwrapped._emulator.read_ram().tolist()
 
 
@@ -125,14 +112,14 @@ def test_vector_values_equal_those_of_single_environments(tokenizer, observation
     singles = [TokenObservation(make_env("FakeGame", **SMALL), tokenizer, observation)
                for _ in range(3)]  # fmt: skip
     assert vector.single_observation_space == singles[0].observation_space
-    seen, _ = vector.reset(seed=[1, 2, 3])
+    observed, _ = vector.reset(seed=[1, 2, 3])
     expected = [env.reset(seed=seed)[0] for seed, env in enumerate(singles, start=1)]
-    assert np.array_equal(seen, np.stack(expected))
-    assert seen in vector.observation_space
-    seen, rewards, terminated, truncated, _ = vector.step(np.array([2, 3, 5]))
+    assert np.array_equal(observed, np.stack(expected))
+    assert observed in vector.observation_space
+    observed, rewards, terminated, truncated, _ = vector.step(np.array([2, 3, 5]))
     expected = [env.step(action)[0] for env, action in zip(singles, (2, 3, 5), strict=True)]
-    assert np.array_equal(seen, np.stack(expected)) and seen in vector.observation_space
-    assert seen.dtype == vector.single_observation_space.dtype
+    assert np.array_equal(observed, np.stack(expected)) and observed in vector.observation_space
+    assert observed.dtype == vector.single_observation_space.dtype
     assert rewards.shape == terminated.shape == truncated.shape == (3,)
 
 
@@ -162,22 +149,22 @@ def test_same_step_autoreset_translates_the_final_frames(tokenizer, observation)
     )
     env = VectorTokenObservation(inner, tokenizer, observation)
     frames, _ = plain.reset(seed=[0, 8, 31])
-    seen, _ = env.reset(seed=[0, 8, 31])
+    observed, _ = env.reset(seed=[0, 8, 31])
     ended = 0
     for step in range(90):
         actions = np.array([3, 3 + step // 20 % 2, 0])
         frames, *_, plain_infos = plain.step(actions)
-        seen, *_, infos = env.step(actions)
-        assert np.array_equal(seen, view_of(tokenizer, frames, observation))
+        observed, *_, infos = env.step(actions)
+        assert np.array_equal(observed, observation_of(tokenizer, frames, observation))
         assert ("final_obs" in infos) == ("final_obs" in plain_infos)
         if "final_obs" not in infos:
             continue
         assert infos["_final_obs"].tolist() == plain_infos["_final_obs"].tolist()
-        for frame, view in zip(plain_infos["final_obs"], infos["final_obs"], strict=True):
-            assert (frame is None) == (view is None)
+        for frame, final in zip(plain_infos["final_obs"], infos["final_obs"], strict=True):
+            assert (frame is None) == (final is None)
             if frame is not None:
                 ended += 1
-                assert np.array_equal(view, view_of(tokenizer, frame, observation))
+                assert np.array_equal(final, observation_of(tokenizer, frame, observation))
     assert ended >= 6
 
 
@@ -189,8 +176,8 @@ def test_next_step_autoreset_shows_the_final_frame_as_an_observation(tokenizer):
     ends = []
     for _ in range(4):
         frames, *_ = plain.step(np.array([2, 5]))
-        seen, _, _, truncated, infos = env.step(np.array([2, 5]))
-        assert np.array_equal(seen, tokenizer.encode(frames).numpy())
+        observed, _, _, truncated, infos = env.step(np.array([2, 5]))
+        assert np.array_equal(observed, tokenizer.encode(frames).numpy())
         assert "final_obs" not in infos
         ends.append(truncated.tolist())
     assert ends == [[False] * 2, [True] * 2, [False] * 2, [False] * 2]
@@ -205,8 +192,8 @@ def test_autoreset_disabled_resets_by_mask(tokenizer):
     env.step(np.array([2, 5]))
     mask = np.array([False, True])
     frames, _ = plain.reset(seed=[1, 2], options={"reset_mask": mask.copy()})
-    seen, _ = env.reset(seed=[1, 2], options={"reset_mask": mask.copy()})
-    assert np.array_equal(seen, tokenizer.encode(frames).numpy())
+    observed, _ = env.reset(seed=[1, 2], options={"reset_mask": mask.copy()})
+    assert np.array_equal(observed, tokenizer.encode(frames).numpy())
 
 
 def test_final_frames_in_one_array_and_without_a_mask(tokenizer):
@@ -222,7 +209,7 @@ def test_final_frames_in_one_array_and_without_a_mask(tokenizer):
 
     env.step = dense
     *_, infos = wrapped.step(np.zeros(2, np.int64))
-    assert [view.shape for view in infos["final_obs"]] == [(6,), (6,)]
+    assert [final.shape for final in infos["final_obs"]] == [(6,), (6,)]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -236,10 +223,10 @@ def test_as_a_wrapper_in_make_vec(tokenizer, mode):
         **SMALL,
     )
     try:
-        seen, _ = env.reset(seed=[1, 2])
+        observed, _ = env.reset(seed=[1, 2])
         single = TokenObservation(make_env("FakeGame", **SMALL), tokenizer, "embeddings")
-        assert np.array_equal(seen[1], single.reset(seed=2)[0])
-        assert seen in env.observation_space
+        assert np.array_equal(observed[1], single.reset(seed=2)[0])
+        assert observed in env.observation_space
     finally:
         env.close()
 
@@ -255,8 +242,8 @@ def test_around_async_environments(tokenizer):
     )
     env = VectorTokenObservation(inner, tokenizer)
     try:
-        seen, _ = env.reset(seed=[1, 2])
-        assert np.array_equal(seen, tokenizer.encode(inner.reset(seed=[1, 2])[0]).numpy())
+        observed, _ = env.reset(seed=[1, 2])
+        assert np.array_equal(observed, tokenizer.encode(inner.reset(seed=[1, 2])[0]).numpy())
         *_, infos = env.step(np.zeros(2, np.int64))
         assert infos["final_obs"][1].shape == (6,)
         assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
@@ -270,6 +257,6 @@ def test_around_async_environments(tokenizer):
 def test_the_tokenizer_stays_on_its_device(tokenizer, observation):
     there = Tokenizer(tokenizer.config).to("cuda")
     env = VectorTokenObservation(vector_env(AutoresetMode.NEXT_STEP), there, observation)
-    seen, _ = env.reset(seed=0)
-    assert isinstance(seen, np.ndarray) and seen in env.observation_space
+    observed, _ = env.reset(seed=0)
+    assert isinstance(observed, np.ndarray) and observed in env.observation_space
     assert there.device.type == "cuda"

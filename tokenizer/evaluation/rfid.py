@@ -1,5 +1,6 @@
 """rFID: the distance of true and reconstructed frames in the features of Inception."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def reconstruction_fid(true: np.ndarray, reconstructions: np.ndarray, weights: P
 
     try:
         distance = FrechetInceptionDistance(feature_extractor_weights_path=str(weights))
-    except (OSError, RuntimeError, ModuleNotFoundError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ImportError) as error:
         raise ValueError(f"rFID: {weights} cannot be read ({error})") from error
     for frames, is_real in ((true, True), (reconstructions, False)):
         for start in range(0, len(frames), CHUNK):

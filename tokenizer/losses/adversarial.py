@@ -125,8 +125,9 @@ class PatchAdversary:
     def _update(self, loss: Tensor, progress: Progress) -> None:
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"discriminator loss is {float(loss.detach())} at step {progress.step}; the last "
-                "checkpoint is good: lower adversary.learning_rate or use mixed_precision=no"
+                f"discriminator loss at step {progress.step}: expected a finite number, got "
+                f"{float(loss.detach())}; the last checkpoint is good: lower "
+                "adversary.learning_rate or use mixed_precision=no, then run the command again"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._config.learning_rate, progress.share)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from worldtokens.tokenizer.data import backgrounds as backgrounds_module
 from worldtokens.tokenizer.evaluation import metrics
 
 
@@ -10,75 +9,38 @@ def frames_of(*values, size=4):
 
 
 def test_psnr_of_a_uniform_error():
-    true, made = frames_of(100, 100), frames_of(110, 101)
+    true, reconstruction = frames_of(100, 100), frames_of(110, 101)
     expected = [10 * np.log10(255**2 / 100), 10 * np.log10(255**2)]
-    np.testing.assert_allclose(metrics.psnr_per_frame(true, made), expected)
-    assert metrics.pooled_psnr(true, made) == pytest.approx(10 * np.log10(255**2 / 50.5))
+    np.testing.assert_allclose(metrics.psnr_per_frame(true, reconstruction), expected)
 
 
 def test_psnr_of_a_perfect_frame_is_finite_and_best():
     true = frames_of(100, 100)
-    made = true.copy()
-    made[1, 0, 0, 0] += 1
-    perfect, almost = metrics.psnr_per_frame(true, made)
+    reconstruction = true.copy()
+    reconstruction[1, 0, 0, 0] += 1
+    perfect, almost = metrics.psnr_per_frame(true, reconstruction)
     assert perfect == pytest.approx(almost) == pytest.approx(10 * np.log10(255**2 * 48))
-    assert np.isfinite(metrics.pooled_psnr(true, true))
 
 
 def test_ssim_of_equal_and_of_inverted_frames():
     rng = np.random.default_rng(0)
     true = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    made = true.copy()
-    made[1] = 255 - made[1]
-    equal, inverted = metrics.ssim_per_frame(true, made)
+    reconstruction = true.copy()
+    reconstruction[1] = 255 - reconstruction[1]
+    equal, inverted = metrics.ssim_per_frame(true, reconstruction)
     assert equal == pytest.approx(1.0)
     assert inverted < -0.5
 
 
-def test_foreground_is_what_differs_from_the_median_of_its_scene():
-    frames = frames_of(10, 10, 10, 200, 200, 200)
-    scenes = np.array([1, 1, 1, 7, 7, 7])
-    frames[0, 2, 3] = (10, 10, 51)
-    frames[0, 1, 1] = (10, 50, 10)
-    frames[0, 0, 0] = (255, 255, 255)
-    frames[5, 3, 3] = (200, 159, 200)
-    backgrounds = backgrounds_module.SceneBackgrounds.fit(frames, scenes, score_rows=1)
-    assert backgrounds.scenes.tolist() == [1, 7]
-    assert backgrounds.medians[:, 0, 0, 0].tolist() == [10, 200]
-    mask = backgrounds.foreground(frames, scenes)
-    assert np.argwhere(mask).tolist() == [[0, 2, 3], [5, 3, 3]]
-
-
-def test_a_frame_that_shows_another_scene_has_no_foreground():
-    frames = frames_of(10, 10, 200, 200, 200, size=10)
-    scenes = np.array([1, 1, 7, 7, 1])
-    frames[0, 0, :] = 255
-    frames[1, :2, :6] = 255
-    backgrounds = backgrounds_module.SceneBackgrounds.fit(
-        frames[[2, 3]], scenes[[2, 3]], score_rows=0
-    )
-    assert backgrounds.foreground(frames[:1], np.array([7])).all(), "one scene: no other to show"
-    medians = np.concatenate([frames_of(10, size=10), backgrounds.medians])
-    backgrounds = backgrounds_module.SceneBackgrounds(np.array([1, 7]), medians, score_rows=0)
-    sizes = backgrounds.foreground(frames, scenes).sum(axis=(1, 2))
-    assert sizes.tolist() == [10, 0, 0, 0, 0]
-
-
-def test_a_scene_that_was_not_seen_has_no_foreground():
-    backgrounds = backgrounds_module.SceneBackgrounds.fit(frames_of(0), np.array([3]), score_rows=0)
-    for scene in (2, 4):
-        assert not backgrounds.foreground(frames_of(255), np.array([scene])).any()
-
-
 def test_recall_counts_pixels_within_the_threshold_in_every_channel():
     true = frames_of(100, 100, 100)
-    made = true.copy()
+    reconstruction = true.copy()
     mask = np.zeros((3, 4, 4), bool)
     mask[0, 0, :4] = mask[1, 0, :1] = True
-    made[0, 0, 0] = (140, 60, 100)
-    made[0, 0, 1] = (100, 141, 100)
-    made[1, 0, 0] = 0
-    recall = metrics.foreground_recall(true, made, mask, np.array([5, 6, 9]))
+    reconstruction[0, 0, 0] = (140, 60, 100)
+    reconstruction[0, 0, 1] = (100, 141, 100)
+    reconstruction[1, 0, 0] = 0
+    recall = metrics.foreground_recall(true, reconstruction, mask, np.array([5, 6, 9]))
     assert recall.pixels == {5: 4, 6: 1, 9: 0}
     assert recall.hits == {5: 3, 6: 0, 9: 0}
     assert recall.overall == pytest.approx(3 / 5)
@@ -126,9 +88,3 @@ def test_code_use_of_a_known_distribution():
     assert use.share_used == pytest.approx(3 / 8)
     assert use.bits_per_frame == pytest.approx(6.0)
     assert use.used_bits_per_frame == pytest.approx(3.0)
-
-
-def test_score_rows_of_known_and_unknown_games():
-    assert backgrounds_module.score_rows("MontezumaRevenge", 64) == 14
-    assert backgrounds_module.score_rows("MontezumaRevenge", 210) == 46
-    assert backgrounds_module.score_rows("Pong", 64) == 0

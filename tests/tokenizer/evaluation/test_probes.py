@@ -13,13 +13,13 @@ def test_entropy_in_nats():
 
 
 def test_macro_f1_is_the_mean_over_true_values():
-    true, guessed = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 0])
-    # Of 0: 2 hits of 3 true and 3 guessed; of 1: none.
-    assert macro_f1(true, guessed) == pytest.approx((2 * 2 / 6 + 0) / 2)
+    true, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 0])
+    # Of 0: 2 hits of 3 true and 3 predicted; of 1: none.
+    assert macro_f1(true, predicted) == pytest.approx((2 * 2 / 6 + 0) / 2)
 
 
 def frames_with_a_square(count, seed):
-    """Frames whose colour in one patch says the label `shade`, others that say nothing."""
+    """Frames with one patch in the colour of the label `shade`, other patches are random."""
     rng = np.random.default_rng(seed)
     shade = rng.integers(0, 4, count).astype(np.uint8)
     frames = np.zeros((count, 16, 16, 3), np.uint8)
@@ -32,7 +32,7 @@ def frames_with_a_square(count, seed):
     return ProbeFrames(frames, labels)
 
 
-def test_probes_read_what_the_codes_tell():
+def test_probes_predict_what_the_codes_hold():
     config = TokenizerConfig(frame_height=16, frame_width=16, codebook_size=64, decoder_width=8)
     tokenizer = Tokenizer(config)
     train, test = frames_with_a_square(1500, 0), frames_with_a_square(300, 1)
@@ -43,13 +43,13 @@ def test_probes_read_what_the_codes_tell():
     assert scores.majority["shade"] < 0.2
 
 
-def test_features_are_the_same_kept_or_computed_anew(monkeypatch):
+def test_features_are_the_same_cached_or_computed_again(monkeypatch):
     monkeypatch.setattr(probes, "STEPS", 20)
     tokenizer = Tokenizer(TokenizerConfig(frame_height=16, frame_width=16, codebook_size=4))
     train, test = frames_with_a_square(300, 0), frames_with_a_square(60, 1)
-    kept = score_probes(tokenizer, train, test)
+    cached = score_probes(tokenizer, train, test)
     monkeypatch.setattr(probes, "LARGEST_CACHE", 0)
-    assert score_probes(tokenizer, train, test).random_cnn == pytest.approx(kept.random_cnn)
+    assert score_probes(tokenizer, train, test).random_cnn == pytest.approx(cached.random_cnn)
 
 
 def test_test_frames_seen_in_training_are_left_out():

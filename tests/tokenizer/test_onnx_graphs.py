@@ -11,9 +11,12 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime (the 
 pytest.importorskip("onnxscript", reason="needs onnxscript (the extra onnx)")
 
 from worldtokens.tokenizer import Tokenizer, TokenizerConfig  # noqa: E402
-from worldtokens.tokenizer.export_onnx import ExportConfig, main  # noqa: E402
-from worldtokens.tokenizer.onnx_graphs import Agreement, compare, export_onnx  # noqa: E402
-from worldtokens.training.command_line import compose  # noqa: E402
+from worldtokens.tokenizer.onnx_graphs import (  # noqa: E402
+    Agreement,
+    check_installed,
+    compare,
+    export_onnx,
+)
 
 # float32 has 24 bits; a hundred sums of values of order 1 stay within this.
 ROUNDING = 1e-4
@@ -25,14 +28,14 @@ def random_frames(count, seed=0):
 
 @pytest.fixture(scope="module")
 def tokenizer(new_tiny_tokenizer):
-    made = new_tiny_tokenizer(spread=1.0, fsq_levels=[8, 5])
-    made.uses_autocast = False
-    return made.train()
+    tokenizer = new_tiny_tokenizer(spread=1.0, fsq_levels=[8, 5])
+    tokenizer.uses_autocast = False
+    return tokenizer.train()
 
 
 @pytest.fixture(scope="module")
 def files(tokenizer, tmp_path_factory):
-    return export_onnx(tokenizer, tmp_path_factory.mktemp("onnx") / "made")
+    return export_onnx(tokenizer, tmp_path_factory.mktemp("onnx") / "new")
 
 
 def test_tokens_are_equal_but_on_rounding_boundaries(tokenizer, files):
@@ -86,9 +89,9 @@ def test_a_dictionary_of_patches_is_exact(tmp_path):
 
 def test_metadata(tokenizer, files):
     for path in (files.encode, files.decode):
-        found = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-        wanted = {"fingerprint": tokenizer.fingerprint, "grid": "2x3", "vocab_size": "40"}
-        assert wanted.items() <= found.items()
+        metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        expected = {"fingerprint": tokenizer.fingerprint, "grid": "2x3", "vocab_size": "40"}
+        assert expected.items() <= metadata.items()
 
 
 def test_the_tokenizer_stays_as_it_was(tokenizer, files):
@@ -107,40 +110,10 @@ def test_graphs_of_another_tokenizer_disagree(tokenizer, files):
     assert not compare(Tokenizer(tokenizer.config), files, random_frames(8)).is_good
 
 
-def overrides(tmp_path, *more):
-    return compose(ExportConfig, "tokenizer_export_onnx",
-                   ["env=FakeGame", f"root={tmp_path}", *more])  # fmt: skip
-
-
-def test_the_command(tokenizer, tmp_path, capsys):
-    run = tmp_path / "FakeGame" / "tokenizer"
-    tokenizer.save_pretrained(run / "export")
-    main(overrides(tmp_path, "frames=5"))
-    assert sorted(path.name for path in (run / "onnx").iterdir()) == ["decode.onnx", "encode.onnx"]
-    printed = capsys.readouterr().out
-    assert "100.000 % of the tokens of 5 random frames agree" in printed
-    assert str(run / "onnx" / "encode.onnx") in printed
-
-
-def test_nothing_is_written_where_the_graphs_disagree(tokenizer, files, tmp_path, monkeypatch):
-    tokenizer.save_pretrained(tmp_path / "FakeGame" / "tokenizer" / "export")
-    monkeypatch.setattr("worldtokens.tokenizer.export_onnx.export_onnx", lambda *_: files)
-    monkeypatch.setattr("worldtokens.tokenizer.export_onnx.compare", lambda *_: Agreement(0.5, 0))
-    out = tmp_path / "out"
-    with pytest.raises(ValueError, match="the graphs disagree with the tokenizer; nothing was"):
-        main(overrides(tmp_path, f"out={out}"))
-    assert list(out.iterdir()) == []
-    assert files.encode.exists()
-
-
-def test_user_errors(tokenizer, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="frames: expected a positive number, got 0"):
-        overrides(tmp_path, "frames=0")
-    with pytest.raises(ValueError, match="no such folder; train one"):
-        main(overrides(tmp_path))
+def test_a_missing_package_is_named(monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnx" else find_spec(name)
     )
-    with pytest.raises(ValueError, match=r"ONNX export needs onnx; pip install 'worldtokens\[onnx"):
-        main(overrides(tmp_path))
+    with pytest.raises(ValueError, match=r"missing onnx; pip install 'worldtokens\[onnx\]'"):
+        check_installed()

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from worldtokens.tokenizer.output import TokenizerOutput
 from worldtokens.tokenizer.losses.terms import LossConfig, hard_pixels, masked_mean, tokenizer_loss
+from worldtokens.tokenizer.output import TokenizerOutput
 
 NOTHING = dict(
     absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, foreground=0.0, perceptual=0.0,
@@ -64,10 +64,24 @@ def test_terms_of_weight_zero_are_left_out():
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
 def test_hard_share_outside_its_range(share):
-    with pytest.raises(ValueError, match=r"loss.hard_share: expected a share in \(0, 1\], got"):
+    with pytest.raises(ValueError, match=r"loss.hard_share: expected a number in \(0, 1\], got"):
         LossConfig(**{**NOTHING, "absolute": 1.0, "hard_share": share})
 
 
 def test_a_loss_without_any_pixel_term():
-    with pytest.raises(ValueError, match="loss: one of absolute, squared, hard"):
+    with pytest.raises(
+        ValueError, match="loss: expected a weight above 0 of absolute, squared, hard"
+    ):
         LossConfig(**{**NOTHING, "commitment": 1.0})
+
+
+def test_perceptual_is_the_mean_distance_of_lpips():
+    def lpips(reconstruction, target):
+        return (reconstruction - target).abs().amax(dim=(1, 2, 3))
+
+    error = torch.zeros(2, 3, 2, 2)
+    error[0, 0, 0, 0], error[1, 1, 1, 1] = 0.5, -1.5
+    config = LossConfig(**{**NOTHING, "perceptual": 2.0})
+    loss = tokenizer_loss(output_with(error), config, lpips=lpips)
+    assert float(loss.terms["perceptual"]) == 1.0
+    assert float(loss.total.detach()) == float(loss.pixels.detach()) == 2.0

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import vector_quantize_pytorch as reference
 
 from worldtokens.tokenizer.quantizers import FSQ
 
@@ -38,3 +39,20 @@ def test_gradient_passes_the_rounding():
     # The derivative of tanh(x) x (3 - 1) / 2 x 1.001 at 0.3, over the half width of 1.
     expected = 1.001 * (1 - torch.tanh(torch.tensor(0.3)) ** 2)
     torch.testing.assert_close(latents.grad, expected.reshape(1, 1))
+
+
+@pytest.mark.parametrize("levels", [[8, 8, 8], [8, 5, 5, 5], [3], [7, 4]])
+def test_reference(levels):
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = FSQ(levels), reference.FSQ(levels)
+    latents = (2 * torch.randn(4, 100, len(levels), generator=generator)).requires_grad_()
+    copy = latents.detach().clone().requires_grad_()
+    quantized = ours(latents)
+    vectors, tokens = theirs(copy)
+    assert torch.equal(quantized.tokens, tokens.long())
+    torch.testing.assert_close(quantized.vectors, vectors)
+    torch.testing.assert_close(ours.lookup(quantized.tokens), theirs.indices_to_codes(tokens))
+    weights = torch.randn(*latents.shape, generator=generator)
+    (quantized.vectors * weights).sum().backward()
+    (vectors * weights).sum().backward()
+    torch.testing.assert_close(latents.grad, copy.grad)

@@ -1,0 +1,20 @@
+import torch
+
+from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
+
+
+def test_scaling_is_undone():
+    frames = torch.arange(256, dtype=torch.uint8).repeat(3).reshape(1, 16, 16, 3)
+    pixels = scale_frames(frames)
+    assert pixels.shape == (1, 3, 16, 16)
+    assert pixels.min() == -1.0 and pixels.max() == 1.0
+    assert torch.equal(unscale_frames(pixels), frames)
+    assert unscale_frames(torch.full((1, 3, 1, 1), 7.0)).tolist() == [[[[255, 255, 255]]]]
+
+
+def test_padding_repeats_the_last_row_and_column():
+    pixels = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
+    padded = pad_pixels(pixels, (3, 4))
+    assert padded[0, 0].tolist() == [[1, 2, 2, 2], [3, 4, 4, 4], [3, 4, 4, 4]]
+    assert torch.equal(crop_pixels(padded, (2, 2)), pixels)
+    assert pad_pixels(pixels, (2, 2)) is pixels
