@@ -47,17 +47,17 @@ class Rollout:
             ValueError: The tokens are not this tokenizer's, or a number is out of range.
         """
         # Imported here, since agents that never look at a dream need no video encoder.
-        from worldtokens.world_model.video.display import show_rollout
+        from worldtokens.world_model.video.rollouts import show_rollout
 
         return show_rollout(tokenizer.decode(self.tokens), self.rewards, self.ends, fps, scale)
 
     def __repr__(self) -> str:
         """One line: how many dreams, frames, rewards and ends."""
-        from worldtokens.world_model.video.display import rollout_repr
+        from worldtokens.world_model.video.rollouts import rollout_repr
 
         return rollout_repr(self.tokens, self.rewards, self.ends)
 
     def _repr_html_(self) -> str:
-        from worldtokens.world_model.video.display import rollout_html
+        from worldtokens.world_model.video.rollouts import rollout_html
 
         return rollout_html(self.rewards, self.ends)

@@ -1,4 +1,4 @@
-"""Frames and rollouts to look at: in a notebook, or as a file."""
+"""Frames to look at: in a notebook, or as a file."""
 
 import base64
 import io
@@ -15,9 +15,6 @@ from worldtokens.common.checks import check_at_least
 from worldtokens.world_model.video.writer import (
     BACKGROUND,
     COLUMNS,
-    Panel,
-    compose_clip,
-    step_caption,
     write_gif,
     write_mp4,
 )
@@ -27,7 +24,6 @@ LARGEST_SIDE = 8192
 # Browsers play faster GIFs at 10 frames/s.
 FASTEST_GIF = 50
 GAP = 2
-ROWS = 16
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +99,9 @@ class Clip:
         """Says what it is in one line."""
         count, height, width = self.frames.shape[:3]
         clips = f"{self.num_clips} clips, " if self.num_clips > 1 else ""
-        return f"Clip({clips}{_count(count, 'frame')} of {height} x {width}, {self.fps} frames/s)"
+        return (
+            f"Clip({clips}{count_noun(count, 'frame')} of {height} x {width}, {self.fps} frames/s)"
+        )
 
     def _repr_html_(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
@@ -134,15 +132,10 @@ def show(frames: Tensor | np.ndarray, fps: int = 15, scale: int = 4) -> Picture 
         ValueError: Another dtype or shape, no frame, a number below 1, or a result that is too
             large for a video.
     """
-    array = _as_frames(frames)
+    array = as_frames(frames)
     check_at_least(1, fps=fps, scale=scale)
     laid_out = _side_by_side(array) if array.ndim == 5 else array
-    largest = max(laid_out.shape[-3:-1])
-    if largest * scale > LARGEST_SIDE:
-        raise ValueError(
-            f"scale: expected at most {LARGEST_SIDE // largest} for a side of {largest} pixels "
-            f"(all clips together), got {scale}; give a smaller scale or fewer clips"
-        )
+    check_size(laid_out.shape[-3:-1], scale)
     if array.ndim == 3:
         return Picture(laid_out, scale)
     return Clip(laid_out, fps, scale, len(array) if array.ndim == 5 else 1)
@@ -163,92 +156,22 @@ def save_video(
         ValueError: See `show`; or another ending of `path`.
     """
     _check_ending(path, (".mp4", ".gif"))
-    array = _as_frames(frames)
+    array = as_frames(frames)
     shown = show(array[None] if array.ndim == 3 else array, fps, scale)
     shown.save(path)
 
 
-def show_rollout(
-    frames: Tensor | np.ndarray, rewards: Tensor, ends: Tensor, fps: int = 15, scale: int = 4
-) -> Clip:
-    """Makes a rollout visible: its dreams side by side, with rewards and ends below each.
-
-    A dream goes dark after its end, since what follows an end means nothing.
-
-    Args:
-        frames: The decoded tokens, uint8 (B, H, height, width, 3).
-        rewards: float (B, H).
-        ends: bool (B, H).
-        fps: Frames per second.
-        scale: Screen pixels per pixel; pixels stay sharp.
-
-    Raises:
-        ValueError: See `show`.
-    """
-    array = _as_frames(frames)
-    check_at_least(1, fps=fps, scale=scale)
-    lengths = _lengths(ends)
-    panels = []
-    for row, length in enumerate(lengths):
-        dream = array[row].copy()
-        dream[length:] //= 3
-        captions = list(map(step_caption, rewards[row].tolist(), ends[row].tolist()))
-        captions[length:] = [""] * (len(captions) - length)
-        panels.append(Panel(f"dream {row + 1}", dream, captions))
-    header = [f"step {step + 1}" for step in range(array.shape[1])]
-    composed = np.stack(compose_clip(panels, header, scale))
-    return Clip(composed, fps, scale=1, num_clips=len(panels))
-
-
-def rollout_repr(tokens: Tensor, rewards: Tensor, ends: Tensor) -> str:
-    """Says what a rollout holds in one line; what follows an end does not count.
-
-    Args:
-        tokens: int64 (B, H, K).
-        rewards: float (B, H).
-        ends: bool (B, H).
-    """
-    dreams, frames, count = tokens.shape
-    lengths = _lengths(ends)
-    paid = sum(int((rewards[row, :length] != 0).sum()) for row, length in enumerate(lengths))
-    return (
-        f"Rollout({_count(dreams, 'dream')} x {_count(frames, 'frame')} of "
-        f"{_count(count, 'token')}, {_count(paid, 'reward')}, "
-        f"{_count(int(ends.any(dim=1).sum()), 'end')})"
-    )
-
-
-def rollout_html(rewards: Tensor, ends: Tensor) -> str:
-    """Lists the rewards and the end of each dream with their steps, as an HTML table.
-
-    Args:
-        rewards: float (B, H).
-        ends: bool (B, H).
-    """
-    lines = ["<tr><th>dream</th><th>rewards</th><th>end</th></tr>"]
-    lengths = _lengths(ends)
-    for row, length in enumerate(lengths[:ROWS]):
-        values = rewards[row, :length].tolist()
-        paid = [f"{value:g} at step {step + 1}" for step, value in enumerate(values) if value]
-        end = f"at step {length}" if bool(ends[row].any()) else "none"
-        lines.append(
-            f"<tr><td>{row + 1}</td><td>{', '.join(paid) or 'none'}</td><td>{end}</td></tr>"
-        )
-    if len(lengths) > ROWS:
-        lines.append(f'<tr><td colspan="3">and {len(lengths) - ROWS} more</td></tr>')
-    return "<table>" + "".join(lines) + "</table>"
-
-
-def _lengths(ends: Tensor) -> list[int]:
-    """Steps of each dream up to its first end, that step included."""
-    return [row.index(True) + 1 if True in row else len(row) for row in ends.tolist()]
-
-
-def _count(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
+    """Returns a number with its noun, in the plural where it is not 1."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _as_frames(frames: Tensor | np.ndarray) -> np.ndarray:
+def as_frames(frames: Tensor | np.ndarray) -> np.ndarray:
+    """Checks frames, see `show`, and returns them as an array.
+
+    Raises:
+        ValueError: Another type, dtype or shape, or no frame.
+    """
     if isinstance(frames, Tensor):
         frames = frames.detach().cpu().numpy()
     if not isinstance(frames, np.ndarray):
@@ -276,6 +199,16 @@ def _side_by_side(clips: np.ndarray) -> np.ndarray:
         top, left = index // columns * (height + GAP), index % columns * (width + GAP)
         canvas[:, top : top + height, left : left + width] = clip
     return canvas
+
+
+def check_size(shape: tuple[int, ...], scale: int) -> None:
+    """Raises a ValueError if a side of (height, width) is too large for a video at this scale."""
+    largest = max(shape)
+    if largest * scale > LARGEST_SIDE:
+        raise ValueError(
+            f"scale: expected at most {LARGEST_SIDE // largest} for a side of {largest} pixels "
+            f"(all clips together), got {scale}; give a smaller scale or fewer clips"
+        )
 
 
 def _enlarge(frame: np.ndarray, scale: int) -> np.ndarray:

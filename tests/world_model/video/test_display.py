@@ -11,14 +11,10 @@ import worldtokens
 from worldtokens.world_model.video.display import (
     Clip,
     Picture,
-    rollout_html,
-    rollout_repr,
     save_video,
     show,
-    show_rollout,
 )
-from worldtokens.world_model.video.writer import BACKGROUND, CAPTION
-from worldtokens.world_model.video.writer import GAP as PANEL_GAP
+from worldtokens.world_model.video.writer import BACKGROUND
 
 
 def decode(source) -> tuple[np.ndarray, float, str]:
@@ -131,35 +127,6 @@ def test_wrong_numbers_and_endings_are_named(tmp_path):
     with pytest.raises(ValueError, match="fps: expected at most 50 in a .gif, got 60; write a"):
         save_video(frames, tmp_path / "a.gif", fps=60)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_rollout_says_what_it_holds():
-    rewards = torch.tensor([[0.0, 100.0, 0.0, 5.0], [0.0, 0.0, 0.0, 0.0]])
-    ends = torch.tensor([[False, False, True, False], [False, False, False, False]])
-    tokens = torch.zeros(2, 4, 64, dtype=torch.int64)
-    # The reward after the end does not count.
-    assert (
-        rollout_repr(tokens, rewards, ends)
-        == "Rollout(2 dreams x 4 frames of 64 tokens, 1 reward, 1 end)"
-    )
-    assert rollout_html(rewards, ends) == (
-        "<table><tr><th>dream</th><th>rewards</th><th>end</th></tr>"
-        "<tr><td>1</td><td>100 at step 2</td><td>at step 3</td></tr>"
-        "<tr><td>2</td><td>none</td><td>none</td></tr></table>"
-    )
-    many = torch.zeros(20, 3)
-    assert '<td colspan="3">and 4 more</td>' in rollout_html(many, many > 0)
-
-
-def test_a_rollout_goes_dark_after_its_end():
-    frames = np.full((2, 3, 16, 16, 3), 210, np.uint8)
-    ends = torch.tensor([[False, True, False], [False, False, False]])
-    shown = show_rollout(frames, torch.tensor([[0.0, 7.0, 0.0]] * 2), ends, scale=2)
-    assert repr(shown).startswith("Clip(2 clips, 3 frames of ")
-    top, left = 2 * CAPTION + 5, PANEL_GAP + 5
-    assert shown.frames[:, top, left, 0].tolist() == [210, 210, 70]
-    assert shown.frames[:, top, left + 32 + PANEL_GAP, 0].tolist() == [210] * 3
-    assert frames.min() == 210
 
 
 def test_both_are_public():
