@@ -38,6 +38,7 @@ from worldtokens.world_model.evaluation.report import (
     FidelityReport,
     read_comparable,
     summarize_for_card,
+    with_current_names,
     write_report,
 )
 from worldtokens.world_model.evaluation.tables import (
@@ -135,6 +136,8 @@ def main(config: EvaluateConfig) -> None:
     rows = report.fidelity
     table_rows = [row for row in rows if row.horizon in config.horizons]
     fidelity = summarize_for_card(table_rows)
+    # An earlier evaluation may have left metrics under names of an earlier version.
+    model.facts = dataclasses.replace(model.facts, metrics=with_current_names(model.facts.metrics))
     model.record_metrics(config.run_folder, {**report.metrics, "fidelity": fidelity})
     folder, runs = config.run_folder / FOLDER, {config.run: rows, **others}
     # Every start has one step at least, so all of them are among the rows of horizon 1.

@@ -89,3 +89,14 @@ def test_runs_stand_side_by_side(run, trained, capsys):
     run("horizons=[1,4]", "starts=4", "compare=[other]")
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "(dB | recall)" in line)
     assert line.split()[:3] == ["horizon", "world_model", "other"]
+
+
+def test_a_card_of_an_earlier_version_keeps_no_second_name(run, trained):
+    export = trained / "FakeGame" / "world_model" / "export"
+    tree = json.loads((export / "config.json").read_text())
+    tree["facts"]["metrics"] = {"sideways_followed": 0.5, "followed_sideways": 0.5, "loss": 2.0}
+    (export / "config.json").write_text(json.dumps(tree))
+    run("starts=2", "horizons=[1]")
+    metrics = json.loads((export / "config.json").read_text())["facts"]["metrics"]
+    assert metrics["loss"] == 2.0 and "nats_per_frame" in metrics
+    assert {name for name in metrics if "follow" in name} == {"sideways_action_following"}

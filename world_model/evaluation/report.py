@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from worldtokens.world_model.evaluation.metrics import ALL_ROOMS, Fidelity
 FOLDER = "evaluation"
 CSV = "fidelity.csv"
 JSON = "fidelity.json"
-# Earlier versions wrote "figures" for "metrics" and "guess" for "predictor", and these endings of
-# metrics for the names on the right.
-_OLD_ENDINGS = {
-    "_right_way": "_direction_correct",
-    "_followed": "_action_following",
-    "_followed_in_true_frames": "_action_following_in_true_frames",
-}
+# Names that earlier versions gave to metrics, as patterns of whole names, and those of today.
+_OLD_METRICS = (
+    (r"(.+)_right_way", r"\1_direction_correct"),
+    (r"(.+)_followed_in_true_frames", r"\1_action_following_in_true_frames"),
+    (r"(.+)_followed", r"\1_action_following"),
+    (r"followed_(.+)_by_true_frames", r"\1_action_following_in_true_frames"),
+    (r"followed_(.+)", r"\1_action_following"),
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,20 @@ def summarize_for_card(rows: Sequence[Fidelity]) -> list[dict[str, float]]:
     return table
 
 
+def with_current_names(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns metrics of any version under the names of today; others stay as they are."""
+    return {_current_name(name): value for name, value in metrics.items()}
+
+
+def _current_name(metric: str) -> str:
+    for old, new in _OLD_METRICS:
+        if match := re.fullmatch(old, metric):
+            return match.expand(new)
+    return metric
+
+
 def _from_tree(tree: Mapping[str, Any]) -> FidelityReport:
+    # Earlier versions wrote "figures" for "metrics", and "guess" for "predictor".
     metrics = tree["metrics"] if "metrics" in tree else tree["figures"]
     rows = [
         {("predictor" if name == "guess" else name): value for name, value in row.items()}
@@ -128,13 +143,6 @@ def _from_tree(tree: Mapping[str, Any]) -> FidelityReport:
         tokenizer=tree["tokenizer"],
         dataset=tree["dataset"],
         settings=tree["settings"],
-        metrics={_current_name(name): value for name, value in metrics.items()},
+        metrics=with_current_names(metrics),
         fidelity=[Fidelity(**row) for row in rows],
     )
-
-
-def _current_name(metric: str) -> str:
-    for old, new in _OLD_ENDINGS.items():
-        if metric.endswith(old):
-            return metric.removesuffix(old) + new
-    return metric

@@ -10,6 +10,7 @@ from worldtokens.world_model.evaluation.report import (
     read_comparable,
     read_report,
     summarize_for_card,
+    with_current_names,
     write_report,
 )
 
@@ -87,3 +88,15 @@ def test_the_card_shows_all_rooms_together():
             "recall, copy": 0.5,
         }
     ]  # fmt: skip
+
+
+def test_metrics_of_every_version_have_one_name():
+    old = {
+        "followed_climbing": 1, "followed_climbing_by_true_frames": 2, "climbing_runs": 3,
+        "nats_per_frame": 4, "jumping_right_way": 5,
+    }  # fmt: skip
+    current = {
+        "climbing_action_following": 1, "climbing_action_following_in_true_frames": 2,
+        "climbing_runs": 3, "nats_per_frame": 4, "jumping_direction_correct": 5,
+    }  # fmt: skip
+    assert with_current_names(old) == with_current_names(current) == current
