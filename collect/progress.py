@@ -31,25 +31,32 @@ class RecordingBar:
 
 
 class ExploringBar:
-    """Shows explored steps, steps/s, rooms, cells and the best score."""
+    """Shows explored steps, steps/s, rooms, cells, events and the best score."""
 
-    def __init__(self, archive: Archive, total: int) -> None:
-        """Starts at the steps that the archive has."""
+    def __init__(self, archives: list[Archive], total: int) -> None:
+        """Starts at the steps that the archives have together."""
+        self._archives = archives
         self._bar = tqdm(
             desc="exploring",
             total=total,
-            initial=archive.explored_steps,
+            initial=sum(archive.explored_steps for archive in archives),
             unit="frame",
             mininterval=0.5,
         )
 
-    def show(self, archive: Archive) -> None:
-        """Shows the archive as it is now."""
-        metrics = {"rooms": len(archive.rooms)} if len(archive.rooms) > 1 else {}
-        self._bar.set_postfix(
-            {**metrics, "cells": len(archive), "score": f"{archive.best_score:g}"}, refresh=False
-        )
-        self._bar.update(archive.explored_steps - self._bar.n)
+    def show(self) -> None:
+        """Shows the archives as they are now."""
+        archives = self._archives
+        rooms = frozenset[int]().union(*(archive.rooms for archive in archives))
+        metrics = {
+            **({"rooms": len(rooms)} if len(rooms) > 1 else {}),
+            "cells": sum(len(archive) for archive in archives),
+            "score": f"{max(archive.best_score for archive in archives):g}",
+        }
+        if approaches := sum(len(archive.approaches) for archive in archives):
+            metrics["approaches"] = approaches
+        self._bar.set_postfix(metrics, refresh=False)
+        self._bar.update(sum(archive.explored_steps for archive in archives) - self._bar.n)
 
     def close(self) -> None:
         """Ends the bar; its last state stays on the screen."""

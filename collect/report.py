@@ -14,6 +14,7 @@ import numpy as np
 from worldtokens.collect.dataset.description import find_dataset, read_description
 from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
 from worldtokens.collect.dataset.shards import list_shards, set_aside, verify_shard
+from worldtokens.collect.event_counts import EventCount, count_events, print_events
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
 from worldtokens.common.atomic import write_text
 from worldtokens.training.command_line import launch
@@ -48,6 +49,7 @@ class Report:
         terminated_episodes: Number of episodes that the game ended.
         frames_by_room: Frames of each room; empty in games without rooms.
         steps_by_action: Steps of each action, by its name.
+        events: How often each event was seen.
     """
 
     game: str
@@ -63,6 +65,7 @@ class Report:
     terminated_episodes: int
     frames_by_room: dict[int, int]
     steps_by_action: dict[str, int]
+    events: list[EventCount]
 
 
 def main(config: ReportConfig) -> None:
@@ -129,6 +132,7 @@ def make_report(dataset: EpisodeDataset) -> Report:
             dict(zip(rooms.tolist(), frames.tolist(), strict=True)) if len(rooms) > 1 else {}
         ),
         steps_by_action=dict(zip(dataset.action_meanings, actions.tolist(), strict=True)),
+        events=count_events(dataset),
     )
 
 
@@ -152,6 +156,7 @@ def print_report(report: Report) -> None:
         _print_bars({str(room): count for room, count in report.frames_by_room.items()})
     print("actions          steps of each:")
     _print_bars(report.steps_by_action)
+    print_events(report.events)
 
 
 def _print_bars(counts: dict[str, int]) -> None:

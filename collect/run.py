@@ -3,6 +3,8 @@
 python collect/run.py env=MontezumaRevenge
 python collect/run.py env=MontezumaRevenge policy.explore_steps=2000000 num_steps=1000000
 python collect/run.py env=Pong policy=random num_steps=20000 num_workers=4 data=data/pong_random
+python collect/run.py env=MontezumaRevenge policy=stable_baselines3 policy.checkpoint=agent.zip \
+    start=events
 python collect/run.py env=Breakout env_config.repeat_action_probability=0.25 data=data/sticky
 """
 
@@ -23,15 +25,23 @@ from worldtokens.collect.from_reset import FromResetScheduler, JobShare
 from worldtokens.collect.go_explore.archive import Archive
 from worldtokens.collect.go_explore.cells import make_cells
 from worldtokens.collect.go_explore.config import GO_EXPLORE, GoExploreConfig
-from worldtokens.collect.go_explore.explorer import ExploreScheduler, open_archive
-from worldtokens.collect.go_explore.recorder import FromCellsScheduler
+from worldtokens.collect.go_explore.recorder import FromCellsScheduler, Starts
+from worldtokens.collect.go_explore.schedulers import (
+    ExplorationsScheduler,
+    ExploreScheduler,
+    open_archive,
+)
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
 from worldtokens.collect.policies.policy import stable_node
 from worldtokens.collect.progress import ExploringBar, RecordingBar
 from worldtokens.collect.workers import WorkerSetup, run_workers
 from worldtokens.common.checks import check_at_least
+from worldtokens.common.commands import stage_command
 from worldtokens.envs import EnvConfig, make_env_from_config
 from worldtokens.training.command_line import launch
+
+ARCHIVES_FOLDER = "archives"
+FROM_RESET, FROM_CELLS, FROM_EVENTS = STARTS = ("reset", "cells", "events")
 
 
 @dataclass
@@ -48,6 +58,8 @@ class CollectConfig:
     shard_steps: int
     shard: int
     num_shards: int
+    start: str
+    start_steps: int
 
 
 def main(config: CollectConfig) -> None:
@@ -77,8 +89,20 @@ def main(config: CollectConfig) -> None:
     num_workers = config.num_workers or _usable_cores()
     if config.policy.get("name") == GO_EXPLORE:
         settings = GoExploreConfig(**config.policy)
-        archive = explore(setup, settings, share, num_workers)
-        scheduler = FromCellsScheduler(archive, settings, share, num_steps, existing)
+        archives = explore(setup, settings, share, num_workers)
+        starts = Starts(
+            settings.segment_steps,
+            settings.event_segment_steps,
+            settings.from_reset_share,
+            settings.event_share,
+        )
+        scheduler = FromCellsScheduler(archives, starts, share, num_steps, existing)
+    elif config.start != FROM_RESET:
+        archives = load_archives(folder, config)
+        is_event = float(config.start == FROM_EVENTS)
+        steps = config.start_steps
+        starts = Starts(steps, steps, 0.0, is_event, pass_share=0.0)
+        scheduler = FromCellsScheduler(archives, starts, share, num_steps, existing)
     else:
         scheduler = FromResetScheduler(share, num_steps, existing)
     bar = RecordingBar(done_before, num_steps)
@@ -93,23 +117,50 @@ def main(config: CollectConfig) -> None:
 
 def explore(
     setup: WorkerSetup, settings: GoExploreConfig, share: JobShare, num_workers: int
-) -> Archive:
-    """Explores until the archive, which lies beside the shards, has all of its steps."""
-    name = f"{share.job}-{share.shard}of{share.num_shards}.npz"
-    path = setup.shards.parent / "archives" / name
-    archive = open_archive(path, setup.env.name, settings.cells)
-    if archive.explored_steps >= settings.explore_steps:
-        return archive
-    bar = ExploringBar(archive, settings.explore_steps)
-    seed = int(np.random.SeedSequence([share.seed, share.shard]).generate_state(1)[0])
-    scheduler = ExploreScheduler(archive, settings, seed, path, bar.show)
+) -> list[Archive]:
+    """Explores until the archives, which lie beside the shards, have all of their steps."""
+    count = settings.num_explorations
+    explorations = []
+    for number in range(count):
+        part = f"-{number}" if count > 1 else ""
+        name = f"{share.job}-{share.shard}of{share.num_shards}{part}.npz"
+        path = setup.shards.parent / ARCHIVES_FOLDER / name
+        sequence = [share.seed, share.shard, *([number] if number else [])]
+        explorations.append(
+            ExploreScheduler(
+                open_archive(path, setup.env.name, settings.cells),
+                settings,
+                int(np.random.SeedSequence(sequence).generate_state(1)[0]),
+                path,
+                settings.explore_steps // count,
+                number,
+            )
+        )
+    archives = [exploration.archive for exploration in explorations]
+    if all(exploration.is_complete for exploration in explorations):
+        return archives
+    bar = ExploringBar(archives, settings.explore_steps)
+    scheduler = ExplorationsScheduler(explorations, bar.show)
     try:
         run_workers(setup, num_workers, scheduler, lambda _: None)
     finally:
         bar.close()
-        if len(archive):
-            scheduler.save()
-    return archive
+        scheduler.save()
+    return archives
+
+
+def load_archives(folder: Path, config: CollectConfig) -> list[Archive]:
+    """Loads all archives of a dataset."""
+    paths = sorted((folder / ARCHIVES_FOLDER).glob("*.npz"))
+    archives = [open_archive(path, config.env_config.name, "auto") for path in paths]
+    if not archives or (
+        config.start == FROM_EVENTS and not any(len(archive.approaches) for archive in archives)
+    ):
+        raise ValueError(
+            f"start: expected {FROM_RESET}, got {config.start}; {folder} has no archive with saved "
+            f"{config.start}, {stage_command('collect')} policy=go_explore makes one"
+        )
+    return archives
 
 
 def worker_policy(config: CollectConfig) -> dict[str, Any]:
@@ -144,6 +195,13 @@ def job_name(config: CollectConfig) -> str:
     node = stable_node(config.policy)
     # More exploration continues with the same archive.
     decisive = {key: value for key, value in node.items() if key != "explore_steps"}
+    # Keys that came later do not count where they change nothing: datasets begun before go on.
+    if decisive.get("event_share") == 0:
+        del decisive["event_share"], decisive["event_segment_steps"]
+    if decisive.get("num_explorations") == 1:
+        del decisive["num_explorations"]
+    if config.start != FROM_RESET:
+        decisive |= {"start": config.start, "start_steps": config.start_steps}
     settings = json.dumps(decisive, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:6]
     return f"{config.policy.get('name', 'policy')}-{digest}-seed{config.seed}"
@@ -182,10 +240,18 @@ def _check(config: CollectConfig) -> None:
         num_steps=config.num_steps,
         shard_steps=config.shard_steps,
         num_shards=config.num_shards,
+        start_steps=config.start_steps,
     )
+    if config.start not in STARTS:
+        raise ValueError(f"start: expected one of {', '.join(STARTS)}, got {config.start!r}")
     if config.policy.get("name") == GO_EXPLORE:
         GoExploreConfig(**config.policy)
         make_cells(config.env_config.name, config.policy["cells"])
+        if config.start != FROM_RESET:
+            raise ValueError(
+                f"start: expected {FROM_RESET}, got {config.start}; policy={GO_EXPLORE} chooses "
+                "the starts itself, by policy.event_share"
+            )
     if config.num_workers is not None and config.num_workers < 1:
         raise ValueError(
             "num_workers: expected a whole number of at least 1, or null for one per core, "

@@ -46,6 +46,10 @@ class Worker:
     room_byte: int | None
     state: dict[str, Any] = field(default_factory=dict)
 
+    def scene_in(self, ram: np.ndarray) -> int:
+        """Returns the scene (room) of a RAM, uint8 (128,); 0 where the game labels no room."""
+        return int(ram[self.room_byte]) if self.room_byte is not None else 0
+
     def rooms_in(self, ram: np.ndarray) -> frozenset[int]:
         """Returns the rooms of RAM rows, uint8 (n, 128); none where the game labels no room."""
         if self.room_byte is None:

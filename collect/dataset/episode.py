@@ -20,7 +20,8 @@ class EpisodeInfo:
         start: "reset", or "restored" where the episode begins at a restored emulator state.
         num_steps: Steps T; there are T + 1 frames.
         total_reward: Sum of the rewards.
-        start_cell: Name of the Go-Explore cell that the episode starts from, else "".
+        start_cell: Name of the Go-Explore cell that the episode starts from; or of the event that
+            it starts shortly before, such as "reward:100@CELL"; else "".
     """
 
     id: str

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from worldtokens.collect.dataset.shards import write_durably
-from worldtokens.collect.go_explore.cells import Cells, PixelCells
+from worldtokens.collect.go_explore.approaches import Approaches
+from worldtokens.collect.go_explore.cells import Cells, PixelCells, is_heldout_cell
 from worldtokens.collect.go_explore.frontier import Frontier
 from worldtokens.envs import EnvState
 
 FORMAT_VERSION = 2
-_HELDOUT_ONE_IN = 8
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ class Archive:
     Attributes:
         cells: The definition of cells.
         explored_steps: Steps played to find them.
+        approaches: States before the events that were met on the way.
     """
 
     def __init__(self, cells: Cells) -> None:
         """Starts empty."""
         self.cells = cells
         self.explored_steps = 0
+        self.approaches = Approaches()
         self._routes: dict[str, Route] = {}
         self._returns: dict[str, int] = {}
         self._frontier = Frontier(cells)
@@ -175,6 +177,7 @@ class Archive:
             returns=np.array([self._returns.get(route.key, 0) for route in routes], np.int64),
             state_sizes=np.array([len(route.state) for route in routes], np.int64),
             states=np.frombuffer(b"".join(route.state for route in routes), np.uint8),
+            **self.approaches.to_arrays(),  # pyright: ignore[reportArgumentType]
         )
         write_durably(path, content.getvalue())
 
@@ -197,7 +200,7 @@ class Archive:
                 raise ValueError(
                     f"expected format version {FORMAT_VERSION}, got {header['format_version']}"
                 )
-            if isinstance(cells, PixelCells) and header["fineness"] is not None:
+            if header["fineness"] is not None:
                 cells = PixelCells(header["fineness"])
             archive = cls(cells)
             archive.explored_steps = header["explored_steps"]
@@ -213,7 +216,8 @@ class Archive:
                 archive.add(Route(key, room, score, lives, steps, states[start:end]))
                 archive._returns[key] = returns
                 start = end
-        except (OSError, ValueError, KeyError) as error:
+            archive.approaches = Approaches.from_arrays(content)
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise ValueError(
                 f"archive {path} cannot be read ({error}); delete it to explore again"
             ) from None
@@ -237,11 +241,3 @@ def _by_groups(weights: np.ndarray, returns: np.ndarray, group: np.ndarray) -> n
     shares = np.divide(weights, totals[group], out=np.zeros_like(weights), where=totals[group] > 0)
     chances = shares / np.sqrt(np.bincount(group, returns)[group] + 1.0)
     return chances / chances.sum()
-
-
-def is_heldout_cell(key: str) -> bool:
-    """Tells whether only held-out segments may start from a cell: about one in eight."""
-    digest = 0
-    for character in key.encode():
-        digest = (digest * 31 + character) % 1_000_003
-    return digest % _HELDOUT_ONE_IN == 0

@@ -13,6 +13,8 @@ import numpy as np
 
 from worldtokens.envs import ram_labels
 
+_HELDOUT_ONE_IN = 8
+
 # Labels that define cells in any game, and how many of their values count as one.
 _SCENE = ("room", "level")
 _EXACT = (*_SCENE, "inventory")
@@ -148,3 +150,11 @@ def make_cells(game: str, source: str) -> Cells:
         num_exact=len(exact),
         num_scene=len(exact.keys() & set(_SCENE)),
     )
+
+
+def is_heldout_cell(key: str) -> bool:
+    """Tells whether only held-out segments may start from a cell: about one in eight."""
+    digest = 0
+    for character in key.encode():
+        digest = (digest * 31 + character) % 1_000_003
+    return digest % _HELDOUT_ONE_IN == 0

@@ -26,6 +26,11 @@ class GoExploreConfig:
         cells: "auto", "ram" or "pixels", see `make_cells`.
         segment_steps: Steps of each episode recorded from a restored cell.
         from_reset_share: Share of episodes that are whole games from a reset; they are longer.
+        num_explorations: Archives with different seeds that divide the steps of exploration; the
+            segments come from all of them evenly.
+        event_share: Share of the segments that begin shortly before an event (a reward, a lost
+            life, the end of the game, a change of scene); 0 keeps no events.
+        event_segment_steps: Steps of each of these.
     """
 
     name: str
@@ -38,6 +43,9 @@ class GoExploreConfig:
     cells: str
     segment_steps: int
     from_reset_share: float
+    num_explorations: int
+    event_share: float
+    event_segment_steps: int
 
     def __post_init__(self) -> None:
         """Checks ranges.
@@ -45,7 +53,11 @@ class GoExploreConfig:
         Raises:
             ValueError: A value is out of range.
         """
-        for name, least in (("explore_steps", 0), ("trajectory_steps", 1), ("segment_steps", 1)):
-            check_at_least(least, **{f"policy.{name}": getattr(self, name)})
-        for name in ("frontier_share", "from_reset_share"):
+        check_at_least(0, **{"policy.explore_steps": self.explore_steps})
+        for name in (
+            *("trajectory_steps", "segment_steps"),
+            *("num_explorations", "event_segment_steps"),
+        ):
+            check_at_least(1, **{f"policy.{name}": getattr(self, name)})
+        for name in ("frontier_share", "from_reset_share", "event_share"):
             check_probability(**{f"policy.{name}": getattr(self, name)})

@@ -1,4 +1,4 @@
-"""Recording segments that start at the cells of an archive."""
+"""Recording segments that start at the cells of archives, and shortly before events."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ import numpy as np
 from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.dataset.episodes import is_heldout_seed
 from worldtokens.collect.from_reset import JobShare, RecordFromReset, episode_seed
+from worldtokens.collect.go_explore.approaches import approach_tree, draw_approach
 from worldtokens.collect.go_explore.archive import Archive, Route
-from worldtokens.collect.go_explore.config import GoExploreConfig
-from worldtokens.collect.rollout import EpisodeRecorder, rollout
-from worldtokens.collect.tasks import Progress, Recorded, Task, Worker
+from worldtokens.collect.go_explore.passes import RecordFromEvent, SegmentStart, record_from
+from worldtokens.collect.tasks import Recorded, Task, Worker
 from worldtokens.envs import EnvState
 
 
@@ -35,65 +35,100 @@ class RecordFromCell:
         frame, info = worker.env.restore_state(EnvState.from_bytes(self.route.state))
         worker.env.reseed(self.seed)
         worker.policy.begin(np.random.default_rng([self.seed, 1]))
-        recorder = EpisodeRecorder(frame, info["ram"], info["lives"])
-        for step in rollout(worker.env, worker.policy, frame):
-            recorder.add(step)
-            if len(recorder) == self.max_steps:
-                break
-        episode = recorder.finish(self.id, self.seed, "restored", self.route.key)
-        worker.save(episode)
-        worker.report(
-            Progress(
-                recorded_steps=len(recorder),
-                rooms=worker.rooms_in(episode.ram),
-                best_score=self.route.score + recorder.total_reward,
-            )
+        return record_from(
+            frame,
+            info,
+            worker,
+            worker.policy,
+            SegmentStart(self.id, self.seed, self.route.key, self.route.score),
+            self.max_steps,
         )
-        return Recorded(episode.info)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where the episodes of a job begin.
+
+    Attributes:
+        segment_steps: Steps of an episode that begins at a cell.
+        event_segment_steps: Steps of an episode that begins shortly before an event.
+        from_reset_share: Share of whole games; drawn before the others.
+        event_share: Share of episodes that begin shortly before an event.
+        pass_share: Share of those that follow the recorded actions through the event.
+    """
+
+    segment_steps: int
+    event_segment_steps: int
+    from_reset_share: float
+    event_share: float
+    pass_share: float = 0.5
 
 
 class FromCellsScheduler:
-    """Records segments from an archive's cells, balanced over rooms, and some whole games.
+    """Records segments from the cells of archives, segments from events, and some whole games.
 
-    Rooms are drawn uniformly, then a cell of the room. Episodes that are held out (by their seed)
-    start from cells from which no training episode starts.
+    For a segment from a cell an archive is drawn evenly, then a room, then a cell of the room; for
+    one from an event see `draw_approach`. Episodes that are held out (by their seed) start from
+    cells, and before events at cells, that no training episode has.
     """
 
     def __init__(
         self,
-        archive: Archive,
-        config: GoExploreConfig,
+        archives: list[Archive],
+        starts: Starts,
         share: JobShare,
         num_steps: int,
         existing: tuple[EpisodeInfo, ...],
     ) -> None:
         """Plans what is missing; see `FromResetScheduler`."""
-        self._starts = {held: archive.starts(held) for held in (False, True)}
-        self._config = config
+        sides = (False, True)
+        self._cells: dict[bool, list[dict[int, list[Route]]]] = {
+            held: [cells for a in archives if (cells := a.starts(held))] for held in sides
+        }
+        approaches = [approach for archive in archives for approach in archive.approaches]
+        self._approaches = {held: approach_tree(approaches, held) for held in sides}
+        self._starts = starts
         self._share = share
         self._num_steps = num_steps
         self._existing = share.numbers_of(existing)
         self.recorded_steps = sum(self._existing.values())
         self._number = share.shard
+        self._is_stopped = False
 
     def next_task(self, worker: int) -> Task | None:
         """See `Scheduler.next_task`."""
-        if self.recorded_steps >= self._num_steps:
+        if self.recorded_steps >= self._num_steps or self._is_stopped:
             return None
         while self._number in self._existing:
             self._number += self._share.num_shards
         number = self._number
         self._number += self._share.num_shards
         id, seed = self._share.episode_id(number), episode_seed(self._share.seed, number)
-        starts = self._starts[is_heldout_seed(seed)]
+        held = is_heldout_seed(seed)
+        # A generator of its own, so that jobs without events draw the cells that they always drew.
+        rng = np.random.default_rng([seed, 6])
+        is_event = rng.random() < self._starts.event_share
+        return self._choose(id, seed, held, is_event, rng)
+
+    def _choose(
+        self, id: str, seed: int, held: bool, is_event: bool, event_rng: np.random.Generator
+    ) -> Task:
+        starts = self._starts
         rng = np.random.default_rng([seed, 4])
-        if not starts or rng.random() < self._config.from_reset_share:
+        archives = self._cells[held]
+        if not archives or rng.random() < starts.from_reset_share:
             return RecordFromReset(id, seed)
-        routes = starts[sorted(starts)[int(rng.integers(len(starts)))]]
+        if is_event and (tree := self._approaches[held]):
+            approach = draw_approach(tree, event_rng)
+            follows = bool(event_rng.random() < starts.pass_share)
+            return RecordFromEvent(id, seed, approach, starts.event_segment_steps, follows)
+        rooms = archives[int(event_rng.integers(len(archives)))]
+        routes = rooms[sorted(rooms)[int(rng.integers(len(rooms)))]]
         route = routes[int(rng.integers(len(routes)))]
-        return RecordFromCell(id, seed, route, self._config.segment_steps)
+        return RecordFromCell(id, seed, route, starts.segment_steps)
 
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""
-        assert isinstance(result, Recorded) and result.info
-        self.recorded_steps += result.info.num_steps
+        assert isinstance(result, Recorded)
+        self.recorded_steps += result.info.num_steps if result.info else 0
+        self._is_stopped |= result.info is None

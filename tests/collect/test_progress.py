@@ -15,11 +15,11 @@ def test_recording_shows_steps_rooms_and_the_best_score(capsys):
 
 def test_exploring_shows_steps_rooms_and_cells(capsys):
     archive = Archive(RamCells((0,), (1,)))
-    bar = ExploringBar(archive, total=100)
+    bar = ExploringBar([archive], total=100)
     for key, room in (("0a", 1), ("0b", 2), ("0c", 2)):
         archive.add(Route(key, room, 50.0, 3, 1, b""))
     archive.explored_steps = 60
-    bar.show(archive)
+    bar.show()
     bar.close()
     shown = capsys.readouterr().err.split("\r")[-1]
     assert "60/100" in shown and "rooms=2" in shown and "cells=3" in shown and "score=50" in shown

@@ -14,6 +14,7 @@ from worldtokens.envs import make_env
 from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).parents[2]
+ONE_EXPLORATION = ["policy=go_explore", "policy.event_share=0", "policy.num_explorations=1"]
 TINY = ["num_steps=1500", "shard_steps=400", "env_config.max_episode_steps=200"]
 
 
@@ -114,6 +115,7 @@ def test_another_environment_needs_another_folder(tmp_path, collect):
         ("num_workers=0", "num_workers: expected a whole number of at least 1, or null.*, got 0"),
         ("shard=1", r"shard: expected a number in \[0, num_shards=1\), got 1"),
         ("env_config.frame_skip=0", "frame_skip: expected a whole number of at least 1, got 0"),
+        ("start=middle", "start: expected one of reset, cells, events, got 'middle'"),
         ("policy.mean_hold=0", "policy.mean_hold: expected at least 1 step, got 0"),
         ("nun_steps=5", "did you mean num_steps"),
     ),
@@ -136,8 +138,9 @@ def test_errors_are_one_line(tmp_path):
     (
         (["policy=random"], "random-249702-seed0"),
         (["policy=held_random"], "held_random-0c79eb-seed0"),
-        (["policy=go_explore"], "go_explore-91950a-seed0"),
-        (["policy=go_explore", "policy.explore_steps=20000", "seed=3"], "go_explore-91950a-seed3"),
+        (ONE_EXPLORATION, "go_explore-91950a-seed0"),
+        ([*ONE_EXPLORATION, "policy.event_segment_steps=9"], "go_explore-91950a-seed0"),
+        ([*ONE_EXPLORATION, "policy.explore_steps=20000", "seed=3"], "go_explore-91950a-seed3"),
         (["policy=human"], "human-f4899d-seed0"),
         (
             ["policy=stable_baselines3", "policy.checkpoint=agent.zip", "seed=4"],
@@ -150,6 +153,47 @@ def test_jobs_keep_the_names_that_the_first_version_gave_them(overrides, name):
     # Under another name the same command would record the episodes of a dataset again.
     config = compose(CollectConfig, "collect", ["env=MontezumaRevenge", *overrides])
     assert job_name(config) == name
+
+
+def test_starts_at_saved_states_are_another_job():
+    names = {
+        job_name(compose(CollectConfig, "collect", ["env=Pong", "policy=random", *overrides]))
+        for overrides in ([], ["start=cells"], ["start=events"], ["start=events", "start_steps=9"])
+    }
+    assert len(names) == 4
+    several = [f"policy.num_explorations={count}" for count in (1, 2)]
+    jobs = [job_name(compose(CollectConfig, "collect", ["env=Pong", n])) for n in several]
+    assert jobs[0] != jobs[1]
+
+
+def test_a_given_policy_goes_on_where_an_exploration_was(explore, collect, tmp_path):
+    sticky = "env_config.repeat_action_probability=0.25"
+    explore(tmp_path, sticky, "policy.explore_steps=30000", "num_steps=600")
+    before = episodes_of(tmp_path)
+    limit = "env_config.max_episode_steps=300"
+    for start in ("reset", "cells", "events"):
+        second = ["policy=random", f"start={start}", "start_steps=20", "num_steps=300"]
+        collect(tmp_path, *second, sticky, limit)
+    dataset = EpisodeDataset(tmp_path)
+    assert set(before) <= set(episodes_of(tmp_path))
+    jobs = {}
+    for info in dataset.infos:
+        jobs.setdefault(info.id.rpartition("-")[0], []).append(info)
+    second = {job: infos for job, infos in jobs.items() if job.startswith("random")}
+    kinds = sorted(
+        (infos[0].start, "@" in infos[0].start_cell, max(i.num_steps for i in infos) <= 20)
+        for infos in second.values()
+    )
+    assert kinds == [("reset", False, False), ("restored", False, True), ("restored", True, True)]
+    with pytest.raises(ValueError, match="repeat_action_probability: 0.25 there, 0.0 now"):
+        collect(tmp_path, "policy=random", limit)
+
+
+def test_saved_states_must_be_there(collect, tmp_path):
+    with pytest.raises(ValueError, match="start: expected reset, got cells; .*policy=go_explore"):
+        collect(tmp_path, "start=cells", "num_steps=10")
+    with pytest.raises(ValueError, match="start: expected reset, got events; policy=go_explore"):
+        collect(tmp_path, "policy=go_explore", "start=events")
 
 
 def test_a_shipped_name_as_data_collects_into_a_folder_of_that_name(collect, tmp_path, monkeypatch):

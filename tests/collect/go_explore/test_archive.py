@@ -4,8 +4,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from worldtokens.collect.go_explore.archive import Archive, is_heldout_cell
-from worldtokens.collect.go_explore.cells import PixelCells, RamCells
+from worldtokens.collect.dataset.events import Event
+from worldtokens.collect.go_explore.approaches import Approach
+from worldtokens.collect.go_explore.archive import Archive
+from worldtokens.collect.go_explore.cells import PixelCells, RamCells, is_heldout_cell
 from worldtokens.envs import make_env
 
 
@@ -89,6 +91,31 @@ def test_archives_survive_saving(tmp_path, route):
     assert loaded.cells == PixelCells(5) and loaded.rooms == {0, 4}
     chosen = [a.choose(50, np.random.default_rng(0)) for a in (archive, loaded)]
     assert chosen[0] == chosen[1]
+
+
+def test_approaches_are_saved_beside_the_cells(tmp_path, route):
+    archive = Archive(RamCells((0,), (1,)))
+    archive.add(route("0a"))
+    key = Event("reward", 100.0, 1, "0a")
+    death = Event("life_lost", 3.0, 1, "0b")
+    approaches = [
+        Approach(key, "05", b"one", bytes([4, 5, 6]), 1),
+        Approach(death, "05", b"one", bytes([4, 5, 6, 7]), 3),
+        Approach(death, "", b"another", b"", 0),
+    ]
+    for approach in approaches:
+        archive.approaches.add(approach)
+    archive.save(tmp_path / "archive.npz")
+    loaded = Archive.load(tmp_path / "archive.npz", RamCells((0,), (1,)))
+    assert list(loaded.approaches) == approaches
+    with np.load(tmp_path / "archive.npz") as file:
+        content = {name: file[name] for name in file.files}
+    assert content["approach_states"].tobytes() == b"oneanother"
+    # Archives of earlier versions have cells only.
+    old = {name: value for name, value in content.items() if not name.startswith("approach")}
+    np.savez(tmp_path / "old.npz", **old)
+    loaded = Archive.load(tmp_path / "old.npz", RamCells((0,), (1,)))
+    assert loaded.routes == archive.routes and len(loaded.approaches) == 0
 
 
 def test_damaged_archives_are_named(tmp_path):

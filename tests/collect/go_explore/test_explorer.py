@@ -1,8 +1,13 @@
 import pytest
 
 from worldtokens.collect import EpisodeDataset
+from worldtokens.collect.go_explore.archive import Archive
+from worldtokens.collect.go_explore.cells import make_cells
 
-TINY = ["policy.explore_steps=20000", "num_steps=2500", "policy.segment_steps=40"]
+TINY = [
+    *("policy.explore_steps=20000", "num_steps=2500", "policy.segment_steps=40"),
+    *("policy.num_explorations=1", "policy.event_share=0"),
+]
 
 
 def contents(folder):
@@ -56,3 +61,26 @@ def test_real_games_collect_from_both_kinds_of_cells(explore, tmp_path, env, cel
     dataset = EpisodeDataset(tmp_path)
     assert dataset.num_steps >= 200
     assert all(info.start == "restored" and info.start_cell for info in dataset.infos)
+
+
+def test_several_explorations_are_recorded_from_evenly_and_go_on(explore, tmp_path):
+    several = [*TINY, "policy.num_explorations=3", "policy.explore_steps=12000"]
+    explore(tmp_path, *several)
+    paths = sorted((tmp_path / "archives").glob("*.npz"))
+    archives = [Archive.load(path, make_cells("FakeGame", "auto")) for path in paths]
+    assert [path.stem[-7:] for path in paths] == ["-0of1-0", "-0of1-1", "-0of1-2"]
+    assert all(4000 <= archive.explored_steps < 6500 for archive in archives)
+    cells = [{route.key for route in archive.routes} for archive in archives]
+    assert len(set(map(frozenset, cells))) == 3
+    starts = [info.start_cell for info in EpisodeDataset(tmp_path).infos if info.start_cell]
+    only = [
+        sum(s in own - set().union(*cells[:i], *cells[i + 1 :]) for s in starts)
+        for i, own in enumerate(cells)
+    ]
+    assert min(only) > 0
+    assert set(starts) <= set().union(*cells)
+
+    explore(tmp_path, *several, "policy.explore_steps=24000", "num_steps=3000")
+    more = [Archive.load(path, make_cells("FakeGame", "auto")) for path in paths]
+    assert all(8000 <= archive.explored_steps < 10500 for archive in more)
+    assert all({r.key for r in a.routes} >= own for a, own in zip(more, cells, strict=True))
