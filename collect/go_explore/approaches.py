@@ -17,6 +17,7 @@ _PER_EVENT = 16
 # About 5 kB each for most games.
 _PER_KIND = 1500
 _CHECKPOINT_EVERY = 64
+_CELLS_TO_SPLIT = 3
 _WEIGHTS: dict[Kind, int] = {"reward": 3, "life_lost": 1, "end": 1, "scene": 1}
 
 
@@ -147,17 +148,33 @@ class Approaches:
         return approaches
 
 
-def approach_tree(approaches: Iterable[Approach], heldout: bool) -> ApproachTree:
-    """Returns the approaches for training, or held-out, segments: kind, value, scene, cell.
+def heldout_cells(approaches: Iterable[Approach], is_whole_job: bool) -> set[str]:
+    """Chooses the cells whose events are for held-out segments alone.
 
-    Only the cell's name decides, so that all jobs of a dataset agree.
+    Args:
+        approaches: All approaches.
+        is_whole_job: Whether no other process draws from other approaches at the same time. Then
+            the events of each kind, value and scene have a held-out cell where they have three
+            cells; otherwise only a cell's name decides.
     """
+    cells: dict[tuple[Kind, float, int], set[str]] = {}
+    for approach in approaches:
+        event = approach.event
+        cells.setdefault((event.kind, event.value, event.scene), set()).add(event.cell)
+    heldout = {cell for group in cells.values() for cell in group if is_heldout_cell(cell)}
+    for _, group in sorted(cells.items()) if is_whole_job else ():
+        if len(group) >= _CELLS_TO_SPLIT and not group & heldout:
+            heldout.add(min(group, key=lambda cell: crc32(cell.encode())))
+    return heldout
+
+
+def approach_tree(approaches: Iterable[Approach]) -> ApproachTree:
+    """Returns approaches by kind, value, scene and cell."""
     tree: ApproachTree = {}
     for approach in sorted(approaches, key=_order):
         event = approach.event
-        if is_heldout_cell(event.cell) == heldout:
-            cells = tree.setdefault(event.kind, {}).setdefault(event.value, {})
-            cells.setdefault(event.scene, {}).setdefault(event.cell, []).append(approach)
+        cells = tree.setdefault(event.kind, {}).setdefault(event.value, {})
+        cells.setdefault(event.scene, {}).setdefault(event.cell, []).append(approach)
     return tree
 
 

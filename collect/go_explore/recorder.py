@@ -7,7 +7,7 @@ import numpy as np
 from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.dataset.episodes import is_heldout_seed
 from worldtokens.collect.from_reset import JobShare, RecordFromReset, episode_seed
-from worldtokens.collect.go_explore.approaches import approach_tree, draw_approach
+from worldtokens.collect.go_explore.approaches import approach_tree, draw_approach, heldout_cells
 from worldtokens.collect.go_explore.archive import Archive, Route
 from worldtokens.collect.go_explore.passes import RecordFromEvent, SegmentStart, record_from
 from worldtokens.collect.tasks import Recorded, Task, Worker
@@ -86,7 +86,13 @@ class FromCellsScheduler:
             held: [cells for a in archives if (cells := a.starts(held))] for held in sides
         }
         approaches = [approach for archive in archives for approach in archive.approaches]
-        self._approaches = {held: approach_tree(approaches, held) for held in sides}
+        heldout = heldout_cells(approaches, is_whole_job=share.num_shards == 1)
+        used = {held: _event_cells(existing, held) for held in sides}
+        heldout = heldout - used[False] | used[True]
+        self._approaches = {
+            held: approach_tree(a for a in approaches if (a.event.cell in heldout) == held)
+            for held in sides
+        }
         self._starts = starts
         self._share = share
         self._num_steps = num_steps
@@ -132,3 +138,9 @@ class FromCellsScheduler:
         assert isinstance(result, Recorded)
         self.recorded_steps += result.info.num_steps if result.info else 0
         self._is_stopped |= result.info is None
+
+
+def _event_cells(infos: tuple[EpisodeInfo, ...], heldout: bool) -> set[str]:
+    """Returns the cells of the events that training, or held-out, episodes begin before."""
+    names = (info.start_cell for info in infos if is_heldout_seed(info.seed) == heldout)
+    return {name.partition("@")[2] for name in names if "@" in name}
