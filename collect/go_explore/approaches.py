@@ -76,7 +76,7 @@ class Wanted:
         return True, replaced
 
 
-ApproachTree = dict[Kind, dict[float, dict[int, dict[str, list[Approach]]]]]
+ApproachTree = dict[Kind, dict[tuple[float, int], dict[str, list[Approach]]]]
 
 
 class Approaches:
@@ -169,17 +169,17 @@ def heldout_cells(approaches: Iterable[Approach], is_whole_job: bool) -> set[str
 
 
 def approach_tree(approaches: Iterable[Approach]) -> ApproachTree:
-    """Returns approaches by kind, value, scene and cell."""
+    """Returns approaches by kind, value and scene, and cell."""
     tree: ApproachTree = {}
     for approach in sorted(approaches, key=_order):
         event = approach.event
-        cells = tree.setdefault(event.kind, {}).setdefault(event.value, {})
-        cells.setdefault(event.scene, {}).setdefault(event.cell, []).append(approach)
+        cells = tree.setdefault(event.kind, {}).setdefault((event.value, event.scene), {})
+        cells.setdefault(event.cell, []).append(approach)
     return tree
 
 
 def draw_approach(tree: ApproachTree, rng: np.random.Generator) -> Approach:
-    """Draws a kind, then evenly a value, a scene, a cell and an approach: rare ones come often.
+    """Draws a kind, then evenly a value and scene, a cell, an approach: rare ones come often.
 
     Rewards are drawn three times as often as each other kind: held random actions alone lose ten
     lives for every reward.
@@ -189,9 +189,8 @@ def draw_approach(tree: ApproachTree, rng: np.random.Generator) -> Approach:
         choices = list(choices)
         return choices[int(rng.integers(len(choices)))]
 
-    by_value = tree[draw(kind for kind in tree for _ in range(_WEIGHTS[kind]))]
-    by_scene = by_value[draw(by_value)]
-    by_cell = by_scene[draw(by_scene)]
+    groups = tree[draw(kind for kind in tree for _ in range(_WEIGHTS[kind]))]
+    by_cell = groups[draw(groups)]
     return draw(by_cell[draw(by_cell)])
 
 
