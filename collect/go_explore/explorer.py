@@ -66,8 +66,9 @@ class Explore:
         new_ranks: Ranks of routes that this worker may not know yet.
         is_reset: Whether `new_ranks` replaces what the worker knew: cells are defined in a new way.
         keeps_events: Whether approaches to events are kept.
-        game_steps: Steps, at most, of a game that is played from the last of `returns` to its end,
-            all lives, 0 for none. No cell is taken from it: it shows the later lives and the end.
+        game_steps: Steps, at most, of a game that is also played from the last of `returns`, with
+            all lives, to its end; 0 for none. It shows the later lives, the end, and cells behind
+            a beginning that is longer than a trajectory; after a lost life it adds no cells.
     """
 
     exploration: int
@@ -93,14 +94,17 @@ class Explore:
         routes: dict[str, Route] = {}
         approaches: list[Approach] = []
         steps = 0
-        for start in self.returns or [None]:
+        starts: list[Route | None] = [*self.returns] or [None]
+        for start in starts:
             played, events = self._explore_from(start, worker, rng, known.ranks, routes)
             steps += played
             approaches += events.approaches(known.wanted) if events else []
-        if self.game_steps and self.returns:
-            events = self._play_to_the_end(self.returns[-1], worker, rng)
-            steps += len(events)
-            approaches += events.approaches(known.wanted)
+        if self.game_steps:
+            played, events = self._explore_from(
+                starts[-1], worker, rng, known.ranks, routes, is_game=True
+            )
+            steps += played
+            approaches += events.approaches(known.wanted) if events else []
         return Explored(self.exploration, list(routes.values()), steps, approaches)
 
     def _explore_from(
@@ -110,45 +114,36 @@ class Explore:
         rng: np.random.Generator,
         ranks: dict[str, Rank],
         routes: dict[str, Route],
+        is_game: bool = False,
     ) -> tuple[int, TrajectoryEvents | None]:
-        """Plays one trajectory and returns its number of steps and its events."""
+        """Plays one trajectory, or one game, and returns its number of steps and its events."""
         env = worker.env
         info = self._begin(start, env, rng)
         score, steps_before = (start.score, start.steps) if start else (0.0, 0)
         worker.policy.begin(rng)
         events = TrajectoryEvents(start.key if start else "") if self.keeps_events else None
+        max_steps = self.game_steps if is_game else self.trajectory_steps
         step = 0
         lives = info["lives"]
         while True:
             now = self._moment(worker, info)
             key = now.cell
             rank = (score, info["lives"], -(steps_before + step))
-            if key not in ranks or (self.improve_routes and rank > ranks[key]):
+            is_wanted = key not in ranks or (self.improve_routes and rank > ranks[key])
+            if is_wanted and not (is_game and info["lives"] < lives):
                 ranks[key] = rank
                 state = env.get_state().to_bytes()
                 routes[key] = Route(
                     key, now.scene, score, info["lives"], steps_before + step, state
                 )
-            if step == self.trajectory_steps:
+            if step == max_steps:
                 break
             reward, is_over, info = _play(worker, events, now)
             score += reward
             step += 1
-            if is_over or (self.end_on_life_loss and info["lives"] < lives):
+            if is_over or (self.end_on_life_loss and not is_game and info["lives"] < lives):
                 break
         return step, events
-
-    def _play_to_the_end(
-        self, start: Route, worker: Worker, rng: np.random.Generator
-    ) -> TrajectoryEvents:
-        """Plays one game until it is over and returns its events."""
-        info = self._begin(start, worker.env, rng)
-        worker.policy.begin(rng)
-        events = TrajectoryEvents(start.key)
-        is_over = False
-        while not is_over and len(events) < self.game_steps:
-            _, is_over, info = _play(worker, events, self._moment(worker, info))
-        return events
 
     def _begin(
         self, start: Route | None, env: AtariEnv, rng: np.random.Generator

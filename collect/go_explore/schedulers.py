@@ -14,7 +14,8 @@ from worldtokens.collect.tasks import Task
 _RETURNS_PER_TASK = 32
 _ADAPT_EVERY = 5_000
 _SAVE_EVERY = 100_000
-# With events wanted, one task in 16 also plays a game to its end: some 4% of the steps.
+# With events wanted, the first task and every 16th after it also play a game to its end:
+# some 4% of the steps.
 _GAME_EVERY = 16
 _GAME_STEPS = 2_000
 
@@ -78,7 +79,7 @@ class ExploreScheduler:
         returns = self.archive.choose(_RETURNS_PER_TASK, self._rng, share) if known else []
         self._num_tasks += 1
         keeps_events = self._config.event_share > 0
-        plays_a_game = keeps_events and self._num_tasks % _GAME_EVERY == 0
+        plays_a_game = keeps_events and self._num_tasks % _GAME_EVERY == 1
         return Explore(
             exploration=self.number,
             returns=returns,
