@@ -4,7 +4,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar, cast
 
 import hydra
@@ -17,6 +18,7 @@ from worldtokens.training.renamed_keys import rename_overrides
 from worldtokens.training.stage_config import StageConfig
 
 CONFIGS = "worldtokens.configs"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 USER_ERRORS = (ValueError, OSError, FloatingPointError, *CONFIG_ERRORS)
 HELP_FLAGS = ("--help", "-h")
@@ -41,9 +43,7 @@ def launch(
         config_name: Name of the primary config, without its ending.
         config_module: The package that holds the YAML files.
     """
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    # Hydra prints several lines for a config error unless told to raise it.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    wants_traceback = os.environ.get(FULL_ERROR) == "1"
     stage = StageConfig(config_type, config_name, config_module)
 
     def fail(error: Exception) -> NoReturn:
@@ -69,9 +69,10 @@ def launch(
             overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
             print(describe_stage(stage, sys.modules[main.__module__].__doc__ or "", overrides))
             return
-        hydra.main(
-            version_base="1.3", config_path=f"pkg://{config_module}", config_name=config_name
-        )(run)()
+        with _hydra_raises():
+            hydra.main(
+                version_base="1.3", config_path=f"pkg://{config_module}", config_name=config_name
+            )(run)()
     except CONFIG_ERRORS as error:
         fail(error)
 
@@ -99,6 +100,20 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
     return cast(Config, OmegaConf.to_object(typed))
 
 
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Lets Hydra raise config errors, of which it else prints several lines."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = before
+
+
 def _rename(overrides: Sequence[str]) -> list[str]:
     renamed, notes = rename_overrides(overrides)
     for note in notes:
@@ -107,7 +122,7 @@ def _rename(overrides: Sequence[str]) -> list[str]:
 
 
 def _explain(error: Exception, stage: StageConfig) -> str:
-    """One line for an error; a misspelt key gets the close keys of this command."""
+    """Describes an error in one line; for a misspelt key it names the close keys of the command."""
     if isinstance(error, CONFIG_ERRORS):
         return _explain_config_error(str(error), stage)
     if isinstance(error, OSError) and error.strerror:
@@ -120,11 +135,11 @@ def _explain_config_error(text: str, stage: StageConfig) -> str:
         r"Key '([^']+)' (?:is )?not in", text
     )
     if unknown is None:
-        place = re.search(r"full_key: (\S+)", text)
+        named = re.search(r"full_key: (\S+)", text)
         reason = " ".join(text.split("full_key:")[0].split())
-        if place and "missing mandatory value" in reason:
-            return f"config key '{place.group(1)}' needs a value: give {place.group(1)}=..."
-        return f"config key '{place.group(1)}': {reason}" if place else reason
+        if named and "missing mandatory value" in reason:
+            return f"config key '{named.group(1)}' needs a value: give {named.group(1)}=..."
+        return f"config key '{named.group(1)}': {reason}" if named else reason
     key, known = unknown.group(1), stage.keys()
     close = difflib.get_close_matches(key, known, n=3) or [
         name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]

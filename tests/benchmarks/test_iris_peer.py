@@ -1,4 +1,5 @@
 import json
+import sys
 
 import iris_peer
 import pytest
@@ -27,6 +28,17 @@ class WorldModel(nn.Linear):
     def __init__(self, vocab_size, num_actions, config):
         super().__init__(config.embed_dim, num_actions, bias=False)
 """
+
+
+@pytest.fixture(autouse=True)
+def modules_of_this_test(monkeypatch):
+    """Forgets what is imported from a clone, and the empty module `gym`, after each test."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in ("gym", "models"):
+            del sys.modules[name]
 
 
 def test_the_networks_are_built_from_the_classes_of_the_clone(tmp_path, run_script, capsys):

@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from worldtokens.collect import report
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_line import compose
 from worldtokens.world_model.train import TrainConfig as WorldModelTrainConfig
@@ -145,7 +147,7 @@ choices of size (default: null):
   large                           Seven layers.
 
 keys:
-  env=MontezumaRevenge            the game
+  env=MontezumaRevenge            The game.
   seed=0                          Of the weights.
 
 model:                            Its shape.
@@ -162,7 +164,7 @@ flags:
 
 def test_help_shows_the_defaults_under_a_choice(script):
     lines = run(script, "size=large", "--help").stdout.splitlines()
-    assert "  model.layers=7                  many" in lines
+    assert "  model.layers=7                  Many." in lines
     assert "choices of size (default: large):" in lines
 
 
@@ -196,3 +198,12 @@ def test_compose_gives_what_the_command_would_get():
 def test_compose_names_the_close_key():
     with pytest.raises(ValueError, match="'batch_sise' does not exist.*did you mean batch_size"):
         compose(TrainConfig, "tokenizer", ["batch_sise=3"])
+
+
+def test_a_call_leaves_the_environment_as_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr("sys.argv", ["worldtokens report", f"data={tmp_path}"])
+    with pytest.raises(SystemExit, match="1"):
+        report.cli()
+    assert capsys.readouterr().err.startswith("error: ")
+    assert "HYDRA_FULL_ERROR" not in os.environ
