@@ -21,6 +21,7 @@ from worldtokens.training.stage_config import StageConfig, nested_types
 
 WIDTH = 100
 COLUMN = 34
+_VALUES = ("true", "false", "null")
 FLAGS = """\
 flags:
   --cfg job     Prints the config that the command would run with, and ends.
@@ -80,7 +81,19 @@ def key_texts(stage: StageConfig, choices: dict[str, Any]) -> dict[str, str]:
             text = _read(stage, f"{group}/{choice}")
             prefix = "" if "@package _global_" in text else f"{group}."
             texts |= {prefix + key: value for key, value in yaml_comments(text).items()}
-    return texts | yaml_comments(_read(stage, stage.name))
+    texts |= yaml_comments(_read(stage, stage.name))
+    return {name: as_sentence(text) for name, text in texts.items()}
+
+
+def as_sentence(text: str) -> str:
+    """Returns a text with a capital letter and a period, as comments of YAML files have neither.
+
+    Values that it begins with (`true`, `null`, `hinge | vanilla`) keep their case.
+    """
+    first, _, rest = text.partition(" ")
+    if re.fullmatch(r"[a-z]+", first) and first not in _VALUES and not rest.startswith(("|", "(")):
+        text = text[0].upper() + text[1:]
+    return f"{text}." if text and not text.endswith(".") else text
 
 
 def attribute_texts(config_type: type) -> dict[str, str]:
@@ -113,9 +126,9 @@ def yaml_comments(text: str) -> dict[str, str]:
     """Returns the comment behind each key of a YAML text, by its dotted key."""
     comments, path = {}, []
     for line in text.splitlines():
-        found = re.match(r"( *)(\w+):(?:.*?\s#\s*(.*))?", line)
-        if found:
-            indent, key, comment = len(found.group(1)), found.group(2), found.group(3)
+        entry = re.match(r"( *)(\w+):(?:.*?\s#\s*(.*))?", line)
+        if entry:
+            indent, key, comment = len(entry.group(1)), entry.group(2), entry.group(3)
             path = [(depth, name) for depth, name in path if depth < indent] + [(indent, key)]
             if comment:
                 comments[".".join(name for _, name in path)] = comment.strip()

@@ -6,6 +6,7 @@ import pytest
 from worldtokens.common.commands import STAGES
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_help import (
+    as_sentence,
     attribute_texts,
     describe_stage,
     first_comment,
@@ -60,6 +61,23 @@ def test_comments_of_a_yaml_belong_to_their_dotted_keys():
 
 def test_the_first_comment_leaves_directives_out():
     assert first_comment("# @package _global_\n# One\n# two.\na: 1\n# three\n") == "One two."
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("the game, by its name", "The game, by its name."),
+        ("Pixels.", "Pixels."),
+        ("steps", "Steps."),
+        ("true deletes the run", "true deletes the run."),
+        ("hinge | vanilla", "hinge | vanilla."),
+        ("data (the true ones) | random", "data (the true ones) | random."),
+        ("[16,16]: also larger frames", "[16,16]: also larger frames."),
+        ("bf16 where it is fast", "bf16 where it is fast."),
+    ],
+)
+def test_texts_of_keys_are_sentences(text, sentence):
+    assert as_sentence(text) == sentence
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
