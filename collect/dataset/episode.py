@@ -56,6 +56,14 @@ class Episode:
     ram: np.ndarray
     lives: np.ndarray
 
+    def __repr__(self) -> str:
+        """Says in one line what the episode is; its arrays would fill a screen."""
+        height, width = self.frames.shape[1:3]
+        return (
+            f"Episode({self.id}, {self.num_steps} steps, {height}x{width} frames, "
+            f"reward {self.info.total_reward:g})"
+        )
+
     @property
     def id(self) -> str:
         """The episode's id."""

@@ -48,6 +48,11 @@ class SegmentBatch:
     mask: np.ndarray
     action_mask: np.ndarray
 
+    def __repr__(self) -> str:
+        """Says in one line what the batch is; its arrays would fill a screen."""
+        count, length, height, width = self.frames.shape[:4]
+        return f"SegmentBatch({count} segments of {length} frames, {height}x{width})"
+
 
 def cut_segments(
     starts: np.ndarray,

@@ -67,6 +67,14 @@ class EpisodeSource(ABC):
         """Returns the number of episodes."""
         return len(self.infos)
 
+    def __repr__(self) -> str:
+        """Says in one line what the dataset holds."""
+        split = f", split {self.split}" if self.split else ""
+        return (
+            f"{type(self).__name__}({self.game}, {len(self)} episodes, {self.num_steps:,} steps"
+            f"{split}, {self.path})"
+        )
+
     @property
     def episodes(self) -> "EpisodeSequence":
         """The episodes, each read when indexed."""

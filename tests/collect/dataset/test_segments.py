@@ -25,3 +25,9 @@ def test_a_segment_that_ends_with_its_episode_does_not_see_the_next(dataset):
     assert batch.mask.tolist() == [[True, True, False], [True, False, False]]
     assert batch.action_mask.tolist() == [[True, False, False], [False, False, False]]
     assert batch.terminated.tolist() == [[True, False, False], [False] * 3]
+
+
+def test_a_batch_says_what_it_is_in_one_line(dataset):
+    assert repr(dataset.segments_at(np.array([2, 12]), 5)) == (
+        "SegmentBatch(2 segments of 5 frames, 8x8)"
+    )

@@ -15,6 +15,12 @@ def test_counts_and_description(dataset):
     assert dataset.game == "FakeGame" and dataset.env_config.frame_skip == 4
 
 
+def test_a_dataset_says_what_it_holds(dataset):
+    name, _, rest = repr(dataset).partition("(")
+    assert name in ("EpisodeDataset", "InMemoryDataset")
+    assert rest == f"FakeGame, 12 episodes, 70 steps, {dataset.path})"
+
+
 def test_episodes_come_in_order_of_id_and_unchanged(dataset):
     for number, (episode, length) in enumerate(zip(dataset.episodes, LENGTHS, strict=True)):
         assert episode.id == f"job-{number:08d}" and episode.seed == number
