@@ -34,6 +34,20 @@ def check_positive(**values: Any) -> None:
             raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
+def check_positive_or_infinite(**values: Any) -> None:
+    """Checks limits: numbers above 0, infinity included.
+
+    Args:
+        **values: By the name that the user knows.
+
+    Raises:
+        ValueError: One is no number, NaN, or 0 or below.
+    """
+    for name, value in values.items():
+        if not _is_number(value) or not value > 0:
+            raise ValueError(f"{name}: expected a number above 0 or inf, got {value!r}")
+
+
 def check_probability(**values: Any) -> None:
     """Checks numbers in [0, 1].
 

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.common.atomic import replacing
-from worldtokens.common.checks import check_at_least, check_positive
+from worldtokens.common.checks import check_at_least, check_positive, check_positive_or_infinite
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.averaging import WeightAverage
 from worldtokens.tokenizer.config import TokenizerConfig
@@ -50,7 +50,7 @@ class TrainConfig(SessionConfig):
         batch_size: Frames per step and process.
         learning_rate: Peak learning rate.
         weight_decay: Weight decay of AdamW.
-        max_gradient_norm: Gradients are scaled down to this norm.
+        max_gradient_norm: Gradients are scaled down to this norm; inf for no limit.
         mixed_precision: auto, no, bf16 or fp16.
         ema_decay: Decay of the moving average of the weights that is evaluated and exported; 0 for
             no average.
@@ -79,7 +79,8 @@ class TrainConfig(SessionConfig):
         """Checks the numbers that are not checked elsewhere."""
         super().__post_init__()
         check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
-        check_positive(learning_rate=self.learning_rate, max_gradient_norm=self.max_gradient_norm)
+        check_positive(learning_rate=self.learning_rate)
+        check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
 
 
 def main(config: TrainConfig) -> None:

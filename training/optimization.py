@@ -23,7 +23,7 @@ def optimizer_step(
         model: Whose parameters are clipped.
         optimizer: Over parameters of `model`.
         learning_rate: Set on every parameter group for this step.
-        max_gradient_norm: Gradients are scaled down to this L2 norm.
+        max_gradient_norm: Gradients are scaled down to this L2 norm; inf for no limit.
         step: Named in the error.
 
     Returns:

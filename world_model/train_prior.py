@@ -16,7 +16,12 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 
-from worldtokens.common.checks import check_at_least, check_positive, check_probability
+from worldtokens.common.checks import (
+    check_at_least,
+    check_positive,
+    check_positive_or_infinite,
+    check_probability,
+)
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.budget import Progress, learning_rate
@@ -56,7 +61,7 @@ class TrainPriorConfig(SessionConfig):
         batch_size: Frames per step and process.
         learning_rate: Its peak.
         weight_decay: Of Muon, on the transformer's matrices.
-        max_gradient_norm: Gradients are scaled down to this norm.
+        max_gradient_norm: Gradients are scaled down to this norm; inf for no limit.
         mixed_precision: auto, no, bf16 or fp16.
         heldout_frames: Held-out frames that an evaluation looks at.
         model: Architecture.
@@ -84,7 +89,8 @@ class TrainPriorConfig(SessionConfig):
         super().__post_init__()
         check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
         check_at_least(1, max_frames=self.max_frames, low_resolution=self.low_resolution)
-        check_positive(learning_rate=self.learning_rate, max_gradient_norm=self.max_gradient_norm)
+        check_positive(learning_rate=self.learning_rate)
+        check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
         check_probability(class_dropout=self.class_dropout)
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")

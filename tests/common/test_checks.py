@@ -2,7 +2,12 @@ import math
 
 import pytest
 
-from worldtokens.common.checks import check_at_least, check_positive, check_probability
+from worldtokens.common.checks import (
+    check_at_least,
+    check_positive,
+    check_positive_or_infinite,
+    check_probability,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +17,9 @@ from worldtokens.common.checks import check_at_least, check_positive, check_prob
          "size: expected a whole number of at least 2, got "),
         (lambda value: check_positive(size=value), [1, 0.5], [0, -1, math.inf, math.nan, True, "1"],
          "size: expected a number above 0, got "),
+        (lambda value: check_positive_or_infinite(size=value), [1, 0.5, math.inf],
+         [0, -1, -math.inf, math.nan, True, "1"],
+         "size: expected a number above 0 or inf, got "),
         (lambda value: check_probability(size=value), [0, 0.5, 1], [-0.1, 1.1, math.nan, False],
          r"size: expected a number in \[0, 1\], got "),
     ],
