@@ -19,6 +19,8 @@ RED = (255, 80, 80)
 GAP = 8
 CAPTION = 22
 COLUMNS = 4
+# Frames, evenly from all, that decide on the 256 colours of a GIF.
+PALETTE_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def write_gif(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
         fps: Frames per second.
     """
     # One palette for all frames: a palette per frame would make still colours flicker.
-    sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
+    chosen = np.unique(np.linspace(0, len(frames) - 1, PALETTE_FRAMES).round().astype(int))
+    sample = np.concatenate([frames[index] for index in chosen.tolist()])
     palette = Image.fromarray(sample).quantize(256)
     images = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)

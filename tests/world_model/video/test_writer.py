@@ -72,3 +72,15 @@ def test_a_gif_repeats_with_sharp_colours(tmp_path):
             gif.seek(number)
             values.append(np.unique(np.asarray(gif.convert("RGB"))).tolist())
     assert values == [[20], [120], [220]]
+
+
+def test_a_gif_has_the_colours_of_frames_between(tmp_path):
+    clip = [np.full((16, 32, 3), 30, np.uint8) for _ in range(15)]
+    clip[4] = np.full((16, 32, 3), (250, 120, 10), np.uint8)
+    write_gif(tmp_path / "clip.gif", clip, fps=20)
+    with Image.open(tmp_path / "clip.gif") as gif:
+        gif.seek(1)
+        # Equal frames are one frame that is shown longer, so this is the fifth.
+        assert np.unique(np.asarray(gif.convert("RGB")).reshape(-1, 3), axis=0).tolist() == [
+            [250, 120, 10]
+        ]
