@@ -20,7 +20,8 @@ DEMO_RUNS := $(DEMO) root=demo/runs
 		|| { echo "error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@# Twice quiet, since setuptools explains at length what an editable installation is.
+	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev]'
 	@touch $@
 
 demo: .venv/installed
