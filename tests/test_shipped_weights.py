@@ -1,12 +1,16 @@
 """The weights in pretrained/ do what their cards say, on the frames that lie beside them."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 import torch
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.hub.locations import SHIPPED
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model import WorldModel
+from worldtokens.world_model.evaluation.report import with_current_names
 
 NAME = "montezuma_revenge"
 
@@ -17,8 +21,8 @@ def test_the_weights_fit_each_other_and_the_game():
     starts = EpisodeDataset(SHIPPED / NAME / "starts").episodes
     episode = max(starts, key=lambda episode: episode.num_steps)
     tokens = tokenizer.encode(episode.frames)
-    made = tokenizer.decode(tokens).numpy()
-    error = (made.astype(np.float64) - episode.frames) ** 2
+    decoded = tokenizer.decode(tokens).numpy()
+    error = (decoded.astype(np.float64) - episode.frames) ** 2
     assert 10 * np.log10(255**2 / error.mean()) > 38
 
     known = 4
@@ -29,3 +33,12 @@ def test_the_weights_fit_each_other_and_the_game():
     right = (rollout.tokens[0] == tokens[known : known + 4]).float().mean()
     assert right > 0.85
     assert sum(path.stat().st_size for path in (SHIPPED / NAME).rglob("*")) < 20_000_000
+
+
+@pytest.mark.parametrize("model_type", [Tokenizer, WorldModel])
+def test_the_cards_are_those_of_this_version(model_type):
+    model = model_type.from_pretrained(NAME)
+    metrics = with_current_names(model.facts.metrics)
+    model.facts = dataclasses.replace(model.facts, metrics=metrics)
+    card = SHIPPED / NAME / model.kind.name / "README.md"
+    assert card.read_text() == str(model.generate_model_card())
