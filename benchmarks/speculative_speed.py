@@ -91,7 +91,7 @@ def compare(
 
 
 def share(values: Tensor) -> float:
-    """The share of True in a bool tensor of any shape."""
+    """Returns the share of True in a bool tensor of any shape."""
     return float(values.double().mean())
 
 

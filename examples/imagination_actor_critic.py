@@ -107,7 +107,7 @@ class Agent(nn.Module):
     """Policy and value of tokens, int64 (n, K), which it reads as code vectors."""
 
     def __init__(self, codes: Tensor, num_tokens: int, num_actions: int):
-        """`codes` are the tokenizer's code vectors, float32 (V, D); they are not trained."""
+        """Takes the tokenizer's code vectors, float32 (V, D), which are not trained."""
         super().__init__()
         self.codes: Tensor
         self.register_buffer("codes", codes / codes.std())

@@ -72,7 +72,7 @@ def write_config(folder: Path, kind: Kind, config: Any, facts: CardFacts) -> Non
 
 
 def config_tree(config: Any, kind: Kind) -> dict[str, Any]:
-    """The fields of a config that say which model it is: all but those with their legacy value."""
+    """Returns the fields of a config that identify the model: those without their legacy value."""
     tree = dataclasses.asdict(config)
     legacy = kind.legacy_values
     return {k: value for k, value in tree.items() if k not in legacy or value != legacy[k]}
@@ -194,7 +194,7 @@ def _check_fields(label: str, fields: dict[str, Any], kind: Kind) -> None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value of JSON, which knows no tuples, is of a type."""
+    """Tells whether a value of JSON, which knows no tuples, is of a type."""
     origin, items = typing.get_origin(hint), typing.get_args(hint)
     if origin is list:
         return isinstance(value, list) and all(_fits(element, items[0]) for element in value)
@@ -209,7 +209,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _without_nan(tree: Any) -> Any:
-    """The same tree with None where a number is not finite, which JSON cannot say."""
+    """Returns the tree with None in place of numbers that are not finite, which JSON lacks."""
     if isinstance(tree, Mapping):
         return {str(key): _without_nan(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):

@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 def rename(name: str, parts: Mapping[str, str]) -> str:
-    """The name of a tensor after its part was renamed.
+    """Returns the name of a tensor after its part was renamed.
 
     Args:
         name: As in a state dict.
@@ -25,7 +25,7 @@ def rename(name: str, parts: Mapping[str, str]) -> str:
 
 
 def to_first_names(state: Mapping[str, Value], first_names: Mapping[str, str]) -> dict[str, Value]:
-    """The same entries under the names of the first version.
+    """Returns the same entries under the names of the first version.
 
     Args:
         state: By the names of today.
@@ -37,7 +37,7 @@ def to_first_names(state: Mapping[str, Value], first_names: Mapping[str, str]) -
 def to_present_names(
     state: Mapping[str, Value], first_names: Mapping[str, str]
 ) -> dict[str, Value]:
-    """The same entries under the names of today.
+    """Returns the same entries under the names of today.
 
     Args:
         state: By the names of today, or by those of the first version.

@@ -68,15 +68,15 @@ class RunFolder:
 
     def _check_same(self, tree: dict[str, Any], free_keys: Sequence[str]) -> None:
         saved = flatten(rename_keys(yaml.safe_load(self.config.read_text())))
-        asked = flatten(tree)
+        given = flatten(tree)
         free = tuple(f"{key}." for key in free_keys)
         different = [
             key
-            for key in sorted(saved.keys() | asked.keys())
-            if saved.get(key) != asked.get(key) and not f"{key}.".startswith(free)
+            for key in sorted(saved.keys() | given.keys())
+            if saved.get(key) != given.get(key) and not f"{key}.".startswith(free)
         ]
         if different:
-            shown = ", ".join(f"{k} {saved.get(k)!r} -> {asked.get(k)!r}" for k in different[:4])
+            shown = ", ".join(f"{k} {saved.get(k)!r} -> {given.get(k)!r}" for k in different[:4])
             more = f" and {len(different) - 4} more" if len(different) > 4 else ""
             raise ValueError(
                 f"run folder {self.path}: holds a run of another config ({shown}{more}); choose "

@@ -51,7 +51,7 @@ class MuonAdamW(Optimizer):
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of both."""
+        """Returns the states of both."""
         return {str(index): part.state_dict() for index, part in enumerate(self._parts)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

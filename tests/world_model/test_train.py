@@ -46,8 +46,8 @@ def test_a_run_leaves_config_metrics_pictures_state_and_a_model(overrides, tmp_p
     assert [row["step"] for row in heldout] == [6, 12]
     assert 0 < heldout[-1]["heldout/copy_accuracy"] < 1
     assert heldout[-1]["heldout/end_accuracy"] > 0.5
-    strip = np.asarray(Image.open(folder / "samples" / "step_0000012.png"))
-    assert strip.shape[0] >= 6 * 2 * 16  # Three dreams, each real above imagined, twice as large.
+    dreams = np.asarray(Image.open(folder / "samples" / "step_0000012.png"))
+    assert dreams.shape[0] >= 6 * 2 * 16  # Three dreams, each real above imagined, twice as large.
     assert (folder / "curves.png").is_file() and (folder / "config.yaml").is_file()
     model = WorldModel.from_pretrained(folder)
     assert model.config.game == "FakeGame" and model.config.num_actions == 3

@@ -115,7 +115,7 @@ def resize(image: Image.Image, frame_shape: tuple[int, int, int], aspect: str) -
 
 
 def is_image_data(path: str | Path) -> bool:
-    """Whether `path` is a .npy file or a folder without dataset.json that holds images."""
+    """Tells whether `path` is a .npy file or a folder of images without dataset.json."""
     path = Path(path)
     if path.is_file():
         return path.suffix == ".npy"

@@ -15,7 +15,7 @@ from worldtokens.tokenizer.data.backgrounds import is_close
 
 
 def psnr_per_frame(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each frame, float64 (n,), in dB.
+    """Returns the peak signal-to-noise ratio of each frame, float64 (n,), in dB.
 
     A frame without any error counts as one with the smallest possible error: one channel of one
     pixel off by one. Otherwise a single perfect frame would make the mean infinite.
@@ -25,7 +25,7 @@ def psnr_per_frame(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 
 
 def ssim_per_frame(true: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
-    """Structural similarity of each frame, float64 (n,), at most 1."""
+    """Returns the structural similarity of each frame, float64 (n,), at most 1."""
     first, second = (
         torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
         for frames in (reconstruction, true)
@@ -86,7 +86,7 @@ def flicker(
     tokens_after: np.ndarray,
     levels: Sequence[tuple[int, int, int]],
 ) -> float:
-    """Share of tokens that change from a frame to the next although their patch does not.
+    """Returns the share of tokens that change between frames although their patch does not.
 
     Args:
         before: uint8 (n, height, width, 3).

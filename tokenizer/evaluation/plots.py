@@ -26,7 +26,7 @@ def save_sheet(
     columns: int = 2,
     scale: int = 3,
 ) -> None:
-    """Writes a PNG of rows: true | reconstruction | foreground marked (green: kept, red: lost).
+    """Writes a PNG of rows: true | reconstruction | foreground marked (green: right, red: lost).
 
     Args:
         path: Path of the PNG; its folder exists.
@@ -44,8 +44,8 @@ def save_sheet(
     triples = np.concatenate([true, reconstructed, marked], axis=2)
     triples = _enlarge(triples, scale)
     labels = [
-        f"scene {scene}, foreground kept {kept} of {total}"
-        for scene, kept, total in zip(
+        f"scene {scene}, foreground {hit} of {total}"
+        for scene, hit, total in zip(
             heldout.scenes[chosen],
             (foreground & hits).sum(axis=(1, 2)),
             foreground.sum(axis=(1, 2)),

@@ -92,14 +92,14 @@ def score_probes(tokenizer: Tokenizer, train: ProbeFrames, test: ProbeFrames) ->
 
 
 def entropy(values: np.ndarray) -> float:
-    """Entropy of the distribution of bytes (n,), in nats."""
+    """Returns the entropy of the distribution of bytes (n,), in nats."""
     shares = np.bincount(values) / len(values)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
 
 
 def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
-    """F1 of each value that occurs in `true`, mean over the values."""
+    """Returns the mean F1 of the values that occur in `true`."""
     scores = []
     for value in np.unique(true):
         hits = ((true == value) & (predicted == value)).sum()
@@ -150,7 +150,7 @@ def _score(
     test: ProbeFrames,
     names: list[str],
 ) -> dict[str, float]:
-    """Macro F1 of linear classifiers, one per label.
+    """Returns the macro F1 of linear classifiers, one per label.
 
     Args:
         features: Computes the features of some rows of the inputs.

@@ -106,14 +106,14 @@ class Discriminator(nn.Module):
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, loss: str) -> Tensor:
-    """The discriminator's loss, small where `real` scores are high and `fake` ones low."""
+    """Returns the discriminator's loss: small where `real` scores are high, `fake` ones low."""
     if loss == "hinge":
         return 0.5 * (functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
     return 0.5 * (functional.softplus(-real).mean() + functional.softplus(fake).mean())
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:
-    """The generator's loss, small where `fake` scores are high."""
+    """Returns the generator's loss, small where `fake` scores are high."""
     return -fake.mean()
 
 
@@ -128,7 +128,7 @@ def lecam(model: Discriminator, real: Tensor, fake: Tensor, decay: float = 0.99)
 
 
 def r1_penalty(real: Tensor, pixels: Tensor) -> Tensor:
-    """Half the squared gradient of the scores of true frames, mean over frames.
+    """Returns half the squared gradient of the scores of true frames, mean over frames.
 
     Args:
         real: The scores.
@@ -139,7 +139,7 @@ def r1_penalty(real: Tensor, pixels: Tensor) -> Tensor:
 
 
 def adaptive_lambda(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
-    """The ratio of the reconstruction's and the adversarial gradient at the last layer.
+    """Returns the ratio of the reconstruction's and the adversarial gradient at the last layer.
 
     Equation 7: the ratio of the norms, with a delta of 1e-6, clamped to [0, 1e4], detached, and the
     mean over ranks, whose gradients differ.

@@ -106,7 +106,7 @@ def tokenizer_loss(
 
 
 def masked_mean(error: Tensor, mask: Tensor) -> Tensor:
-    """Mean of errors (n, 3, height, width) over a mask (n, height, width); 0 where it is empty."""
+    """Returns the mean of errors (n, 3, height, width) over a mask (n, height, width), or 0."""
     selected = error * mask[:, None]
     return selected.sum() / (3 * mask.sum()).clamp_min(1)
 
@@ -116,7 +116,7 @@ def _sum(weighted: list[tuple[str, float, Tensor]], like: Tensor) -> Tensor:
 
 
 def hard_pixels(error: Tensor, share: float) -> Tensor:
-    """Mean over the worst pixels of each frame.
+    """Returns the mean over the worst pixels of each frame.
 
     A player of 20 pixels is half a percent of a frame: in a plain mean it costs less than a
     slightly wrong background, and would not be learned.

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def count_layers(first_name: str, layers: Iterable[str | None]) -> dict[str, str]:
-    """The first names of layers that stood in one anonymous nn.Sequential.
+    """Returns the first names of layers that stood in one anonymous nn.Sequential.
 
     Args:
         first_name: Name of that nn.Sequential.
@@ -16,7 +16,7 @@ def count_layers(first_name: str, layers: Iterable[str | None]) -> dict[str, str
 
 
 def count_named_layers(name: str, layers: nn.Sequential) -> dict[str, str]:
-    """The first names of layers that still stand in one nn.Sequential, now with names.
+    """Returns the first names of layers that still stand in one nn.Sequential.
 
     Args:
         name: Of the nn.Sequential, then and now.

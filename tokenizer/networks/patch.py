@@ -104,7 +104,7 @@ def to_patches(pixels: Tensor, size: int) -> Tensor:
 
 
 def from_patches(patches: Tensor, grid: tuple[int, int], size: int) -> Tensor:
-    """The inverse of `to_patches`."""
+    """Inverts `to_patches`."""
     rows, columns = grid
     split = patches.reshape(-1, rows, columns, size, size, 3).transpose(2, 3)
     return split.reshape(-1, rows * size, columns * size, 3).permute(0, 3, 1, 2)
@@ -145,7 +145,7 @@ class PatchDecoder(nn.Module):
         self.head = nn.Conv2d(fine_width, 3 * self.upscale**2, 3, padding=1)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Code vectors (n, rows x columns, D) to pixels (n, 3, height, width)."""
+        """Decodes code vectors (n, rows x columns, D) to pixels (n, 3, height, width)."""
         features = self.embed(vectors).unflatten(1, self.grid).permute(0, 3, 1, 2)
         features = self.coarse(features + self.position_embedding)
         features = self.fine(functional.pixel_shuffle(self.split(features), 2))

@@ -46,7 +46,7 @@ class LFQ(Quantizer):
         return ((tokens[..., None] // self.weights % 2) * 2 - 1).float()
 
     def _entropy(self, latents: Tensor) -> Tensor:
-        """Mean entropy of a latent's distribution over codes, minus that of the mean distribution.
+        """Returns the mean entropy of latents over codes, minus that of the mean distribution.
 
         In nats, for latents (n, C). Only the first factorizes over the bits.
         """

@@ -83,7 +83,7 @@ def decode_tokens(
 def _decode_changes(
     x: Tensor, past: Tensor, state: ImaginationState, noise: Tensor | None, with_entropy: bool
 ) -> DecodedTokens:
-    """As `decode_tokens`, of a model with a stay gate: looks only at tokens that may change.
+    """Does as `decode_tokens` with a stay gate: looks only at tokens that may change.
 
     Greedily, a token that more likely stays than not is the likeliest. Otherwise the lowest noise
     means staying, so that one number decides both whether a token changes and into what. The

@@ -36,7 +36,7 @@ class PreparedNetwork:
         return PreparedNetwork, ()
 
     def get(self, network: WorldModelNetwork, uses_autocast: bool) -> WorldModelNetwork:
-        """The network itself, or its copy in the precision in which the device is fastest.
+        """Returns the network, or its copy in the precision in which the device is fastest.
 
         The copy is kept until a weight changes: weights in low precision are read in half the
         time, and autocast would convert them at every call.
@@ -58,7 +58,7 @@ class PreparedNetwork:
     def compiled_pass(
         self, network: WorldModelNetwork, cache: KVCache, wanted: bool | str | None
     ) -> Callable[..., Tensor] | None:
-        """The compiled pass through the blocks; None where passes are not compiled.
+        """Returns the compiled pass through the blocks; None where passes are not compiled.
 
         Args:
             network: From `get`.
@@ -88,7 +88,7 @@ class PreparedNetwork:
 
 
 def imagination_dtype(network: WorldModelNetwork, uses_autocast: bool) -> torch.dtype:
-    """The precision of dreams: that of an autocast around them, or the device's fastest."""
+    """Returns the precision of dreams: that of an autocast around them, or the device's fastest."""
     device, own = network.device, next(network.parameters()).dtype
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)

@@ -70,12 +70,12 @@ def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Te
 def uniform_noise(
     shape: Sequence[int], sampling: Sampling, generator: Generators, device: torch.device
 ) -> Tensor | None:
-    """The noise that `draw_with_noise` needs for classes (B, ...); None where it is greedy."""
+    """Returns the noise that `draw_with_noise` needs for classes (B, ...); None if greedy."""
     return None if sampling.greedy else uniform(shape, generator, device)
 
 
 def draw_with_noise(logits: Tensor, sampling: Sampling, noise: Tensor | None) -> Tensor:
-    """As `draw`, with uniform noise in [0, 1) that was drawn before, float32 (B, ...)."""
+    """Draws as `draw` does, with uniform noise that was drawn before, float32 (B, ...), [0, 1)."""
     if noise is None:
         return logits.argmax(dim=-1)
     logits = logits.float()
@@ -87,7 +87,7 @@ def draw_with_noise(logits: Tensor, sampling: Sampling, noise: Tensor | None) ->
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of logits (..., classes), float32 (...)."""
+    """Returns the entropy in nats of logits (..., classes), float32 (...)."""
     shifted = logits.float() - logits.amax(dim=-1, keepdim=True)
     weights = shifted.exp()
     total = weights.sum(dim=-1)
@@ -95,12 +95,12 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def log_probability(logits: Tensor, drawn: Tensor) -> Tensor:
-    """Of the drawn classes, (..., ) each, under logits (..., classes)."""
+    """Returns the log-probability of classes (...) under logits (..., classes)."""
     return logits.gather(-1, drawn[..., None])[..., 0] - logits.logsumexp(dim=-1)
 
 
 def _draw_weighted(weights: Tensor, noise: Tensor) -> Tensor:
-    """The class at which the cumulative weight passes the share `noise` of the total, int64 (...).
+    """Returns the class where the cumulative weight passes `noise` of the total, int64 (...).
 
     Many classes are summed up in chunks, of which only the chunk that was hit is looked into.
 
@@ -123,9 +123,9 @@ def _draw_weighted(weights: Tensor, noise: Tensor) -> Tensor:
 
 
 def _first_above(cumulative: Tensor, noise: Tensor, scale: bool) -> tuple[Tensor, Tensor]:
-    """The first class (...) whose cumulative weight (..., classes) is above a threshold, and that.
+    """Returns the first class (...) with a cumulative weight above a threshold, and the threshold.
 
-    The threshold is `noise`, or with `scale` that share of the total.
+    The threshold is `noise`, or with `scale` that share of the total weight.
     """
     total = cumulative[..., -1]
     noise = noise * total if scale else noise
@@ -150,7 +150,7 @@ def truncate(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -> Tensor:
-    """Uniform float32 in [0, 1), shape (B, ...), from one generator or from one per row.
+    """Returns uniform float32 in [0, 1), (B, ...), from one generator or from one per row.
 
     The numbers are drawn on the generator's own device, so a CPU generator gives the same dream
     on any device.
@@ -164,5 +164,5 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
 
 
 def seeded_generators(seed: int, count: int) -> list[torch.Generator]:
-    """One CPU generator per dream, each a function of (seed, index)."""
+    """Returns one CPU generator per dream, each a function of (seed, index)."""
     return [torch.Generator().manual_seed(seed * 1_000_003 + index) for index in range(count)]

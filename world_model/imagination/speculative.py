@@ -25,7 +25,7 @@ MAX_SPECULATIVE_TOKENS = 64
 
 
 def uses_speculation(state: ImaginationState, dreams: int, wanted: bool | None) -> bool:
-    """Whether speculative decoding is used.
+    """Tells whether speculative decoding is used.
 
     Args:
         state: Of the dreams.

@@ -38,7 +38,7 @@ class ImaginationState:
         self.past_frames = [*self.past_frames, tokens_bk][-self.network.num_past_frames :]
 
     def stack_past(self) -> Tensor:
-        """As `WorldModelNetwork.stack_past`, for the last frame: int64 (B, K, past frames)."""
+        """Does as `WorldModelNetwork.stack_past` for the last frame: int64 (B, K, past frames)."""
         newest_first = self.past_frames[::-1]
         missing = self.network.num_past_frames - len(newest_first)
         return torch.stack(newest_first + newest_first[-1:] * missing, dim=-1)
@@ -57,7 +57,7 @@ class ImaginationState:
             self.cache.clear()
 
     def replace_rows(self, rows: Tensor, other: "ImaginationState") -> None:
-        """Puts the dreams of another state, read up to the same position, in the place of some.
+        """Replaces some dreams by those of another state that was read up to the same position.
 
         Args:
             rows: int64 (n,), which dreams to replace.

@@ -54,7 +54,7 @@ class Attention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_prob: float) -> Tensor:
-    """Scaled-dot-product attention, in the precision in which the device is fastest."""
+    """Computes scaled-dot-product attention in the precision in which the device is fastest."""
     if q.device.type == "cpu" and dropout_prob:
         return attend_with_dropout(q, k, v, mask, dropout_prob)
     if q.device.type == "cpu" and q.requires_grad:
@@ -83,7 +83,7 @@ class FeedForward(nn.Module):
 
 
 def residual_outputs(module: nn.Module) -> Iterator[nn.Linear]:
-    """The layers of a network whose outputs are added to its residual stream."""
+    """Returns the layers of a network whose outputs are added to its residual stream."""
     for part in module.modules():
         if isinstance(part, Attention):
             yield part.out

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
-    """As `torch.nn.functional.dropout`; on CPUs the share is rounded to 1/256."""
+    """Does as `torch.nn.functional.dropout`; on CPUs the share is rounded to 1/256."""
     if not training or not share:
         return x
     if x.device.type != "cpu":
@@ -19,7 +19,7 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
 
 
 def keep_scale(shape: torch.Size, share: float, dtype: torch.dtype) -> Tensor:
-    """What dropout multiplies activations by: 0 for a share of them, else what keeps their mean.
+    """Returns what dropout multiplies activations by: 0 for a share, else what keeps the mean.
 
     The share is rounded to 1/256, and to at least that; the scale fits the rounded share.
     """
@@ -32,7 +32,7 @@ def keep_scale(shape: torch.Size, share: float, dtype: torch.dtype) -> Tensor:
 def attend_with_dropout(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, share: float
 ) -> Tensor:
-    """Scaled-dot-product attention (B, heads, S, C) whose weights are dropped out.
+    """Computes scaled-dot-product attention (B, heads, S, C) with dropout of its weights.
 
     torch's own falls back to float32 and to two passes over masks for this; here the products run
     in the precision of `q`, and the softmax in float32.

@@ -43,7 +43,7 @@ class LayerCache:
         self.values[:, :, where:last] = values
 
     def read(self, used: int) -> tuple[Tensor, Tensor]:
-        """The first `used` slots of keys and of values, as views."""
+        """Returns the first `used` slots of keys and of values, as views."""
         return self.keys[:, :, :used], self.values[:, :, :used]
 
     def replace_rows(self, rows: Tensor, other: "LayerCache") -> None:
@@ -66,7 +66,7 @@ class CacheSlots:
     read: int
 
     def static(self, positions: int, size: int, device: torch.device) -> "CacheSlots":
-        """The same for compiled passes, which read every slot; the mask leaves out the unwritten.
+        """Returns all slots, for compiled passes; the mask leaves out the unwritten ones.
 
         Args:
             positions: Slots that are written.
@@ -101,7 +101,7 @@ class KVCache:
 
     @property
     def slot(self) -> int:
-        """The current frame's place in the cache, in frames."""
+        """The current frame's position in the cache, in frames."""
         return self.frames % self.context
 
     @property
@@ -121,7 +121,7 @@ class KVCache:
         self.first_frames = None
 
     def replace_rows(self, rows: Tensor, other: "KVCache", dreams: int) -> None:
-        """Puts the dreams of another cache, read up to the same position, in the place of some.
+        """Replaces some dreams by those of another cache that was read up to the same position.
 
         Args:
             rows: int64 (n,), which dreams to replace.
@@ -137,7 +137,7 @@ class KVCache:
         self.first_frames[rows] = other.first_frames
 
     def stale_mask(self) -> Tensor | None:
-        """Which frames in the cache belong to an earlier dream: bool (B, used); None if none does.
+        """Returns which frames belong to an earlier dream: bool (B, used); None if none does.
 
         A frame is found at the slot of the same index.
         """
@@ -155,7 +155,7 @@ class KVCache:
 
 
 def causal_mask(frames: int, block_size: int, context: int, device: torch.device) -> Tensor:
-    """Who sees whom in a whole sequence, (S, S) bool with True = sees; S = frames * block_size.
+    """Returns who sees whom in a sequence, bool (S, S), True = sees; S = frames * block_size.
 
     A position sees itself and every earlier position of its frame and of the context - 1 frames
     before.
@@ -166,14 +166,14 @@ def causal_mask(frames: int, block_size: int, context: int, device: torch.device
 
 
 def block_mask(frames: int, block_size: int, context: int, device: torch.device) -> Tensor:
-    """As `causal_mask`, but a position sees all of its own frame's block."""
+    """Returns a `causal_mask` in which a position sees all of its own frame's block."""
     frame = torch.arange(frames * block_size, device=device) // block_size
     distance = frame[:, None] - frame[None, :]
     return (distance >= 0) & (distance < context)
 
 
 def block_slots(cache: KVCache, positions: int) -> CacheSlots:
-    """The slots of a full-attention cache for the next `positions` of the current block."""
+    """Returns the slots of a full-attention cache for the next `positions` of the block."""
     first = cache.slot * cache.block_size + cache.position
     if cache.frames < cache.context:
         # Nothing was written behind these yet.
@@ -189,7 +189,7 @@ def cache_mask(
     device: torch.device,
     static: bool = False,
 ) -> Tensor | None:
-    """Which slots of a full-attention cache the next `positions` of the current block see.
+    """Returns which slots of a full-attention cache the next `positions` of the block see.
 
     Args:
         cache: Before these positions are read.
@@ -224,7 +224,7 @@ def cache_mask(
 
 
 def factorised_cache_mask(cache: KVCache, static: bool = False) -> Tensor | None:
-    """As `cache_mask`, where each position sees its own past: (B * block_size, 1, 1, slots)."""
+    """Returns a `cache_mask` where positions see their own past: (B * block_size, 1, 1, slots)."""
     stale = cache.stale_mask()
     if not static:
         if stale is None:

@@ -1,8 +1,9 @@
 """Refinement: some tokens of a predicted frame are predicted again, given its other tokens.
 
 A parallel model draws the tokens of a frame as if they did not depend on each other, so a sprite
-that may be at two places is drawn at both or at neither. As in MaskGIT (arXiv:2202.04200, section
-3.2), the tokens that it is sure of stay visible, and the others are predicted again from them.
+that may be in one of two positions is drawn at both or at neither. As in MaskGIT (arXiv:2202.04200,
+section 3.2), the tokens that it is sure of stay visible, and the others are predicted again from
+them.
 """
 
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class Refiner(nn.Module):
 
 
 def redrawn_counts(tokens: int, passes: int) -> list[int]:
-    """How many tokens of a frame each pass predicts again: a quarter, a quarter of those, ...
+    """Returns how many tokens each pass predicts again: a quarter, a quarter of those, ...
 
     Most tokens of a frame stay as they were and are sure at once, so few are left to settle; the
     last pass settles the least sure of all.

@@ -23,14 +23,14 @@ class RotaryEmbedding:
         return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
 
     def __getitem__(self, positions: slice) -> "RotaryEmbedding":
-        """The embedding of some of the positions."""
+        """Returns the embedding of some of the positions."""
         return RotaryEmbedding(self.cos[positions], self.sin[positions])
 
 
 def rotary_embedding(
     coordinates: Tensor, head_channels: int, device: torch.device
 ) -> RotaryEmbedding:
-    """The rotary embedding of positions with one or more coordinates.
+    """Computes the rotary embedding of positions with one or more coordinates.
 
     Args:
         coordinates: (S, axes); the pairs of channels are shared out evenly among the axes.
@@ -47,7 +47,7 @@ def rotary_embedding(
 
 
 def block_coordinates(rows: int, columns: int) -> Tensor:
-    """Row and column, (rows * columns + 1, 2), of a frame's positions and of the action after them.
+    """Returns row and column, (rows * columns + 1, 2), of a frame's positions and its action.
 
     The action stands outside of the frame, at (-1, -1).
     """

@@ -160,7 +160,7 @@ class Transformer(nn.Module):
         return self.norm(x_btpd)
 
     def new_cache(self, batch: int) -> KVCache:
-        """An empty cache for `batch` dreams, in the precision in which it is attended to."""
+        """Returns an empty cache for `batch` dreams, in the precision of its attention."""
         config = self.config
         rows = batch * config.block_size if self.factorised else batch
         slots = config.context if self.factorised else config.context * config.block_size
@@ -212,7 +212,7 @@ class Transformer(nn.Module):
     def run_blocks(
         self, x_bnd: Tensor, inputs: PassInputs, layers: list[LayerCache], slots: CacheSlots
     ) -> Tensor:
-        """All blocks and the last norm; what `torch.compile` compiles."""
+        """Runs all blocks and the last norm; this is what `torch.compile` compiles."""
         blocks = cast(Iterable[FullBlock | FactorisedBlock], self.blocks)
         for block, layer in zip(blocks, layers, strict=True):
             x_bnd = block.step(x_bnd, inputs, layer, slots)

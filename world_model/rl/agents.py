@@ -19,7 +19,7 @@ class Agent(Protocol):
         ...
 
     def act(self, frame: np.ndarray) -> int:
-        """The action for a frame uint8 (height, width, 3), or for tokens or embeddings."""
+        """Chooses the action for a frame uint8 (height, width, 3), or for tokens or embeddings."""
         ...
 
 

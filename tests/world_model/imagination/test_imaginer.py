@@ -95,7 +95,7 @@ def test_a_policy_sees_the_last_frame_and_gives_the_actions():
 def test_the_cache_is_bounded_and_its_size_stays():
     model = tiny("factorised")
     state = model.imaginer.new_state(4)
-    # layers x (keys, values) x batch x context x places x width x 4 bytes.
+    # layers x (keys, values) x batch x context x positions x width x 4 bytes.
     assert state.cache.nbytes() == 2 * 2 * 4 * 3 * 3 * 16 * 4
     before = [layer.keys.data_ptr() for layer in state.cache.layers]
     frame = torch.zeros(4, 8, dtype=torch.int64)

@@ -35,9 +35,10 @@ FULL = dict(prediction="parallel", attention="full")
 
 
 @pytest.mark.parametrize(
-    "changes, ring", [({}, torch.float32), (AUTOREGRESSIVE, torch.float32), (FULL, torch.bfloat16)]
+    ("changes", "cached"),
+    [({}, torch.float32), (AUTOREGRESSIVE, torch.float32), (FULL, torch.bfloat16)],
 )
-def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, changes, ring):
+def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, changes, cached):
     monkeypatch.setattr(CPU_BF16, lambda device: torch.bfloat16)
     model = tiny(**changes)
 
@@ -45,13 +46,13 @@ def test_dreams_are_in_bfloat16_where_the_device_is_fast_at_it(monkeypatch, chan
         state = model.imaginer.new_state(2)
         return state.tables.inputs.dtype, state.cache.layers[0].keys.dtype
 
-    # Memory that is attended to by one query at a time stays in float32, which is faster.
-    assert dtypes() == (torch.bfloat16, ring)
+    # A cache that is attended to by one query at a time stays in float32, which is faster.
+    assert dtypes() == (torch.bfloat16, cached)
     assert model.network.token_embedding.weight.dtype == torch.float32
     model.imaginer.uses_autocast = False
     assert dtypes() == (torch.float32, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        assert dtypes() == (torch.bfloat16, ring)
+        assert dtypes() == (torch.bfloat16, cached)
     monkeypatch.setattr(CPU_BF16, lambda device: None)
     model.imaginer.uses_autocast = True
     assert dtypes() == (torch.float32, torch.float32)
@@ -107,7 +108,7 @@ def test_a_restarted_row_joins_in_the_precision_of_the_others(monkeypatch):
     model.imaginer.restart(state, torch.tensor([3]), tokens[:1], actions[:1])
     assert state.cache.layers[0].keys.dtype == torch.bfloat16
     per_dream = state.cache.layers[0].keys.unflatten(0, (16, -1))
-    # Memory of rows 0 and 3 now holds the same frames.
+    # The cache of rows 0 and 3 now holds the same frames.
     torch.testing.assert_close(per_dream[3], per_dream[0], atol=0.05, rtol=0.05)
 
 
@@ -177,8 +178,8 @@ def test_graphs_are_asked_of_the_compiler_and_the_cache_stays_in_place(monkeypat
     assert torch.equal(model.imagine(tokens, actions, future, top_k=1).tokens, plain.tokens)
     # Compiled once for each wish.
     assert [options["options"] for options in mask] == [{"triton.cudagraphs": True}, None]
-    for ring in state.cache.layers:
-        for tensor in (ring.keys, ring.values):
+    for layer in state.cache.layers:
+        for tensor in (layer.keys, layer.values):
             assert tensor._dynamo_static_input_type == "unguarded"
     model.imaginer.compile = "fast"
     with pytest.raises(ValueError, match="compile: expected .* or 'graphs', got 'fast'"):

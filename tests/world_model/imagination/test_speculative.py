@@ -50,12 +50,13 @@ def test_speculative_decoding_draws_what_drawing_one_by_one_draws(positions, dra
     for speculative in (False, True):
         model.imaginer.speculative = speculative
         lengths = count_passes(model)
-        # 11 frames with a context of 3: the ring is written over, absolute state is emptied.
+        # 11 frames with a context of 3: the cache is written over, with absolute positions emptied.
         rollouts.append(model.imagine(*context(), **draw, generator=seeded_generators(3, 2)))
         passes.append(len(lengths))
-    plain, guessed = rollouts
-    assert torch.equal(plain.tokens, guessed.tokens)
-    assert torch.equal(plain.rewards, guessed.rewards) and torch.equal(plain.ends, guessed.ends)
+    plain, speculative = rollouts
+    assert torch.equal(plain.tokens, speculative.tokens)
+    assert torch.equal(plain.rewards, speculative.rewards)
+    assert torch.equal(plain.ends, speculative.ends)
     # Each of the 11 frames takes 8 passes one by one, and one more reads the context.
     assert passes[0] == 11 * 8 + 1 and passes[1] < passes[0]
     assert draw == dict(top_k=1) or len(plain.tokens.unique()) > 2
@@ -76,16 +77,16 @@ def test_a_frame_that_stays_takes_one_pass_more():
 
 
 def test_the_entropy_is_the_same():
-    model, found = tiny(), []
+    model, frames = tiny(), []
     tokens, _, actions = context()
     for speculative in (False, True):
         model.imaginer.speculative = speculative
         state = model.imaginer.new_state(2)
-        made = model.imaginer.next_frame(tokens[:, 0], actions[:, 0], state, Sampling(top_k=1))
-        found.append((made.entropy, state.cache.position, state.cache.frames))
-    torch.testing.assert_close(found[0][0], found[1][0])
+        frame = model.imaginer.next_frame(tokens[:, 0], actions[:, 0], state, Sampling(top_k=1))
+        frames.append((frame.entropy, state.cache.position, state.cache.frames))
+    torch.testing.assert_close(frames[0][0], frames[1][0])
     # All but the last token are in state, either way.
-    assert found[0][1:] == found[1][1:] == (7, 1)
+    assert frames[0][1:] == frames[1][1:] == (7, 1)
 
 
 def test_few_dreams_on_a_cpu_decode_speculatively_by_default():

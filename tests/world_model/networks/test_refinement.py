@@ -89,9 +89,9 @@ def test_a_greedy_pass_redraws_the_least_sure_tokens_with_the_others_in_view():
     sure, first = logits.max(dim=-1)
     least = sure.argsort(dim=1)[:, :2]  # A quarter of 8 tokens.
     visible = torch.ones(2, 8, dtype=torch.bool).scatter(1, least, False)
-    guess = torch.stack((tokens[:, 0], tokens[:, 1], first), dim=1)
+    drawn = torch.stack((tokens[:, 0], tokens[:, 1], first), dim=1)
     everything = torch.ones(2, 2, 8, dtype=torch.bool)
-    again = refined(model, guess, actions, torch.stack((everything[:, 0], visible), 1))[:, 1]
+    again = refined(model, drawn, actions, torch.stack((everything[:, 0], visible), 1))[:, 1]
     expected = torch.where(visible, first, again.argmax(-1))
     got = model.imagine(tokens[:, :2], actions[:, :1], actions[:, 1:], top_k=1)
     assert torch.equal(got.tokens[:, 0], expected)
