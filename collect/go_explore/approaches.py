@@ -1,48 +1,41 @@
-"""Approaches: saved states shortly before events, from which the events are met again."""
+"""Approaches: the ways to events, from saved states shortly before them."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 
-from worldtokens.collect.dataset.events import KINDS, Event, Kind, Moment, step_events
+from worldtokens.collect.dataset.events import KINDS, Event, Kind
 from worldtokens.collect.go_explore.cells import is_heldout_cell
-from worldtokens.envs import EnvState
+from worldtokens.collect.go_explore.paths import MAX_LEAD, Path
 
-MAX_LEAD = 24
-_STEPS_AFTER = 8
 _PER_EVENT = 16
 # About 5 kB each for most games.
 _PER_KIND = 1500
-_CHECKPOINT_EVERY = 64
 _CELLS_TO_SPLIT = 3
 _WEIGHTS: dict[Kind, int] = {"reward": 3, "life_lost": 1, "end": 1, "scene": 1}
 
 
 @dataclass(frozen=True)
 class Approach:
-    """A state before an event, and the actions that lead from there to the event and past it.
+    """The way to an event and past it.
 
     Attributes:
         event: The event.
         start: Name of the cell where the trajectory that met the event began, "" for a reset.
-        state: The environment's state, `EnvState.to_bytes`; its generator makes sticky actions
-            the same again.
-        actions: One byte for each action from the state on.
+        path: A saved state before the event, and the actions from there on.
         event_step: Index of the action of the event's own step.
     """
 
     event: Event
     start: str
-    state: bytes
-    actions: bytes
+    path: Path
     event_step: int
 
     @property
     def lead(self) -> int:
-        """Steps from the state to the event, its own step included."""
+        """Steps from the beginning of the path to the event, its own step included."""
         return self.event_step + 1
 
 
@@ -91,7 +84,7 @@ class Approaches:
         """Returns the number of approaches."""
         return sum(len(known) for known in self._by_kind.values())
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Approach]:
         """Iterates over all approaches, kind after kind."""
         for known in self._by_kind.values():
             yield from known.values()
@@ -109,43 +102,6 @@ class Approaches:
         # Room for some more, so that the whole is not gone through at every addition.
         if len(known) > _PER_KIND * 3 // 2:
             self._by_kind[event.kind] = _trim(known, _PER_KIND)
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Returns the approaches as arrays; equal states are stored once."""
-        approaches = list(self)
-        states = {approach.state: 0 for approach in approaches}
-        numbers = {state: number for number, state in enumerate(states)}
-        table = [
-            [
-                *(a.event.kind, a.event.value, a.event.scene, a.event.cell),
-                *(a.start, a.event_step, len(a.actions), numbers[a.state]),
-            ]
-            for a in approaches
-        ]
-        return {
-            "approach_table": np.frombuffer(json.dumps(table).encode(), np.uint8),
-            "approach_actions": np.frombuffer(b"".join(a.actions for a in approaches), np.uint8),
-            "approach_state_sizes": np.array([len(state) for state in states], np.int64),
-            "approach_states": np.frombuffer(b"".join(states), np.uint8),
-        }
-
-    @classmethod
-    def from_arrays(cls, content: Mapping[str, np.ndarray]) -> "Approaches":
-        """Reads what `to_arrays` returned; archives of earlier versions have no approaches."""
-        approaches = cls()
-        if "approach_table" not in content:
-            return approaches
-        states = _cut(
-            content["approach_states"].tobytes(), content["approach_state_sizes"].tolist()
-        )
-        table = json.loads(content["approach_table"].tobytes())
-        actions = _cut(content["approach_actions"].tobytes(), [row[6] for row in table])
-        for (kind, value, scene, cell, start, step, _, state), path in zip(
-            table, actions, strict=True
-        ):
-            event = Event(kind, float(value), scene, cell)
-            approaches.add(Approach(event, start, states[state], path, step))
-        return approaches
 
 
 def heldout_cells(approaches: Iterable[Approach], is_whole_job: bool) -> set[str]:
@@ -194,53 +150,6 @@ def draw_approach(tree: ApproachTree, rng: np.random.Generator) -> Approach:
     return draw(by_cell[draw(by_cell)])
 
 
-class TrajectoryEvents:
-    """Watches one trajectory for events, and keeps the states from which to approach them."""
-
-    def __init__(self, start: str) -> None:
-        """Watches a trajectory that begins at a cell, "" for a reset."""
-        self._start = start
-        self._checkpoints: list[tuple[int, EnvState]] = []
-        self._actions = bytearray()
-        self._events: list[tuple[Event, int]] = []
-
-    def __len__(self) -> int:
-        """Returns the number of steps."""
-        return len(self._actions)
-
-    @property
-    def needs_state(self) -> bool:
-        """Whether `keep_state` is due before the next step."""
-        return len(self._actions) % _CHECKPOINT_EVERY == 0
-
-    def keep_state(self, state: EnvState) -> None:
-        """Keeps the state before the next step."""
-        self._checkpoints.append((len(self._actions), state))
-
-    def add(
-        self, action: int, before: Moment, reward: float, terminated: bool, lives: int, scene: int
-    ) -> None:
-        """Adds the next step, see `step_events`."""
-        for event in step_events(before, reward, terminated, lives, scene):
-            self._events.append((event, len(self._actions)))
-        self._actions.append(action)
-
-    def approaches(self, wanted: Wanted) -> list[Approach]:
-        """Returns those that are wanted, each from a state at least `MAX_LEAD` steps before it."""
-        found = []
-        packed: dict[int, bytes] = {}
-        for event, step in self._events:
-            early = [at for at in self._checkpoints if step - at[0] >= MAX_LEAD - 1]
-            first, state = early[-1] if early else self._checkpoints[0]
-            if not wanted.take(event, self._start, step - first + 1)[0]:
-                continue
-            if first not in packed:
-                packed[first] = state.to_bytes()
-            actions = bytes(self._actions[first : step + 1 + _STEPS_AFTER])
-            found.append(Approach(event, self._start, packed[first], actions, step - first))
-        return found
-
-
 def _trim(
     known: dict[tuple[Event, str], Approach], count: int
 ) -> dict[tuple[Event, str], Approach]:
@@ -262,8 +171,3 @@ def _in_turn(queues: list[list[tuple[Event, str]]]) -> list[tuple[Event, str]]:
 def _order(approach: Approach) -> tuple[str, float, int, str, str]:
     event = approach.event
     return event.kind, event.value, event.scene, event.cell, approach.start
-
-
-def _cut(content: bytes, sizes: list[int]) -> list[bytes]:
-    ends = np.cumsum(sizes).tolist()
-    return [content[end - size : end] for end, size in zip(ends, sizes, strict=True)]

@@ -2,8 +2,8 @@
 
 import io
 import json
-from dataclasses import dataclass
-from pathlib import Path
+import pathlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from worldtokens.collect.dataset.shards import write_durably
 from worldtokens.collect.go_explore.approaches import Approaches
 from worldtokens.collect.go_explore.cells import Cells, PixelCells, is_heldout_cell
 from worldtokens.collect.go_explore.frontier import Frontier
+from worldtokens.collect.go_explore.path_arrays import paths_from_arrays, paths_to_arrays
+from worldtokens.collect.go_explore.paths import Path
 from worldtokens.envs import EnvState
 
 FORMAT_VERSION = 2
@@ -27,6 +29,7 @@ class Route:
         lives: Lives left.
         steps: Steps from the reset to here.
         state: The environment's state, `EnvState.to_bytes`.
+        way: How it was reached in the last steps, where events are wanted.
     """
 
     key: str
@@ -35,6 +38,7 @@ class Route:
     lives: int
     steps: int
     state: bytes
+    way: Path | None = None
 
     @property
     def rank(self) -> "Rank":
@@ -151,9 +155,9 @@ class Archive:
         for route in routes:
             frame = EnvState.from_bytes(route.state).frame
             key = cells.key(np.zeros(128, np.uint8), frame)
-            self.add(Route(key, route.room, route.score, route.lives, route.steps, route.state))
+            self.add(replace(route, key=key))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: pathlib.Path) -> None:
         """Writes the archive whole or not at all.
 
         Raises:
@@ -177,12 +181,14 @@ class Archive:
             returns=np.array([self._returns.get(route.key, 0) for route in routes], np.int64),
             state_sizes=np.array([len(route.state) for route in routes], np.int64),
             states=np.frombuffer(b"".join(route.state for route in routes), np.uint8),
-            **self.approaches.to_arrays(),  # pyright: ignore[reportArgumentType]
+            **paths_to_arrays(  # pyright: ignore[reportArgumentType]
+                list(self.approaches), {route.key: route.way for route in routes if route.way}
+            ),
         )
         write_durably(path, content.getvalue())
 
     @classmethod
-    def load(cls, path: Path, cells: Cells) -> "Archive":
+    def load(cls, path: pathlib.Path, cells: Cells) -> "Archive":
         """Reads an archive.
 
         Args:
@@ -209,14 +215,17 @@ class Archive:
             columns = [
                 content[n].tolist() for n in ("rooms", "scores", "lives", "steps", "returns")
             ]
+            approaches, ways = paths_from_arrays(content)
+            for approach in approaches:
+                archive.approaches.add(approach)
             start = 0
             for key, end, room, score, lives, steps, returns in zip(
                 header["keys"], ends, *columns, strict=True
             ):
-                archive.add(Route(key, room, score, lives, steps, states[start:end]))
+                state = states[start:end]
+                archive.add(Route(key, room, score, lives, steps, state, ways.get(key)))
                 archive._returns[key] = returns
                 start = end
-            archive.approaches = Approaches.from_arrays(content)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise ValueError(
                 f"archive {path} cannot be read ({error}); delete it to explore again"

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from worldtokens.collect.dataset.events import Moment
-from worldtokens.collect.go_explore.approaches import Approach, TrajectoryEvents, Wanted
+from worldtokens.collect.go_explore.approaches import Approach, Wanted
 from worldtokens.collect.go_explore.archive import Rank, Route
 from worldtokens.collect.go_explore.cells import Cells
+from worldtokens.collect.go_explore.paths import PathRecorder
+from worldtokens.collect.go_explore.trajectory_events import TrajectoryEvents
 from worldtokens.collect.tasks import Worker
 from worldtokens.envs import AtariEnv, EnvState
 
@@ -118,10 +120,9 @@ class Explore:
     ) -> tuple[int, TrajectoryEvents | None]:
         """Plays one trajectory, or one game, and returns its number of steps and its events."""
         env = worker.env
-        info = self._begin(start, env, rng)
+        info, events = self._begin(start, env, rng)
         score, steps_before = (start.score, start.steps) if start else (0.0, 0)
         worker.policy.begin(rng)
-        events = TrajectoryEvents(start.key if start else "") if self.keeps_events else None
         max_steps = self.game_steps if is_game else self.trajectory_steps
         step = 0
         lives = info["lives"]
@@ -133,9 +134,9 @@ class Explore:
             if is_wanted and not (is_game and info["lives"] < lives):
                 ranks[key] = rank
                 state = env.get_state().to_bytes()
-                routes[key] = Route(
-                    key, now.scene, score, info["lives"], steps_before + step, state
-                )
+                way = events.recorder.way() if events else None
+                steps = steps_before + step
+                routes[key] = Route(key, now.scene, score, info["lives"], steps, state, way)
             if step == max_steps:
                 break
             reward, is_over, info = _play(worker, events, now)
@@ -147,13 +148,20 @@ class Explore:
 
     def _begin(
         self, start: Route | None, env: AtariEnv, rng: np.random.Generator
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], TrajectoryEvents | None]:
+        """Goes to a cell, or to a reset; returns the info there and who watches for events."""
         if start is None:
             _, info = env.reset(seed=self.seed)
         else:
             _, info = env.restore_state(EnvState.from_bytes(start.state))
-        env.reseed(int(rng.integers(2**31)))
-        return info
+        seed = int(rng.integers(2**31))
+        env.reseed(seed)
+        if not self.keeps_events:
+            return info, None
+        if start is None:
+            recorder = PathRecorder(None, env.get_state().to_bytes(), seed)
+            return info, TrajectoryEvents("", recorder)
+        return info, TrajectoryEvents(start.key, PathRecorder(start.way, start.state, seed))
 
     def _moment(self, worker: Worker, info: dict[str, Any]) -> Moment:
         frame = worker.env.frame if self.cells.needs_frame else None
@@ -166,8 +174,8 @@ def _play(
     worker: Worker, events: TrajectoryEvents | None, now: Moment
 ) -> tuple[float, bool, dict[str, Any]]:
     """Plays one step; returns its reward, whether the episode is over and the info."""
-    if events is not None and events.needs_state:
-        events.keep_state(worker.env.get_state())
+    if events is not None and events.recorder.needs_state:
+        events.recorder.keep_state(worker.env.get_state())
     action = worker.policy.act(_BLANK)
     reward, terminated, truncated, info = worker.env.advance(action)
     if events is not None:

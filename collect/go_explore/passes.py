@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from worldtokens.collect.go_explore.approaches import MAX_LEAD, Approach
+from worldtokens.collect.go_explore.approaches import Approach
+from worldtokens.collect.go_explore.paths import MAX_LEAD
 from worldtokens.collect.policies.policy import Policy
 from worldtokens.collect.rollout import EpisodeRecorder, rollout
 from worldtokens.collect.tasks import Progress, Recorded, Worker
-from worldtokens.envs import EnvState
 
 _MIN_LEAD = 4  # a world model sees some frames before it foresees anything
 _LONGEST_PRELUDE = 3
@@ -58,14 +58,10 @@ class RecordFromEvent:
         rng = np.random.default_rng([self.seed, 5])
         lead = min(int(rng.integers(_MIN_LEAD, MAX_LEAD + 1)), approach.lead)
         first = approach.lead - lead
-        frame, info = env.restore_state(EnvState.from_bytes(approach.state))
-        for action in approach.actions[:first]:
-            *_, info = env.advance(action)
-        if first:
-            frame = env.frame
+        frame, info = approach.path.replay(env, first)
         env.reseed(self.seed)
         worker.policy.begin(np.random.default_rng([self.seed, 1]))
-        path = list(approach.actions[first:])
+        path = list(approach.path.actions[first:])
         num_actions = len(env.action_meanings)
         script = varied(path, lead, num_actions, rng) if self.follows else []
         return record_from(

@@ -3,25 +3,24 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from worldtokens.collect.dataset.events import Event, Moment
+from worldtokens.collect.dataset.events import Event
 from worldtokens.collect.go_explore import approaches as module
 from worldtokens.collect.go_explore.approaches import (
     Approach,
     Approaches,
-    TrajectoryEvents,
     Wanted,
     approach_tree,
     draw_approach,
     heldout_cells,
 )
 from worldtokens.collect.go_explore.cells import is_heldout_cell
-from worldtokens.envs import EnvState, make_env
+from worldtokens.collect.go_explore.paths import Path
 
 KEY = Event("reward", 100.0, 1, "0a")
 
 
 def approach(event=KEY, start="", lead=10):
-    return Approach(event, start, b"state", bytes(lead), lead - 1)
+    return Approach(event, start, Path(((0, b"state"),), bytes(lead), ()), lead - 1)
 
 
 def test_few_are_wanted_from_different_starts_and_longer_ones_more(monkeypatch):
@@ -89,36 +88,3 @@ def test_each_event_with_three_cells_has_one_that_is_held_out():
     chosen = heldout_cells([*two, *three, *named], is_whole_job=True) - by_name
     assert len(chosen) == 1 and chosen <= set(training[2:5])
     assert heldout_cells([*two, *three, *named], is_whole_job=False) == by_name
-
-
-@pytest.mark.parametrize("sticky", (0.0, 0.25))
-def test_an_approach_leads_to_its_event_again(sticky):
-    env = make_env("FakeGame", repeat_action_probability=sticky)
-    _, info = env.reset(seed=1)
-    env.reseed(7)
-    events = TrajectoryEvents("start")
-    rng = np.random.default_rng(0)
-    terminated = False
-    action = 0
-    while not terminated:
-        if events.needs_state:
-            events.keep_state(env.get_state())
-        if len(events) % 12 == 0:
-            action = int(rng.integers(6))
-        before = Moment(info["lives"], int(info["ram"][0]), f"{len(events):04x}")
-        reward, terminated, _, info = env.advance(action)
-        events.add(action, before, reward, terminated, info["lives"], int(info["ram"][0]))
-    found = events.approaches(Wanted())
-    assert Counter(a.event.kind for a in found)["life_lost"] == 3
-    assert any(len(a.actions) > a.lead for a in found)
-    for a in found:
-        # Long ways begin at a state in between.
-        assert a.lead <= 24 + 64 and (a.lead >= 24 or int(a.event.cell, 16) < 24)
-        env.restore_state(EnvState.from_bytes(a.state))
-        for step, action in enumerate(a.actions[: a.lead]):
-            lives = env.get_state().lives
-            reward, terminated, _, info = env.advance(action)
-            if step == a.event_step and a.event.kind == "life_lost":
-                assert info["lives"] == a.event.value < lives
-            if a.event.kind == "end":
-                assert terminated == (step == a.event_step)

@@ -1,5 +1,6 @@
 from collections import Counter
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from worldtokens.collect.dataset.events import Event
 from worldtokens.collect.go_explore.approaches import Approach
 from worldtokens.collect.go_explore.archive import Archive
 from worldtokens.collect.go_explore.cells import PixelCells, RamCells, is_heldout_cell
+from worldtokens.collect.go_explore.paths import Path
 from worldtokens.envs import make_env
 
 
@@ -93,29 +95,32 @@ def test_archives_survive_saving(tmp_path, route):
     assert chosen[0] == chosen[1]
 
 
-def test_approaches_are_saved_beside_the_cells(tmp_path, route):
+def test_approaches_and_ways_are_saved_beside_the_cells(tmp_path, route):
     archive = Archive(RamCells((0,), (1,)))
     archive.add(route("0a"))
+    way = Path(((0, b"one"), (2, b"another")), bytes([9, 8, 7]), ((1, 5), (2, 2**30)))
+    archive.add(replace(route("0b"), way=way))
     key = Event("reward", 100.0, 1, "0a")
     death = Event("life_lost", 3.0, 1, "0b")
     approaches = [
-        Approach(key, "05", b"one", bytes([4, 5, 6]), 1),
-        Approach(death, "05", b"one", bytes([4, 5, 6, 7]), 3),
-        Approach(death, "", b"another", b"", 0),
+        Approach(key, "05", Path(((0, b"one"),), bytes([4, 5, 6]), ()), 1),
+        Approach(death, "05", Path(((0, b"one"),), bytes([4, 5, 6, 7]), ((0, 1),)), 3),
+        Approach(death, "", Path(((0, b"another"),), b"", ()), 0),
     ]
     for approach in approaches:
         archive.approaches.add(approach)
     archive.save(tmp_path / "archive.npz")
     loaded = Archive.load(tmp_path / "archive.npz", RamCells((0,), (1,)))
-    assert list(loaded.approaches) == approaches
+    assert list(loaded.approaches) == approaches and loaded.routes == archive.routes
+    assert loaded.routes[1].way == way
     with np.load(tmp_path / "archive.npz") as file:
         content = {name: file[name] for name in file.files}
-    assert content["approach_states"].tobytes() == b"oneanother"
+    assert content["path_states"].tobytes() == b"oneanother"
     # Archives of earlier versions have cells only.
-    old = {name: value for name, value in content.items() if not name.startswith("approach")}
+    old = {name: value for name, value in content.items() if not name.startswith("path")}
     np.savez(tmp_path / "old.npz", **old)
     loaded = Archive.load(tmp_path / "old.npz", RamCells((0,), (1,)))
-    assert loaded.routes == archive.routes and len(loaded.approaches) == 0
+    assert [r.key for r in loaded.routes] == ["0a", "0b"] and len(loaded.approaches) == 0
 
 
 def test_damaged_archives_are_named(tmp_path):

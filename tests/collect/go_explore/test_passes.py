@@ -4,6 +4,7 @@ import pytest
 from worldtokens.collect.dataset.events import Event
 from worldtokens.collect.go_explore.approaches import Approach
 from worldtokens.collect.go_explore.passes import RecordFromEvent, varied
+from worldtokens.collect.go_explore.paths import Path
 from worldtokens.collect.policies import HeldRandomPolicy
 from worldtokens.collect.tasks import Worker
 from worldtokens.envs import make_env
@@ -46,7 +47,7 @@ def test_an_episode_begins_on_the_way_to_the_event_and_passes_through_it(sticky)
     state = env.get_state().to_bytes()
     positions = [int(env.advance(RIGHT)[3]["ram"][1]) for _ in range(40)]
     event = Event("reward", 100.0, 0, "0a")
-    approach = Approach(event, "", state, bytes([RIGHT] * 30), 27)
+    approach = Approach(event, "", Path(((0, state),), bytes([RIGHT] * 30), ((0, 5),)), 27)
     episodes = []
     worker = Worker(env, HeldRandomPolicy(6, 3), lambda _: None, episodes.append, 0)
     firsts = set()
