@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 PREDICTIONS = ("autoregressive", "parallel")
 ATTENTIONS = ("full", "factorised")
 POSITIONS = ("rotary", "absolute")
+OUTCOMES = ("action", "frame")
 
 
 @dataclass
@@ -35,6 +36,13 @@ class Architecture:
         refine_layers: Blocks that predict some tokens of a frame again, given its others, see
             `Refiner`; 0 for none; parallel prediction only.
         refine_passes: How often a dream does so per frame; it may be changed after training.
+        latents: Categorical codes that are drawn once for a whole frame, before its tokens, see
+            `FrameLatents`; 0 for none; parallel prediction only.
+        latent_classes: Classes of each code.
+        outcomes: What rewards, lost lives and ends are predicted from: `action`, the past and the
+            action; or `frame`, the frame that was drawn, too, which shows the score and what is
+            carried; parallel prediction only.
+        predicts_lives: Whether lost lives are predicted beside rewards and ends.
     """
 
     prediction: str = "parallel"
@@ -52,6 +60,10 @@ class Architecture:
     codes: bool = True
     refine_layers: int = 0
     refine_passes: int = 3
+    latents: int = 0
+    latent_classes: int = 64
+    outcomes: str = "action"
+    predicts_lives: bool = True
 
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on each other."""
@@ -59,6 +71,7 @@ class Architecture:
             ("prediction", PREDICTIONS),
             ("attention", ATTENTIONS),
             ("positions", POSITIONS),
+            ("outcomes", OUTCOMES),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
@@ -79,6 +92,20 @@ class Architecture:
             raise ValueError(
                 f"refine_layers={self.refine_layers} needs prediction=parallel: an autoregressive "
                 "model sees the tokens before anyway; use refine_layers=0"
+            )
+        if self.latents < 0:
+            raise ValueError(f"latents: expected at least 0, got {self.latents}")
+        if self.latents and self.latent_classes < 2:
+            raise ValueError(f"latent_classes: expected at least 2, got {self.latent_classes}")
+        if self.latents and self.refine_layers:
+            raise ValueError(
+                f"latents={self.latents}: expected 0 beside refine_layers={self.refine_layers}, "
+                "which has the same purpose; use refine_layers=0"
+            )
+        if self.prediction != "parallel" and (self.latents or self.outcomes == "frame"):
+            raise ValueError(
+                f"latents={self.latents} and outcomes={self.outcomes} need prediction=parallel; "
+                "use latents=0 and outcomes=action with autoregressive"
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")

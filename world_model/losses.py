@@ -15,6 +15,8 @@ from worldtokens.world_model.networks.refinement import Draft
 # The number of predicted tokens is a multiple of this: on CPUs torch (2.15) prepares each size of a
 # matrix product anew and keeps what it prepared, which took 16 MB more memory a step.
 MASK_MULTIPLE = 128
+# Nats per frame that the latents' divergence may have without being trained down.
+FREE_NATS = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class WorldModelLoss:
         tokens: Cross-entropy per token.
         rewards: Cross-entropy per step over the classes of rewards.
         ends: Cross-entropy per step of "the game ended".
+        lives_lost: Cross-entropy per step of "a life was lost"; None for models that do not predict
+            it.
+        latents: Divergence of the latents' posterior from their prior, in units of `tokens` (nats
+            per frame over its tokens), as it is trained; None for models without.
+        window_tokens: `tokens` of each window, float32 (B,), without gradient.
         refined: As `tokens`, of tokens predicted again; None for models that do not refine.
     """
 
@@ -32,12 +39,17 @@ class WorldModelLoss:
     rewards: Tensor
     ends: Tensor
     refined: Tensor | None = None
+    lives_lost: Tensor | None = None
+    latents: Tensor | None = None
+    window_tokens: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
         """Their sum, as in IRIS (arXiv:2209.00588, section 2.2)."""
         total = self.tokens + self.rewards + self.ends
-        return total if self.refined is None else total + self.refined
+        for term in (self.refined, self.lives_lost, self.latents):
+            total = total if term is None else total + term
+        return total
 
 
 @dataclass(frozen=True)
@@ -141,27 +153,45 @@ def world_model_loss(
     real = segments.mask[:, 1:]
     known_end = real & (segments.terminated | ~segments.truncated)
     true = segments.tokens[:, 1:]
+    window_tokens = None
     if sample is None:
         token_loss = F.cross_entropy(prediction.tokens.permute(0, 3, 1, 2), true, reduction="none")
         token_term = _mean_over(token_loss.mean(-1), real)
     else:
         count = (real.sum() * true.shape[-1]).clamp(min=1)
-        token_sum = _sampled(prediction.tokens, true, sample.predict_mask, sample.weights)
+        mask, stayed = sample.predict_mask, None
+        token_losses = weighted_cross_entropy(prediction.tokens, true[mask], sample.weights[mask])
+        token_sum = token_losses.sum()
         if prediction.stays is not None:
-            stayed = real[..., None] & ~sample.predict_mask
-            token_sum = token_sum + stay_loss(prediction.stays, stayed, sample.weights)
+            stayed = real[..., None] & ~mask
+            stay_losses = stay_loss(prediction.stays, stayed, sample.weights)
+            token_sum = token_sum + stay_losses.sum()
+            window_tokens = stay_losses.detach().sum(dim=(1, 2))
         token_term = token_sum / count
+        window_tokens = _per_window(window_tokens, token_losses, mask, real)
     refined = None
     if draft is not None:
         assert prediction.refined is not None and sample is not None
         hidden = (torch.where(draft.visible, 0.0, 1.0) * real[..., None]).sum().clamp(min=1)
-        refined = _sampled(prediction.refined, true, draft.predict_mask, sample.weights) / hidden
+        mask = draft.predict_mask
+        losses = weighted_cross_entropy(prediction.refined, true[mask], sample.weights[mask])
+        refined = losses.sum() / hidden
     classes = reward_classes(segments.rewards, reward_values)
     reward_loss = F.cross_entropy(prediction.rewards.mT, classes, reduction="none")
     end_loss = F.cross_entropy(prediction.ends.mT, segments.terminated.long(), reduction="none")
+    lives_term = latent_term = None
+    if prediction.lives_lost is not None:
+        lost = segments.lives_lost.long()
+        life_loss = F.cross_entropy(prediction.lives_lost.mT, lost, reduction="none")
+        lives_term = _mean_over(life_loss, real)
+    if prediction.latents is not None:
+        balanced = _mean_over(prediction.latents.balanced, real)
+        # Free nats, as in DreamerV2, lest the codes fall out of use before they are of any.
+        latent_term = balanced.clamp(min=FREE_NATS) / true.shape[-1]
     return WorldModelLoss(
-        token_term, _mean_over(reward_loss, real), _mean_over(end_loss, known_end), refined
-    )
+        token_term, _mean_over(reward_loss, real), _mean_over(end_loss, known_end), refined,
+        lives_term, latent_term, window_tokens,
+    )  # fmt: skip
 
 
 def reward_classes(rewards: Tensor, values: Tensor) -> Tensor:
@@ -187,25 +217,33 @@ def choose_reward_values(rewards: np.ndarray, most: int = 32) -> list[float]:
 
 
 def stay_loss(stays: Tensor, stayed: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum of -log P(stays) of tokens that stayed.
+    """The weighted -log P(stays) of tokens that stayed, 0 for others; float32 (...).
 
     Args:
         stays: Log-odds of staying, float32 (...).
         stayed: bool (...).
         weights: float32 (...).
     """
-    return torch.where(stayed, weights * F.softplus(-stays), 0.0).sum()
+    return torch.where(stayed, weights * F.softplus(-stays), 0.0)
 
 
-def _sampled(logits: Tensor, true: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum of the cross-entropies of the predicted tokens."""
-    total = WeightedCrossEntropy.apply(logits, true[mask], weights[mask])
-    assert isinstance(total, Tensor)
-    return total
+def weighted_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    """Weighted cross-entropies, float32 (n,); see `WeightedCrossEntropy`."""
+    losses = WeightedCrossEntropy.apply(logits, classes, weights)
+    assert isinstance(losses, Tensor)
+    return losses
+
+
+def _per_window(stay_sums: Tensor | None, losses: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+    """The mean loss per token of each window, float32 (B,), without gradient."""
+    rows = mask.nonzero()[:, 0]
+    sums = torch.zeros(len(mask), device=mask.device).index_add_(0, rows, losses.detach())
+    sums = sums if stay_sums is None else sums + stay_sums
+    return sums / (real.sum(dim=1) * mask.shape[-1]).clamp(min=1)
 
 
 class WeightedCrossEntropy(torch.autograd.Function):
-    """The weighted sum of cross-entropies, with its gradient made in the forward pass.
+    """Weighted cross-entropies, with their gradient computed in the forward pass.
 
     With thousands of classes memory is what takes the time: this writes one array of the logits'
     size, torch's own function four.
@@ -213,7 +251,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-        """Sums over float32 logits (n, V), int64 classes (n,) and float32 weights (n,)."""
+        """Of float32 logits (n, V), int64 classes (n,) and float32 weights (n,): float32 (n,)."""
         shifted = logits - logits.amax(dim=-1, keepdim=True)
         chosen = shifted.gather(-1, classes[:, None])
         exponentials = shifted.exp_()
@@ -221,13 +259,13 @@ class WeightedCrossEntropy(torch.autograd.Function):
         gradient = exponentials.mul_(weights[:, None] / total)
         gradient.scatter_add_(-1, classes[:, None], -weights[:, None])
         ctx.save_for_backward(gradient)
-        return ((total.log() - chosen)[:, 0] * weights).sum()
+        return (total.log() - chosen)[:, 0] * weights
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The gradient of the logits."""
         (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0], None, None
+        return gradient * gradients[0][:, None], None, None
 
 
 def _mean_over(loss: Tensor, mask: Tensor) -> Tensor:

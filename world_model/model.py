@@ -19,7 +19,10 @@ from worldtokens.world_model.networks.predictions import Prediction
 from worldtokens.world_model.networks.refinement import Draft
 
 # Exports of earlier versions lack these fields; this is what those models do.
-LEGACY_VALUES = {"refine_layers": 0, "refine_passes": 3, "stay_gate": False}
+LEGACY_VALUES = {
+    "refine_layers": 0, "refine_passes": 3, "stay_gate": False, "latents": 0, "latent_classes": 64,
+    "outcomes": "action", "predicts_lives": False,
+}  # fmt: skip
 # Names of weights in memory and in files, which keep the names of the first version.
 NAME_IN_MEMORY, NAME_IN_FILES = "network.position_embedding", "place_embedding"
 
@@ -61,9 +64,10 @@ class WorldModel(PretrainedModel):
         actions: Tensor,
         predict_mask: Tensor | None = None,
         draft: Draft | None = None,
+        from_prior: bool = False,
     ) -> Prediction:
         """Predicts every frame of a sequence after the first; see `WorldModelNetwork.forward`."""
-        return self.network(tokens_btk, actions, predict_mask, draft)
+        return self.network(tokens_btk, actions, predict_mask, draft, from_prior)
 
     def imagine(
         self,

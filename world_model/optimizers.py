@@ -72,4 +72,8 @@ def _matrices(model: WorldModel | FramePrior) -> list[torch.Tensor]:
         layers += [network.merge, network.unmerge]
     if network.config.refine_layers:
         layers += [m for m in network.refiner.modules() if isinstance(m, nn.Linear)]
+    if network.config.latents:
+        layers += [m for m in network.latents.modules() if isinstance(m, nn.Linear)]
+    if network.config.outcomes == "frame":
+        layers += [m for m in network.outcome_summary.modules() if isinstance(m, nn.Linear)]
     return [layer.weight for layer in layers]

@@ -13,22 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.common.checks import check_at_least, check_positive
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.added_keys import with_values_of_run
 from worldtokens.training.budget import Progress, learning_rate
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
 from worldtokens.world_model.config import Architecture, WorldModelConfig
+from worldtokens.world_model.data.event_windows import WindowConfig, WindowSampler
 from worldtokens.world_model.data.scheduled_sampling import ContextConfig, make_context
 from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.validation import Heldout
 from worldtokens.world_model.imagination.precision import compile_training
+from worldtokens.world_model.initial_weights import start_from
 from worldtokens.world_model.losses import choose_reward_values, sample_tokens, world_model_loss
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.networks.refinement import random_draft
@@ -50,6 +53,11 @@ class TrainConfig(SessionConfig):
         scheduled_sampling_prob: See `ContextConfig`, as the next two.
         scheduled_sampling_depth: Passes that make the model's own frames.
         token_noise_prob: Share of the context's tokens that are corrupted.
+        event_share: Share of the windows drawn around events: rewards, lost lives, ends, changes
+            of scene; see `WindowConfig`, as the next.
+        high_loss_share: Share of the windows drawn again because their loss was high.
+        init_from: Other weights to start from, as for `tokenizer`; layers that they do not fit
+            start fresh. Only a new run reads it.
         learning_rate: Its peak.
         weight_decay: Of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm.
@@ -68,6 +76,9 @@ class TrainConfig(SessionConfig):
     scheduled_sampling_prob: float
     scheduled_sampling_depth: int
     token_noise_prob: float
+    event_share: float
+    high_loss_share: float
+    init_from: str | None
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float
@@ -86,7 +97,7 @@ class TrainConfig(SessionConfig):
             max_gradient_norm=self.max_gradient_norm,
             foreground_weight=self.foreground_weight,
         )
-        _ = self.context
+        _ = self.context, self.windows
         if not 0 < self.unchanged_sample_prob <= 1:
             raise ValueError(
                 "unchanged_sample_prob: expected a number in (0, 1], "
@@ -105,9 +116,15 @@ class TrainConfig(SessionConfig):
             self.scheduled_sampling_prob, self.scheduled_sampling_depth, self.token_noise_prob
         )
 
+    @property
+    def windows(self) -> WindowConfig:
+        """Which windows are drawn more often."""
+        return WindowConfig(self.event_share, self.high_loss_share)
+
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
+    config = with_values_of_run(config)
     accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
@@ -120,20 +137,25 @@ def main(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
     saved_config = session.saved["config"] if session.saved is not None else None
     world_model = build_model(config, tokenizer, data, heldout.dataset, saved_config)
+    if config.init_from is not None and saved_config is None:
+        start_from(world_model, config.init_from)
     compile_training(world_model.network, config.compile)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
     num_frames = sum(len(episode.tokens) for episode in data.episodes)
+    windows = WindowSampler(data, config.segment, config.windows)
     session.begin(
-        {"model": world_model, "optimizer": optimizer},
+        {"model": world_model, "optimizer": optimizer, **windows.parts},
         unit="frames",
         data=f"{num_frames:,} frames of {len(data.episodes):,} episodes of {config.data}",
     )
     description = {"config": dataclasses.asdict(world_model.config)}
     frames = config.batch_size * (config.segment - 1)
     for progress, rng in session.steps():
-        segments = data.sample(config.batch_size, config.segment, rng).to(accelerator.device)
-        metrics = train_step(accelerator, model, optimizer, segments, config, progress)
+        segments, drawn = windows.draw(config.batch_size, rng)
+        segments = segments.to(accelerator.device)
+        metrics, losses = train_step(accelerator, model, optimizer, segments, config, progress)
+        windows.remember(drawn, losses)
         session.log(metrics, shown="nats_per_frame", units=frames)
         if session.is_evaluation_due:
             sample(session, world_model, heldout)
@@ -149,7 +171,7 @@ def train_step(
     segments: TokenSegments,
     config: TrainConfig,
     progress: Progress,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], Tensor]:
     """One step on one batch.
 
     Args:
@@ -161,7 +183,8 @@ def train_step(
         progress: Where the run stands.
 
     Returns:
-        The terms of the loss, nats per frame, the gradient norm and the learning rate, by name.
+        The terms of the loss, nats per frame, the gradient norm and the learning rate, by name;
+        and the token loss of each window, float32 (B,).
 
     Raises:
         FloatingPointError: The loss is not finite; nothing was changed.
@@ -182,14 +205,20 @@ def train_step(
         accelerator, loss.total, model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
     )  # fmt: skip
-    refined = {} if loss.refined is None else {"refined_loss": float(loss.refined.detach())}
-    return refined | {
-        "nats_per_frame": float(loss.tokens.detach()) * world_model.config.tokens_per_frame,
+    tokens_per_frame = world_model.config.tokens_per_frame
+    metrics = {
+        "nats_per_frame": float(loss.tokens.detach()) * tokens_per_frame,
         "reward_loss": float(loss.rewards.detach()),
         "end_loss": float(loss.ends.detach()),
         "gradient_norm": norm,
         "learning_rate": rate,
     }
+    for name, term in (("refined_loss", loss.refined), ("life_loss", loss.lives_lost)):
+        metrics |= {} if term is None else {name: float(term.detach())}
+    if loss.latents is not None:
+        metrics["latent_nats"] = float(loss.latents.detach()) * tokens_per_frame
+    assert loss.window_tokens is not None
+    return metrics, loss.window_tokens
 
 
 def sample(session: Session, model: WorldModel, heldout: Heldout) -> None:

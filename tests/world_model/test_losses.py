@@ -213,7 +213,7 @@ def test_the_weighted_cross_entropy_and_its_gradient_are_torch_s():
     torch.manual_seed(0)
     logits = (torch.randn(7, 5) * 4).requires_grad_()
     classes, weights = torch.randint(5, (7,)), torch.rand(7)
-    got = WeightedCrossEntropy.apply(logits, classes, weights)
+    got = WeightedCrossEntropy.apply(logits, classes, weights).sum()
     each = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
     expected = (each * weights).sum()
     torch.testing.assert_close(got, expected)

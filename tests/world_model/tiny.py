@@ -20,7 +20,7 @@ def tiny(shape: str = "factorised", **changes) -> WorldModel:
         **{
             **dict(tokenizer="abc", vocab_size=7, grid=(4, 2), num_actions=3, context=3),
             **dict(layers=2, heads=2, width=16, copies=2, code_dim=3, reward_values=[0.0, 100.0]),
-            **dict(history=2, stay_gate=False),
+            **dict(history=2, stay_gate=False, predicts_lives=False),
             **SHAPES[shape],
             **changes,
         }

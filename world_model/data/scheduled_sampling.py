@@ -82,7 +82,8 @@ def scheduled_sampling(
     was_training = model.training
     model.eval()
     for _ in range(depth):
-        likeliest = model(mixed, segments.actions, predict_mask).tokens.argmax(dim=-1)
+        prediction = model(mixed, segments.actions, predict_mask, from_prior=True)
+        likeliest = prediction.tokens.argmax(dim=-1)
         mixed = true.clone()
         mixed[:, 1:][predict_mask] = likeliest
     model.train(was_training)

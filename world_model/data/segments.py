@@ -1,11 +1,13 @@
 """Episodes as tokens in memory, and the windows of them that training draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from worldtokens.common.commands import stage_command
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class TokenEpisode:
         terminated: bool (T,), whether the game ended with that step.
         truncated: bool (T,), whether recording stopped there without the game having ended.
         first_frame: Number of its first frame in its dataset.
+        lives_lost: bool (T,), whether a life was lost in that step; None for nowhere.
+        scenes: int64 (T + 1,), the scene (room) of each frame; None for one scene.
     """
 
     name: str
@@ -29,6 +33,15 @@ class TokenEpisode:
     terminated: np.ndarray
     truncated: np.ndarray
     first_frame: int = 0
+    lives_lost: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    scenes: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self) -> None:
+        """Fills in what is not known."""
+        if self.lives_lost is None:
+            object.__setattr__(self, "lives_lost", np.zeros(len(self.actions), bool))
+        if self.scenes is None:
+            object.__setattr__(self, "scenes", np.zeros(len(self.actions) + 1, np.int64))
 
     def __len__(self) -> int:
         """Steps T."""
@@ -46,6 +59,7 @@ class TokenSegments:
         terminated: bool (B, L - 1).
         truncated: bool (B, L - 1).
         mask: bool (B, L), True for frames that exist; step t exists if frame t + 1 does.
+        lives_lost: bool (B, L - 1); None for nowhere.
     """
 
     tokens: Tensor
@@ -54,6 +68,12 @@ class TokenSegments:
     terminated: Tensor
     truncated: Tensor
     mask: Tensor
+    lives_lost: Tensor = field(default=None)  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self) -> None:
+        """Fills in what is not known."""
+        if self.lives_lost is None:
+            object.__setattr__(self, "lives_lost", torch.zeros_like(self.terminated))
 
     def to(self, device: torch.device) -> "TokenSegments":
         """The same segments on another device."""
@@ -72,7 +92,8 @@ class TokenDataset:
         self.episodes = [episode for episode in episodes if len(episode)]
         if not self.episodes:
             raise ValueError(
-                "no episode with at least one step; collect more with python collect/run.py"
+                "episodes: expected one with at least one step, got none; collect more with "
+                f"`{stage_command('collect')}`"
             )
         self._ends = np.cumsum([len(episode) for episode in self.episodes])
 
@@ -87,10 +108,14 @@ class TokenDataset:
         A window may begin close to the end of its episode and be padded, so that the last steps,
         where games end, are seen as often as others.
         """
-        steps = rng.integers(self.num_steps, size=batch)
-        owners = np.searchsorted(self._ends, steps, side="right")
-        starts = steps - np.concatenate(([0], self._ends))[owners]
+        owners, starts = self.sample_starts(batch, rng)
         return stack_windows([self.episodes[i] for i in owners], starts.tolist(), length)
+
+    def sample_starts(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draws steps with equal chance: episodes and steps in them, int64 (count,) each."""
+        steps = rng.integers(self.num_steps, size=count)
+        owners = np.searchsorted(self._ends, steps, side="right")
+        return owners, steps - np.concatenate(([0], self._ends))[owners]
 
     def draw_step(self, rng: np.random.Generator) -> tuple[TokenEpisode, int]:
         """Draws a frame that has a step after it: its episode and its number in it."""
@@ -169,6 +194,7 @@ def stack_windows(
         "rewards": np.zeros((batch, length - 1), np.float32),
         "terminated": np.zeros((batch, length - 1), bool),
         "truncated": np.zeros((batch, length - 1), bool),
+        "lives_lost": np.zeros((batch, length - 1), bool),
     }
     for row, (episode, start) in enumerate(zip(episodes, starts, strict=True)):
         frames = episode.tokens[start : start + length]

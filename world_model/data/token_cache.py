@@ -38,11 +38,17 @@ def load_tokens(dataset: EpisodeDataset, tokenizer: Tokenizer) -> TokenDataset:
         for other in folder.glob("[!.]*.npz"):
             if other != path:
                 other.unlink(missing_ok=True)
-    return TokenDataset([_episode(dataset, i, tokens[e.id]) for i, e in enumerate(dataset.infos)])
+    lives = dataset.read("lives", 0, dataset.num_frames)
+    return TokenDataset(
+        [_episode(dataset, i, tokens[e.id], lives) for i, e in enumerate(dataset.infos)]
+    )
 
 
-def _episode(dataset: EpisodeSource, index: int, tokens: np.ndarray) -> TokenEpisode:
+def _episode(
+    dataset: EpisodeSource, index: int, tokens: np.ndarray, lives: np.ndarray
+) -> TokenEpisode:
     first, end = (int(row) for row in dataset.frame_starts[index : index + 2])
+    lives = lives[first:end].astype(np.int64)
     return TokenEpisode(
         name=dataset.infos[index].id,
         tokens=tokens,
@@ -51,6 +57,8 @@ def _episode(dataset: EpisodeSource, index: int, tokens: np.ndarray) -> TokenEpi
         terminated=dataset.steps.terminated[first : end - 1],
         truncated=dataset.steps.truncated[first : end - 1],
         first_frame=first,
+        lives_lost=lives[1:] < lives[:-1],
+        scenes=dataset.scene[first:end],
     )
 
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, is_close
 from worldtokens.world_model.data.segments import TokenSegments
-from worldtokens.world_model.losses import reward_classes
 from worldtokens.world_model.networks.predictions import Prediction
 
 # `Fidelity.room` of all rooms together.
@@ -34,16 +32,20 @@ class PredictionCounts:
     correct_tokens: int = 0
     unchanged_tokens: int = 0
     correct_changed_tokens: int = 0
-    correct_rewards: int = 0
-    correct_ends: int = 0
 
-    def add(self, prediction: Prediction, segments: TokenSegments, reward_values: Tensor) -> None:
+    def add(
+        self,
+        prediction: Prediction,
+        segments: TokenSegments,
+        posterior: Prediction | None = None,
+    ) -> None:
         """Counts a batch; padding does not count.
 
         Args:
-            prediction: Of frames 1 to L - 1, axes (B, L - 1, ...).
+            prediction: Of frames 1 to L - 1, axes (B, L - 1, ...), from the past alone.
             segments: What was predicted, and from what.
-            reward_values: float32 (R,), the values of the reward classes.
+            posterior: The same given codes from the posterior, of models with latents: then the
+                nats are those of the tokens given the codes and of the codes together.
         """
         real = segments.mask[:, 1:]
         true, before = segments.tokens[:, 1:][real], segments.tokens[:, :-1][real]
@@ -52,14 +54,13 @@ class PredictionCounts:
         self.frames += len(true)
         self.tokens += true.numel()
         self.changed_tokens += int((~unchanged).sum())
-        self.nats += float(F.cross_entropy(logits.mT, true, reduction="sum"))
+        coded = prediction if posterior is None else posterior
+        self.nats += float(F.cross_entropy(coded.tokens[real].mT, true, reduction="sum"))
+        if coded.latents is not None:
+            self.nats += float(coded.latents.divergence[real].sum())
         self.correct_tokens += int(correct.sum())
         self.unchanged_tokens += int(unchanged.sum())
         self.correct_changed_tokens += int((correct & ~unchanged).sum())
-        classes = reward_classes(segments.rewards, reward_values)
-        self.correct_rewards += int((prediction.rewards.argmax(-1) == classes)[real].sum())
-        ends = prediction.ends.argmax(-1) == 1
-        self.correct_ends += int((ends == segments.terminated)[real].sum())
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics by name.
@@ -72,8 +73,6 @@ class PredictionCounts:
             "token_accuracy": self.correct_tokens / self.tokens,
             "copy_accuracy": self.unchanged_tokens / self.tokens,
             "changed_accuracy": self.correct_changed_tokens / max(1, self.changed_tokens),
-            "reward_accuracy": self.correct_rewards / self.frames,
-            "end_accuracy": self.correct_ends / self.frames,
         }
 
 
@@ -84,15 +83,11 @@ class FramePrediction:
     Attributes:
         frames: uint8 (n, height, width, 3).
         tokens: int64 (n, K).
-        rewards: float32 (n,).
-        ends: bool (n,).
         player_x: float32 (n,), where the player is; NaN where it is not known or not seen.
     """
 
     frames: np.ndarray
     tokens: np.ndarray
-    rewards: np.ndarray
-    ends: np.ndarray
     player_x: np.ndarray
 
     def repeat(self, times: int) -> "FramePrediction":
@@ -110,8 +105,6 @@ class FrameScores:
         foreground: Foreground pixels of the true frame, int64 (n,).
         recalled: Those of them that the prediction has, int64 (n,).
         tokens: Share of the tokens that are correct, float64 (n,).
-        rewards: bool (n,), whether the reward is exact.
-        ends: bool (n,), whether the end is correct.
         player_error: float32 (n,), distance of the player's x; NaN where it is not known or seen.
         player_known: bool (n,), whether it is known where the player truly is.
     """
@@ -120,8 +113,6 @@ class FrameScores:
     foreground: np.ndarray
     recalled: np.ndarray
     tokens: np.ndarray
-    rewards: np.ndarray
-    ends: np.ndarray
     player_error: np.ndarray
     player_known: np.ndarray
 
@@ -145,8 +136,6 @@ class Fidelity:
         psnr: Of the squared error pooled over them, dB.
         foreground_recall: Share of foreground pixels within 40/255; NaN if there are none.
         token_accuracy: Share of tokens that are the true frame's.
-        reward_accuracy: Share of exact rewards; for `copy` and `tokenizer` of "no reward".
-        end_accuracy: Share of correct ends; for `copy` and `tokenizer` of "no end".
         player_seen: Share of frames in which a probe finds the player; NaN without a probe.
         player_error: Mean absolute error of its x where it is seen, in units of its RAM byte; NaN
             without a probe. For `tokenizer` it is the probe's own error.
@@ -159,8 +148,6 @@ class Fidelity:
     psnr: float
     foreground_recall: float
     token_accuracy: float
-    reward_accuracy: float
-    end_accuracy: float
     player_seen: float
     player_error: float
 
@@ -186,8 +173,6 @@ def score_frames(
         foreground=mask.sum(axis=(1, 2)),
         recalled=(mask & is_close(true.frames, predicted.frames)).sum(axis=(1, 2)),
         tokens=(true.tokens == predicted.tokens).mean(axis=1),
-        rewards=true.rewards == predicted.rewards,
-        ends=true.ends == predicted.ends,
         player_error=np.abs(true.player_x - predicted.player_x),
         player_known=~np.isnan(true.player_x),
     )
@@ -207,8 +192,6 @@ def pool_scores(horizon: int, predictor: str, room: int, scores: FrameScores) ->
         psnr=float(10 * np.log10(255.0**2 / squared_error)),
         foreground_recall=float(scores.recalled.sum() / foreground) if foreground else float("nan"),
         token_accuracy=float(scores.tokens.mean()),
-        reward_accuracy=float(scores.rewards.mean()),
-        end_accuracy=float(scores.ends.mean()),
         player_seen=float(seen.sum() / known) if known else float("nan"),
         player_error=float(scores.player_error[seen].mean()) if seen.any() else float("nan"),
     )
@@ -222,6 +205,8 @@ def count_predictions(model, batches: list[TokenSegments]) -> PredictionCounts:
     counts = PredictionCounts()
     for segments in batches:
         segments = segments.to(model.device)
-        counts.add(model(segments.tokens, segments.actions), segments, model.reward_values)
+        prediction = model(segments.tokens, segments.actions, from_prior=True)
+        known = model(segments.tokens, segments.actions) if model.config.latents else prediction
+        counts.add(prediction, segments, known)
     model.train(was_training)
     return counts

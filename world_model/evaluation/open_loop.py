@@ -1,5 +1,6 @@
 """Open-loop rollouts from held-out episodes, beside what really came."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,11 +99,9 @@ def roll_out(
 
 def _join(rollouts: Sequence[Rollout]) -> Rollout:
     """Returns rollouts as one, on the CPU."""
-    return Rollout(
-        tokens=torch.cat([rollout.tokens.cpu() for rollout in rollouts]),
-        rewards=torch.cat([rollout.rewards.cpu() for rollout in rollouts]),
-        ends=torch.cat([rollout.ends.cpu() for rollout in rollouts]),
-    )
+    names = [field.name for field in dataclasses.fields(Rollout)]
+    parts = {name: [getattr(rollout, name).cpu() for rollout in rollouts] for name in names}
+    return Rollout(**{name: torch.cat(tensors) for name, tensors in parts.items()})
 
 
 class _RecordingPolicy:

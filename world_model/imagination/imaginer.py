@@ -19,6 +19,7 @@ from worldtokens.world_model.networks.network import WorldModelNetwork
 from worldtokens.world_model.networks.predictions import Prediction
 
 Policy = Callable[[Tensor], Tensor]
+GREEDY = Sampling(top_k=1)
 
 
 class Imaginer:
@@ -92,9 +93,17 @@ class Imaginer:
         hidden, at_action, _ = self._advance(tokens_bk, actions, state)
         network, past = state.network, state.stack_past()
         outcomes = outcomes or sampling
-        rewards, ends = (
-            draw(logits, outcomes, generator) for logits in network.outcome_logits(at_action)
-        )
+        drawn = None
+        if network.config.outcomes == "action":
+            drawn = self._draw_outcomes(at_action, hidden, past, None, state, outcomes, generator)
+        code_entropy = None
+        if network.config.latents:
+            shape = (len(past), network.config.latents)
+            noise = uniform_noise(shape, sampling, generator, hidden.device)
+            codes, code_entropy = network.latents.from_prior(at_action, noise)
+            hidden = network.latents.condition(hidden, codes)
+            # The codes have decided what happens; tokens drawn at random would blur it.
+            sampling = GREEDY
         x = network.token_features(hidden, past, state.tables)
         noise = uniform_noise(past.shape[:2], sampling, generator, x.device)
         here = None if noise is None else noise[:, : x.shape[1]]
@@ -105,12 +114,30 @@ class Imaginer:
         if network.config.prediction == "autoregressive":
             speculative = uses_speculation(state, len(past), self.speculative)
             decoded = decode_rest(decoded, past, state, sampling, noise, with_entropy, speculative)
-        return ImaginedFrame(
-            decoded.tokens,
-            self.network.reward_values[rewards],
-            ends == 1,
-            decoded.entropy.sum(dim=1),
-        )
+        entropy = decoded.entropy.sum(dim=1)
+        entropy = entropy if code_entropy is None else entropy + code_entropy
+        if drawn is None:
+            after = decoded.tokens
+            drawn = self._draw_outcomes(at_action, hidden, past, after, state, outcomes, generator)
+        return ImaginedFrame(decoded.tokens, *drawn, entropy)
+
+    def _draw_outcomes(
+        self,
+        at_action: Tensor,
+        hidden: Tensor,
+        past: Tensor,
+        after: Tensor | None,
+        state: ImaginationState,
+        sampling: Sampling,
+        generator: Generators,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draws rewards float32 (B,), ends bool (B,) and lost lives bool (B,)."""
+        logits = state.network.outcome_logits(at_action, hidden, past, after, state.tables)
+        rewards = self.network.reward_values[draw(logits.rewards, sampling, generator)]
+        ends = draw(logits.ends, sampling, generator) == 1
+        if logits.lives_lost is None:
+            return rewards, ends, torch.zeros_like(ends)
+        return rewards, ends, draw(logits.lives_lost, sampling, generator) == 1
 
     @torch.no_grad()
     def imagine(
@@ -147,6 +174,7 @@ class Imaginer:
             torch.stack([frame.tokens for frame in frames], dim=1),
             torch.stack([frame.rewards for frame in frames], dim=1),
             torch.stack([frame.ends for frame in frames], dim=1),
+            torch.stack([frame.lives_lost for frame in frames], dim=1),
         )
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImaginedFrame:
-    """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends bool (B,).
+    """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends and lives_lost bool (B,).
 
     `entropy`, float32 (B,), is the entropy of the token distributions, summed over the frame, in
     nats: how unsure the model was, before it refined anything. NaN where it was not asked for.
@@ -21,19 +21,28 @@ class ImaginedFrame:
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
+    lives_lost: Tensor
     entropy: Tensor
 
 
 @dataclass(frozen=True, repr=False)
 class Rollout:
-    """An imagined future: tokens int64 (B, H, K), rewards float32 (B, H), ends bool (B, H).
+    """An imagined future.
 
     Frame h follows from action h. The dream goes on after an end; what follows it means nothing.
+
+    Attributes:
+        tokens: int64 (B, H, K).
+        rewards: float32 (B, H).
+        ends: bool (B, H), whether the game ended.
+        lives_lost: bool (B, H), whether a life was lost; False throughout for models that do not
+            predict lives.
     """
 
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
+    lives_lost: Tensor
 
     def show(self, tokenizer: "Tokenizer", fps: int = 15, scale: int = 4) -> "Clip":
         """The dreams as a clip that a notebook plays, with rewards and ends below each.

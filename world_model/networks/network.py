@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from worldtokens.world_model.config import WorldModelConfig
 from worldtokens.world_model.networks.attention import residual_outputs
+from worldtokens.world_model.networks.codes import Outcomes
+from worldtokens.world_model.networks.latents import ChangeSummary, FrameLatents
 from worldtokens.world_model.networks.predictions import Prediction, TokenTables
 from worldtokens.world_model.networks.refinement import Draft, Refiner
 from worldtokens.world_model.networks.transformer import Transformer
@@ -54,6 +56,12 @@ class WorldModelNetwork(nn.Module):
             self.code_output = nn.Linear(config.code_dim, inner, bias=False)
         self.reward_head = _head(width, len(config.reward_values))
         self.end_head = _head(width, 2)
+        if config.predicts_lives:
+            self.life_head = _head(width, 2)
+        if config.outcomes == "frame":
+            self.outcome_summary = ChangeSummary(config)
+        if config.latents:
+            self.latents = FrameLatents(config)
         if config.copies:
             self.copy_gate = nn.Linear(inner, config.copies)
         self.register_buffer("reward_values", torch.tensor(config.reward_values), persistent=False)
@@ -85,6 +93,10 @@ class WorldModelNetwork(nn.Module):
                 # Against V equal logits this gives the frame before 0.88 of the probability.
                 others = 0.0 if self.config.stay_gate else math.log(self.config.vocab_size)
                 self.copy_gate.bias[0] = others + 2.0
+            if self.config.outcomes == "frame":
+                nn.init.zeros_(self.outcome_summary.output.weight)
+            if self.config.latents:
+                self.latents.reset_parameters()
 
     @torch.no_grad()
     def set_codes(self, vectors: Tensor) -> None:
@@ -122,8 +134,12 @@ class WorldModelNetwork(nn.Module):
         actions: Tensor,
         predict_mask: Tensor | None = None,
         draft: Draft | None = None,
+        from_prior: bool = False,
     ) -> Prediction:
         """Predicts every frame of a sequence after the first, each from those before it.
+
+        A model with latents predicts a frame given codes of what happens in it. For training they
+        are drawn from the posterior, which has seen that frame.
 
         Args:
             tokens_btk: int64 (B, T, K).
@@ -131,6 +147,8 @@ class WorldModelNetwork(nn.Module):
             predict_mask: bool (B, T - 1, K), which tokens to predict, since a large vocabulary
                 makes predictions expensive; None predicts all.
             draft: Drafts of frames 1 to T - 1 to refine; models with `refine_layers` only.
+            from_prior: Whether latent codes are the likeliest of the prior, and outcomes are read
+                from the past alone, so that nothing of a predicted frame is known.
 
         Returns:
             Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
@@ -139,11 +157,12 @@ class WorldModelNetwork(nn.Module):
         if self.config.prediction == "parallel":
             past = self.stack_past(tokens_btk[:, :-1])
             x = self.transformer(self.embed_blocks(past, actions, tables))
-            prediction = self.predict(x[:, :, :-1], x[:, :, -1], past, tables, predict_mask)
+            x, at_action = x[:, :, :-1], x[:, :, -1]
+            after = None if from_prior else tokens_btk[:, 1:]
+            prediction = self.predict(x, at_action, past, tables, predict_mask, after)
             if draft is None:
                 return prediction
-            refined = self.refined_logits(x[:, :, :-1], draft, past, tables)
-            return replace(prediction, refined=refined)
+            return replace(prediction, refined=self.refined_logits(x, draft, past, tables))
         assert draft is None
         # The last frame is read too, since its first tokens help to predict its later ones; the
         # action after it stands for nothing and nothing sees it.
@@ -187,6 +206,7 @@ class WorldModelNetwork(nn.Module):
         past: Tensor,
         tables: TokenTables,
         predict_mask: Tensor | None = None,
+        after: Tensor | None = None,
     ) -> Prediction:
         """Reads a prediction from the transformer's output.
 
@@ -196,14 +216,34 @@ class WorldModelNetwork(nn.Module):
             past: Tokens that these positions had, int64 (..., K, past frames).
             tables: The tokens' vectors.
             predict_mask: bool (..., K), which tokens to predict; None predicts all.
+            after: The true next frames, int64 (..., K), which the posterior of the latents and the
+                outcomes read; None if they are not known: latents are then the likeliest of the
+                prior, and outcomes are those of the likeliest frame.
         """
+        codes = None
+        if self.config.latents:
+            before = past[..., 0]
+            if after is None:
+                codes, _ = self.latents.from_prior(at_action, None)
+            else:
+                codes = self.latents.from_posterior(x, at_action, before, after, tables)
+            x = self.latents.condition(x, codes)
+        hidden, whole_past = x, past
         features = x if self.config.refine_layers else None
         x = self.token_features(x, past, tables)
         stays = self.stay_logits(self.head_features(x)) if self.config.stay_gate else None
         if predict_mask is not None:
             x, past = x[predict_mask], past[predict_mask]
         tokens = self.token_logits(x, past, tables)
-        return Prediction(tokens, *self.outcome_logits(at_action), features, stays=stays)
+        if after is None and self.config.outcomes == "frame":
+            after = tokens.argmax(dim=-1)
+            if predict_mask is not None:
+                after = whole_past[..., 0].masked_scatter(predict_mask, after)
+        outcomes = self.outcome_logits(at_action, hidden, whole_past, after, tables)
+        return Prediction(
+            tokens, outcomes.rewards, outcomes.ends, features, stays=stays,
+            lives_lost=outcomes.lives_lost, latents=codes,
+        )  # fmt: skip
 
     def token_features(self, x: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
         """Features (..., K, inner) of each token, from the transformer's output (..., P - 1, D)."""
@@ -239,9 +279,25 @@ class WorldModelNetwork(nn.Module):
         weight, bias = self.copy_gate.weight[:1], self.copy_gate.bias[:1]
         return F.linear(hidden, weight, bias)[..., 0].float()
 
-    def outcome_logits(self, at_action: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of rewards (..., R) and ends (..., 2), float32, from the output at the action."""
-        return self.reward_head(at_action).float(), self.end_head(at_action).float()
+    def outcome_logits(
+        self, at_action: Tensor, x: Tensor, past: Tensor, after: Tensor | None, tables: TokenTables
+    ) -> Outcomes:
+        """Reads rewards, ends and lost lives.
+
+        Args:
+            at_action: The transformer's output at the action, float (..., D).
+            x: At the frame's positions, float (..., P - 1, D), conditioned on the latents.
+            past: Tokens that these positions had, int64 (..., K, past frames).
+            after: The next frame, int64 (..., K); only read with outcomes=frame.
+            tables: The tokens' vectors.
+        """
+        if self.config.outcomes == "frame":
+            assert after is not None
+            at_action = at_action + self.outcome_summary(x, past[..., 0], after, tables)
+        lives = self.life_head(at_action).float() if self.config.predicts_lives else None
+        return Outcomes(
+            self.reward_head(at_action).float(), self.end_head(at_action).float(), lives
+        )
 
     def refined_logits(
         self, features: Tensor, draft: Draft, past: Tensor, tables: TokenTables

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from worldtokens.world_model.networks.codes import LatentCodes
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -14,11 +16,14 @@ class Prediction:
             chose n tokens.
         rewards: Logits over `config.reward_values`, float32 (..., R).
         ends: Logits of going on and of ending, float32 (..., 2).
+        lives_lost: Logits of keeping all lives and of losing one, float32 (..., 2); None for
+            models that do not predict lives.
         features: The transformer's output at the frame's positions, float (..., P - 1, D), for
             refinement to go on from; None for models that do not refine.
         refined: Logits of the tokens that a draft chose, float32 (n, V); None without a draft.
         stays: Log-odds of every token staying as it was, float32 (..., K), of models with a
             `stay_gate`; the logits above say the same. None for others.
+        latents: The codes that the tokens are predicted given; None for models without.
     """
 
     tokens: Tensor
@@ -27,6 +32,8 @@ class Prediction:
     features: Tensor | None = None
     refined: Tensor | None = None
     stays: Tensor | None = None
+    lives_lost: Tensor | None = None
+    latents: LatentCodes | None = None
 
 
 @dataclass(frozen=True)

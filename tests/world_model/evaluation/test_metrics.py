@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
+from worldtokens.world_model import WorldModelConfig
 from worldtokens.world_model.data.segments import TokenSegments
 from worldtokens.world_model.evaluation.metrics import (
     FramePrediction,
@@ -61,6 +62,7 @@ class Trained:
     """A model that predicts the last frame of the test above; notes its mode."""
 
     training, device, reward_values = True, torch.device("cpu"), VALUES
+    config = WorldModelConfig()
     modes: list
 
     def __init__(self):
@@ -72,7 +74,8 @@ class Trained:
     def eval(self):
         self.train(False)
 
-    def __call__(self, tokens, actions):
+    def __call__(self, tokens, actions, from_prior):
+        assert from_prior, "what is counted is foreseen"
         self.modes.append(self.training)
         return prediction([[[0, 2], [1, 2]], [[3, 3], [0, 0]]], [[0, 1]] * 2, [[0, 1]] * 2)
 

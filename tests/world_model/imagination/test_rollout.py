@@ -9,6 +9,7 @@ def rollout() -> Rollout:
         tokens=torch.zeros(2, 3, 6, dtype=torch.int64),
         rewards=torch.tensor([[0.0, 100.0, 5.0], [0.0, 0.0, 0.0]]),
         ends=torch.tensor([[False, True, False], [False, False, False]]),
+        lives_lost=torch.zeros(2, 3, dtype=torch.bool),
     )
 
 

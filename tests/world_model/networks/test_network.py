@@ -95,6 +95,7 @@ def test_the_iris_architecture_has_its_number_of_parameters():
         vocab_size=512, grid=(4, 4), num_actions=18, reward_values=[-1, 0, 1], context=20,
         prediction="autoregressive", attention="full", positions="absolute", merge=1, history=1,
         layers=10, heads=4, width=256, dropout=0.1, copies=0, stay_gate=False,
+        predicts_lives=False,
     )  # fmt: skip
     assert sum(p.numel() for p in WorldModel(config).parameters()) == 8_451_077
 

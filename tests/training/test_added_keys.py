@@ -1,0 +1,22 @@
+import yaml
+
+from worldtokens.training.added_keys import with_values_of_run
+from worldtokens.training.command_line import compose
+from worldtokens.world_model.train import TrainConfig
+
+
+def test_a_run_begun_before_a_key_goes_on_without_it(tmp_path, capsys):
+    overrides = ["env=Pong", f"root={tmp_path}", "event_share=0.5", "model.latents=3"]
+    config = compose(TrainConfig, "world_model", overrides)
+    assert with_values_of_run(config) == config, "a new run"
+    folder = tmp_path / "Pong" / "world_model"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "model": {"layers": 4}}))
+    old = with_values_of_run(config)
+    assert (old.event_share, old.model.latents, old.model.predicts_lives) == (0.0, 0, False)
+    assert (old.model.layers, old.batch_size) == (config.model.layers, config.batch_size)
+    assert "goes on with event_share=0.0, model.latents=0" in capsys.readouterr().err
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump({"event_share": 0.5, "model": {"latents": 3, "predicts_lives": True}})
+    )
+    assert with_values_of_run(config).event_share == 0.5

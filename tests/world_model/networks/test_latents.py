@@ -1,0 +1,143 @@
+import pytest
+import torch
+
+from tests.world_model.tiny import episode, tiny
+from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
+from worldtokens.world_model.imagination.sampling import seeded_generators
+from worldtokens.world_model.losses import FREE_NATS
+
+LATENT = dict(latents=2, latent_classes=5, outcomes="frame", predicts_lives=True)
+
+
+def two_futures() -> WorldModelConfig:
+    """A model of 2 x 4 tokens of 4."""
+    return WorldModelConfig(
+        vocab_size=4, grid=(2, 4), num_actions=2, context=2, layers=1, heads=2, width=32, merge=1,
+        history=1, copies=1, latents=2, latent_classes=8, reward_values=[0.0, 1.0],
+    )  # fmt: skip
+
+
+def test_nothing_of_a_frame_is_known_to_the_prior():
+    model = tiny(**LATENT)
+    tokens, actions = episode(4)
+    other = tokens.clone()
+    other[:, 3] = (other[:, 3] + 1) % 7
+    with torch.no_grad():
+        for name in ("tokens", "rewards", "ends", "lives_lost"):
+            before = getattr(model(tokens, actions, from_prior=True), name)
+            after = getattr(model(other, actions, from_prior=True), name)
+            torch.testing.assert_close(before, after)
+        torch.manual_seed(0)
+        before = model(tokens, actions)
+        torch.manual_seed(0)
+        after = model(other, actions)
+    assert not torch.allclose(before.latents.divergence[:, 2], after.latents.divergence[:, 2])
+    torch.testing.assert_close(before.latents.divergence[:, :2], after.latents.divergence[:, :2])
+    assert not torch.allclose(before.rewards[:, 2], after.rewards[:, 2]), "outcomes=frame"
+
+
+def test_the_divergence_is_that_of_posterior_from_prior_and_trains_both():
+    model = tiny(**LATENT)
+    latents = model.network.latents
+    for weight in (latents.posterior.weight, latents.posterior.bias, latents.prior_heads):
+        weight.data.zero_()
+    tokens, actions = episode(3)
+    torch.testing.assert_close(model(tokens, actions).latents.divergence, torch.zeros(2, 2))
+    # A posterior that is sure of class 0 of each code, against a uniform prior.
+    latents.posterior.bias.data.view(2, 5)[:, 0] = 50.0
+    codes = model(tokens, actions).latents
+    share = 0.99 + 0.01 / 5
+    expected = share * torch.log(torch.tensor(share * 5)) + 0.008 * torch.log(torch.tensor(0.01))
+    torch.testing.assert_close(codes.divergence, torch.full((2, 2), 2 * float(expected)))
+    torch.testing.assert_close(codes.balanced, codes.divergence)
+    codes.balanced.sum().backward()
+    assert latents.prior_heads.grad.abs().sum() > 0
+    assert latents.posterior.bias.grad.abs().sum() > 0
+
+
+def test_gradients_of_the_tokens_reach_the_posterior_straight_through():
+    model = tiny(**LATENT)
+    tokens, actions = episode(3)
+    model(tokens, actions).tokens.square().sum().backward()
+    assert model.network.latents.posterior.weight.grad.abs().sum() > 0
+    assert model.network.latents.prior_heads.grad is None
+
+
+def test_one_draw_decides_for_the_whole_frame():
+    """From one frame all tokens become 1, or all become 2: half of each frame never occurs."""
+    torch.manual_seed(0)
+    config = two_futures()
+    drawn = {}
+    for latents in (2, 0):
+        config = WorldModelConfig(**{**vars(config), "latents": latents})
+        model = WorldModel(config)
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+        for _ in range(300):
+            tokens = torch.zeros(32, 2, 8, dtype=torch.int64)
+            tokens[:, 1] = 1 + torch.randint(2, (32, 1))
+            prediction = model(tokens, torch.zeros(32, 1, dtype=torch.int64))
+            loss = torch.nn.functional.cross_entropy(
+                prediction.tokens.flatten(0, 2), tokens[:, 1:].flatten(), reduction="sum"
+            )
+            if latents:
+                loss = loss + 32 * prediction.latents.balanced.mean().clamp(min=FREE_NATS)
+            optimizer.zero_grad()
+            (loss / 32).backward()
+            optimizer.step()
+        start = torch.zeros(64, 1, 8, dtype=torch.int64)
+        model.eval().imaginer.uses_autocast = False
+        rollout = model.imagine(
+            start, start[:, :0, 0], start[:, :, 0], generator=seeded_generators(0, 64)
+        )
+        frames = rollout.tokens[:, 0]
+        drawn[latents] = [int((frames == value).all(dim=1).sum()) for value in (1, 2)]
+    assert sum(drawn[2]) >= 60 and min(drawn[2]) >= 15, "both futures, each whole"
+    assert sum(drawn[0]) <= 8, "without latents almost every frame is a mixture"
+
+
+def test_a_batch_dreams_as_its_rows_alone_with_latents():
+    model = tiny(**LATENT)
+    tokens, actions = episode(3)
+    future = torch.tensor([[0, 1, 2, 0], [2, 2, 1, 0]])
+    both = model.imagine(tokens, actions, future, generator=seeded_generators(0, 2))
+    for row in (0, 1):
+        alone = model.imagine(
+            tokens[[row]], actions[[row]], future[[row]], generator=[seeded_generators(0, 2)[row]]
+        )
+        for name in ("tokens", "rewards", "ends", "lives_lost"):
+            assert torch.equal(getattr(both, name)[row], getattr(alone, name)[0])
+    greedy = model.imagine(tokens, actions, future, top_k=1)
+    assert torch.equal(greedy.tokens, model.imagine(tokens, actions, future, top_k=1).tokens)
+
+
+def test_entropy_counts_the_codes_too():
+    model = tiny(**LATENT)
+    tokens, actions = episode(2)
+    state = model.imaginer.new_state(2)
+    sure = model.imaginer.next_frame(tokens[:, 0], actions[:, 0], state, Sampling(top_k=1))
+    model.network.latents.prior_heads.data.zero_()
+    state = model.imaginer.new_state(2)
+    unsure = model.imaginer.next_frame(tokens[:, 0], actions[:, 0], state, Sampling(top_k=1))
+    assert (unsure.entropy > 2 * torch.log(torch.tensor(5.0)) - 1e-3).all()
+    assert sure.entropy.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(latents=-1), "latents: expected at least 0, got -1"),
+        (dict(latents=1, latent_classes=1), "latent_classes: expected at least 2, got 1"),
+        (
+            dict(latents=1, refine_layers=1, stay_gate=False),
+            "latents=1: expected 0 beside refine_layers=1",
+        ),
+        (
+            dict(latents=1, prediction="autoregressive", attention="full", merge=1, history=1),
+            "need prediction=parallel",
+        ),
+        (dict(outcomes="sound"), "outcomes: expected one of .* got 'sound'"),
+    ],
+)
+def test_wrong_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        WorldModelConfig(**change)

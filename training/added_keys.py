@@ -1,0 +1,61 @@
+"""Config keys that were added: runs that were begun before them go on as they began."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from worldtokens.training.renamed_keys import rename_keys
+from worldtokens.training.run_folder import RunFolder
+from worldtokens.training.session import SessionConfig
+from worldtokens.training.stage_config import flatten
+
+# What versions without the key did.
+ADDED_KEYS: dict[str, Any] = {
+    "event_share": 0.0,
+    "high_loss_share": 0.0,
+    "init_from": None,
+    "model.latent_classes": 64,
+    "model.latents": 0,
+    "model.outcomes": "action",
+    "model.predicts_lives": False,
+}
+
+Config = TypeVar("Config", bound=SessionConfig)
+
+
+def with_values_of_run(config: Config) -> Config:
+    """The config of a run that may have been begun by an earlier version.
+
+    Args:
+        config: Of a training command.
+
+    Returns:
+        The same config; where its run folder lacks a key that was added later, with the value that
+        versions without the key had. A line on stderr names what the command asked for otherwise.
+    """
+    path = Path(config.root) / config.env / config.run
+    file = RunFolder(path).config
+    if config.overwrite or not file.is_file():
+        return config
+    saved = flatten(rename_keys(yaml.safe_load(file.read_text())))
+    asked = flatten(dataclasses.asdict(config))
+    changes = {
+        key: value
+        for key, value in ADDED_KEYS.items()
+        if key in asked and key not in saved and asked[key] != value
+    }
+    for key, value in changes.items():
+        config = _replace(config, key.split("."), value)
+    if changes:
+        words = ", ".join(f"{key}={value}" for key, value in changes.items())
+        print(f"{path} was begun by an earlier version and goes on with {words}", file=sys.stderr)
+    return config
+
+
+def _replace(config: Any, names: list[str], value: Any) -> Any:
+    if len(names) > 1:
+        value = _replace(getattr(config, names[0]), names[1:], value)
+    return dataclasses.replace(config, **{names[0]: value})
