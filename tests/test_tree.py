@@ -287,6 +287,22 @@ def test_type_checkers_see_every_package():
     assert all(path.is_symlink() and path.exists() for path in links.iterdir())
 
 
+def is_property(function: ast.FunctionDef) -> bool:
+    return any("property" in ast.unparse(each) for each in function.decorator_list)
+
+
+def test_docstrings_of_functions_are_in_the_third_person():
+    # ruff knows the imperative only. "See" refers to the docstring of a base.
+    wrong = []
+    for file in modules().values():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and not is_property(node):
+                first = (ast.get_docstring(node) or "See").split()[0]
+                if not re.fullmatch(r"[A-Z][a-z]+s[,;]?|See", first):
+                    wrong.append(f"{shown(file)}:{node.lineno} {node.name}: {first}")
+    assert wrong == []
+
+
 def test_every_module_has_a_test_file_of_its_name():
     missing = []
     for file in modules().values():

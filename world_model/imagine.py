@@ -101,7 +101,7 @@ class ImagineConfig:
     fps: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         check_at_least(1, count=self.count, context=self.context, horizon=self.horizon)
         check_at_least(1, samples=self.samples, scale=self.scale, fps=self.fps)
         if self.what_if and self.actions != FROM_DATA:

@@ -121,7 +121,7 @@ def round_up(chosen: Tensor, others: Tensor) -> Tensor:
 
 
 def foreground_tokens(segments: TokenSegments) -> Tensor:
-    """Tokens of frames 1 to L - 1 that are not what their position shows most: bool (B, L - 1, K).
+    """Marks tokens of frames 1 to L - 1 unlike their position's commonest: bool (B, L - 1, K).
 
     That is the player, what moves and what blinks; a token is background where at least half of
     the segment's real frames show it there.
@@ -195,13 +195,13 @@ def world_model_loss(
 
 
 def reward_classes(rewards: Tensor, values: Tensor) -> Tensor:
-    """The index of the value nearest to each reward, int64 of the shape of `rewards`."""
+    """Returns the index of the value nearest to each reward, int64 of the shape of `rewards`."""
     middles = (values[1:] + values[:-1]) / 2
     return torch.bucketize(rewards, middles)
 
 
 def choose_reward_values(rewards: np.ndarray, most: int = 32) -> list[float]:
-    """The values that a reward head tells apart, ascending, 0 always among them.
+    """Returns the values that a reward head tells apart, ascending, 0 always among them.
 
     These are the rewards that occur, so that a dream pays exactly what the game pays. Where more
     than `most` occur, they are thinned out evenly in symlog scale (sign(x) log(1 + |x|)), as
@@ -217,7 +217,7 @@ def choose_reward_values(rewards: np.ndarray, most: int = 32) -> list[float]:
 
 
 def stay_loss(stays: Tensor, stayed: Tensor, weights: Tensor) -> Tensor:
-    """The weighted -log P(stays) of tokens that stayed, 0 for others; float32 (...).
+    """Computes the weighted -log P(stays) of tokens that stayed, 0 for others; float32 (...).
 
     Args:
         stays: Log-odds of staying, float32 (...).
@@ -228,14 +228,14 @@ def stay_loss(stays: Tensor, stayed: Tensor, weights: Tensor) -> Tensor:
 
 
 def weighted_cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    """Weighted cross-entropies, float32 (n,); see `WeightedCrossEntropy`."""
+    """Computes weighted cross-entropies, float32 (n,); see `WeightedCrossEntropy`."""
     losses = WeightedCrossEntropy.apply(logits, classes, weights)
     assert isinstance(losses, Tensor)
     return losses
 
 
 def _per_window(stay_sums: Tensor | None, losses: Tensor, mask: Tensor, real: Tensor) -> Tensor:
-    """The mean loss per token of each window, float32 (B,), without gradient."""
+    """Returns the mean loss per token of each window, float32 (B,), without gradient."""
     rows = mask.nonzero()[:, 0]
     sums = torch.zeros(len(mask), device=mask.device).index_add_(0, rows, losses.detach())
     sums = sums if stay_sums is None else sums + stay_sums
@@ -251,7 +251,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-        """Of float32 logits (n, V), int64 classes (n,) and float32 weights (n,): float32 (n,)."""
+        """Maps float32 logits (n, V), int64 classes (n,), float32 weights (n,) to float32 (n,)."""
         shifted = logits - logits.amax(dim=-1, keepdim=True)
         chosen = shifted.gather(-1, classes[:, None])
         exponentials = shifted.exp_()
@@ -263,7 +263,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The gradient of the logits."""
+        """Returns the gradient of the logits."""
         (gradient,) = ctx.saved_tensors
         return gradient * gradients[0][:, None], None, None
 

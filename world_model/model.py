@@ -129,7 +129,7 @@ class WorldModel(PretrainedModel):
             )
 
     def __repr__(self) -> str:
-        """One line: what it predicts, and its size."""
+        """Says in one line what it predicts, and its size."""
         config = self.config
         weights = sum(math.prod(weight.shape) for weight in self.parameters())
         return (

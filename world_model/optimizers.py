@@ -63,7 +63,7 @@ class MuonAdamW(Optimizer):
 
 
 def _matrices(model: WorldModel | FramePrior) -> list[torch.Tensor]:
-    """Weights of linear layers that map features to features, not tokens or classes."""
+    """Returns weights of linear layers that map features to features, not tokens or classes."""
     network = model if isinstance(model, FramePrior) else model.network
     layers = [m for m in network.transformer.blocks.modules() if isinstance(m, nn.Linear)]
     if isinstance(network, FramePrior):

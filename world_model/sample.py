@@ -78,7 +78,7 @@ class SampleConfig:
     scale: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         check_at_least(1, count=self.count, rows=self.rows, scale=self.scale)
         if not 0 <= self.keep < 1:
             raise ValueError(f"keep: expected a share in [0, 1), got {self.keep}")

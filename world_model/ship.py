@@ -64,7 +64,7 @@ class ShipConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         check_at_least(1, starts=self.starts, start_steps=self.start_steps)
         check_positive(max_megabytes=self.max_megabytes)
 

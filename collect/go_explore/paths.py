@@ -48,7 +48,7 @@ class PathRecorder:
     """Records a trajectory, and how its beginning was reached."""
 
     def __init__(self, way: Path | None, state: bytes, seed: int) -> None:
-        """Begins.
+        """Starts a record at a beginning.
 
         Args:
             way: A path to the beginning, where one is known.

@@ -96,7 +96,7 @@ class DictionaryNetwork(Network):
 
 
 def to_patches(pixels: Tensor, size: int) -> Tensor:
-    """Pixels (n, 3, height, width) to patches (n, rows x columns, size x size x 3)."""
+    """Maps pixels (n, 3, height, width) to patches (n, rows x columns, size x size x 3)."""
     count, _, height, width = pixels.shape
     rows, columns = height // size, width // size
     patches = pixels.permute(0, 2, 3, 1).reshape(count, rows, size, columns, size, 3)
@@ -121,7 +121,7 @@ class PatchBlock(nn.Module):
         self.narrow = nn.Linear(2 * width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (..., width) to features of that shape."""
+        """Maps features (..., width) to features of that shape."""
         return features + self.narrow(functional.relu(self.wide(self.norm(features))))
 
 
@@ -164,7 +164,7 @@ class ConvBlock(nn.Module):
         nn.init.zeros_(self.pointwise.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to features of that shape."""
+        """Maps features (n, width, rows, columns) to features of that shape."""
         return features + self.pointwise(functional.relu(self.spatial(self.norm(features))))
 
 

@@ -134,7 +134,7 @@ class DownLevel(nn.Module):
         self.downsample = nn.Identity() if is_last else Downsample(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, C, rows, columns) to (n, width, rows / 2, columns / 2)."""
+        """Maps features (n, C, rows, columns) to (n, width, rows / 2, columns / 2)."""
         return self.downsample(self.blocks(features))
 
 
@@ -148,7 +148,7 @@ class UpLevel(nn.Module):
         self.upsample = nn.Identity() if is_last else Upsample(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, C, rows, columns) to (n, width, 2 rows, 2 columns)."""
+        """Maps features (n, C, rows, columns) to (n, width, 2 rows, 2 columns)."""
         return self.upsample(self.blocks(features))
 
 
@@ -163,7 +163,7 @@ class Middle(nn.Module):
         self.block_2 = ResidualBlock(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to features of that shape."""
+        """Maps features (n, width, rows, columns) to features of that shape."""
         return self.block_2(self.attention(self.block_1(features)))
 
 

@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
         self.attention = Attention(out) if has_attention else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to (n, out, rows, columns)."""
+        """Maps features (n, width, rows, columns) to (n, out, rows, columns)."""
         shortcut = self.shortcut(features)
         hidden = self.conv_1(functional.silu(self.norm_1(features)))
         hidden = self.conv_2(functional.silu(self.norm_2(hidden)))
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         self.project_out = nn.Conv2d(width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to features of that shape."""
+        """Maps features (n, width, rows, columns) to features of that shape."""
         query, key, value = rearrange(
             self.project_in(self.norm(features)),
             "n (part c) rows columns -> part n 1 (rows columns) c",
@@ -77,7 +77,7 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, stride=2)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to half the rows and columns."""
+        """Maps features (n, width, rows, columns) to half the rows and columns."""
         return self.conv(functional.pad(features, (0, 1, 0, 1)))
 
 
@@ -90,5 +90,5 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to twice the rows and columns."""
+        """Maps features (n, width, rows, columns) to twice the rows and columns."""
         return self.conv(functional.interpolate(features, scale_factor=2.0, mode="nearest"))

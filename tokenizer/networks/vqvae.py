@@ -115,13 +115,13 @@ class ResidualBlock(nn.Module):
         self.pointwise = nn.Conv2d(hidden, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, width, rows, columns) to features of that shape."""
+        """Maps features (n, width, rows, columns) to features of that shape."""
         hidden = self.spatial(functional.relu(features))
         return features + self.pointwise(functional.relu(hidden))
 
 
 def _bottom_encoder(width: int, depth: int) -> nn.Sequential:
-    """Pixels to features (n, width, height / 4, width / 4)."""
+    """Maps pixels to features (n, width, height / 4, width / 4)."""
     half = max(1, width // 2)
     layers = nn.Sequential()
     layers.add_module("downsample_1", nn.Conv2d(3, half, 4, stride=2, padding=1))
@@ -134,7 +134,7 @@ def _bottom_encoder(width: int, depth: int) -> nn.Sequential:
 
 
 def _bottom_decoder(channels: int, width: int, depth: int) -> nn.Sequential:
-    """Features (n, channels, rows, columns) to pixels (n, 3, 4 rows, 4 columns)."""
+    """Maps features (n, channels, rows, columns) to pixels (n, 3, 4 rows, 4 columns)."""
     half = max(1, width // 2)
     layers = nn.Sequential()
     layers.add_module("conv_in", nn.Conv2d(channels, width, 3, padding=1))

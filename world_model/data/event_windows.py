@@ -49,7 +49,7 @@ class WindowConfig:
 
 
 def find_events(episode: TokenEpisode) -> dict[str, np.ndarray]:
-    """The steps of an episode at which something happens, by kind.
+    """Finds the steps of an episode at which something happens, by kind.
 
     Returns:
         For each kind that occurs ("reward 100", "lost life", "end", "scene") its steps, int64 (n,).
@@ -120,7 +120,7 @@ class WindowSampler:
         return {"windows": self} if self._config.high_loss_share else {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What is remembered of the losses."""
+        """Returns what is remembered of the losses."""
         return {
             "windows": torch.from_numpy(self._windows.copy()),
             "losses": torch.from_numpy(self._losses.copy()),
@@ -149,6 +149,6 @@ class WindowSampler:
 
 
 def _group(kinds: Sequence[str] | dict[str, np.ndarray]) -> list[list[str]]:
-    """Kinds of events that are drawn equally often: rewards of any value are one of them."""
+    """Returns the kinds of events that are drawn equally often; all rewards are one kind."""
     rewards = [kind for kind in kinds if kind.startswith("reward ")]
     return [*([rewards] if rewards else []), *([kind] for kind in kinds if kind not in rewards)]

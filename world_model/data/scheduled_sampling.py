@@ -44,7 +44,7 @@ class ContextConfig:
 
 
 def make_context(model: WorldModel, segments: TokenSegments, config: ContextConfig) -> Tensor:
-    """The frames to predict from, int64 (B, L, K); the targets stay the true ones.
+    """Makes the frames to predict from, int64 (B, L, K); the targets stay the true ones.
 
     With both probabilities 0 these are the true frames, and no random number is drawn.
     """

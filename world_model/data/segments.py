@@ -76,7 +76,7 @@ class TokenSegments:
             object.__setattr__(self, "lives_lost", torch.zeros_like(self.terminated))
 
     def to(self, device: torch.device) -> "TokenSegments":
-        """The same segments on another device."""
+        """Returns the same segments on another device."""
         return TokenSegments(**{name: value.to(device) for name, value in vars(self).items()})
 
 
@@ -148,7 +148,7 @@ class TokenDataset:
         return [(self.episodes[i], int(t)) for i, t in zip(owners, first, strict=True)]
 
     def start(self, text: str, context: int, horizon: int) -> tuple[TokenEpisode, int]:
-        """The window of context + horizon frames at EPISODE:FRAME.
+        """Returns the window of context + horizon frames at EPISODE:FRAME.
 
         Raises:
             ValueError: The text is something else, there is no such episode, or it has no such
@@ -171,7 +171,7 @@ class TokenDataset:
 
 
 def parse_frame_id(key: str, text: str) -> tuple[str, int]:
-    """The episode's name and the frame's number of EPISODE:FRAME.
+    """Returns the episode's name and the frame's number of EPISODE:FRAME.
 
     Raises:
         ValueError: The text is something else; `key` names where it was given.

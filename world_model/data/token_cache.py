@@ -15,7 +15,7 @@ CHUNK = 4096
 
 
 def load_tokens(dataset: EpisodeDataset, tokenizer: Tokenizer) -> TokenDataset:
-    """The episodes of one split as tokens.
+    """Loads the episodes of one split as tokens.
 
     Tokens of the whole dataset are cached in tokens/<tokenizer>/<dataset>.npz below its folder,
     named by fingerprints. Where the dataset has grown since, only new episodes are encoded.
@@ -65,7 +65,7 @@ def _episode(
 def _encode(
     dataset: EpisodeSource, tokenizer: Tokenizer, known: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Tokens of every episode by id; those of `known` that are still right are reused."""
+    """Returns every episode's tokens by id; those of `known` that are still right are reused."""
     dtype = np.int16 if tokenizer.vocab_size <= 2**15 else np.int32
     tokens, missing = {}, []
     for index, info in enumerate(dataset.infos):
@@ -108,7 +108,7 @@ def _write(path: Path, tokens: dict[str, np.ndarray]) -> None:
 
 
 def _read(path: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
-    """Tokens by episode; None if there is no file or it is damaged."""
+    """Reads tokens by episode; None if there is no file or it is damaged."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             names, frames, tokens = file["names"], file["frames"], file["tokens"]

@@ -105,7 +105,7 @@ def _join(rollouts: Sequence[Rollout]) -> Rollout:
 
 
 class _RecordingPolicy:
-    """A policy whose actions are kept."""
+    """Wraps a policy and records its actions."""
 
     def __init__(self, policy: Policy):
         self._policy = policy

@@ -38,7 +38,7 @@ class DecodedTokens:
 
 
 def concatenate(parts: list[DecodedTokens], dim: int) -> DecodedTokens:
-    """Parts of a frame, one after another (dim 1), or of a batch (dim 0)."""
+    """Joins parts of a frame, one after another (dim 1), or of a batch (dim 0)."""
     names = vars(parts[0])
     return DecodedTokens(*(torch.cat([getattr(p, n) for p in parts], dim=dim) for n in names))
 

@@ -38,7 +38,7 @@ class Imaginer:
     """
 
     def __init__(self, network: WorldModelNetwork):
-        """Prepares nothing yet."""
+        """Keeps the network; its precision and compilation are chosen when a dream begins."""
         self.network = network
         self.uses_autocast = True
         self.compile: bool | str | None = None
@@ -46,7 +46,7 @@ class Imaginer:
         self._prepared = PreparedNetwork()
 
     def new_state(self, batch: int) -> ImaginationState:
-        """The state of a batch of dreams that have read nothing."""
+        """Returns the state of a batch of dreams that have read nothing."""
         return self._new_state(batch, self._prepared.get(self.network, self.uses_autocast))
 
     @torch.no_grad()

@@ -150,7 +150,7 @@ class KVCache:
         return frame_of_slot[None] < self.first_frames[:, None]
 
     def nbytes(self) -> int:
-        """Bytes that keys and values take."""
+        """Returns the bytes that keys and values take."""
         return sum(2 * layer.keys.numel() * layer.keys.element_size() for layer in self.layers)
 
 

@@ -82,9 +82,9 @@ class FrameLatents(nn.Module):
         self.coordinates = block_coordinates(rows, columns)[:-1]
 
     def reset_parameters(self) -> None:
-        """A uniform prior, and codes that change little of a frame, so that others can learn.
+        """Makes the prior uniform, and the codes' effect on a frame small.
 
-        If they changed nothing at first, nothing would tell the posterior what to say.
+        If codes changed nothing at first, the posterior would get no gradient.
         """
         nn.init.normal_(self.embedding, std=0.3)
         nn.init.zeros_(self.prior_heads)
@@ -96,7 +96,7 @@ class FrameLatents(nn.Module):
     def from_posterior(
         self, x: Tensor, at_action: Tensor, before: Tensor, after: Tensor, tables: TokenTables
     ) -> LatentCodes:
-        """Codes drawn from the posterior, which sees the next frame.
+        """Draws codes from the posterior, which sees the next frame.
 
         Args:
             x: The transformer's output at the frame's positions, float (..., P - 1, D).
@@ -117,7 +117,7 @@ class FrameLatents(nn.Module):
         return LatentCodes(straight_through, _divergence(fixed_posterior, fixed_prior), balanced)
 
     def from_prior(self, at_action: Tensor, noise: Tensor | None) -> tuple[LatentCodes, Tensor]:
-        """Codes drawn from the prior, one after another.
+        """Draws codes from the prior, one after another.
 
         Args:
             at_action: The transformer's output at the action, float (..., D).
@@ -144,7 +144,7 @@ class FrameLatents(nn.Module):
         return LatentCodes(one_hot, unknown, unknown), entropy
 
     def condition(self, x: Tensor, codes: LatentCodes) -> Tensor:
-        """The features to predict tokens from, given codes: (..., P - 1, D), same shape."""
+        """Returns features to predict tokens from, given codes: (..., P - 1, D), same shape."""
         vectors = torch.einsum("...nc,ncd->...d", codes.one_hot.to(x.dtype), self.embedding)
         x = x + self.inject(F.gelu(vectors)).to(x.dtype)[..., None, :]
         shape = x.shape
@@ -153,7 +153,7 @@ class FrameLatents(nn.Module):
         return self.block(x.reshape(-1, *shape[-2:]), rotary).reshape(shape)
 
     def _prior_logits(self, at_action: Tensor, one_hot: Tensor) -> Tensor:
-        """Logits of each code given those before it: float32 (..., codes, classes)."""
+        """Returns logits of each code given those before it: float32 (..., codes, classes)."""
         vectors = torch.einsum("...nc,ncd->...nd", one_hot.detach(), self.embedding.float())
         before = vectors.cumsum(dim=-2) - vectors
         hidden = F.gelu(self.prior_input(at_action)[..., None, :].float() + before)
@@ -169,5 +169,5 @@ class FrameLatents(nn.Module):
 
 
 def _divergence(posterior: Tensor, prior: Tensor) -> Tensor:
-    """Kullback-Leibler divergence in nats, summed over the codes, float32 (...)."""
+    """Returns the Kullback-Leibler divergence in nats, summed over the codes, float32 (...)."""
     return (posterior * (posterior.log() - prior.log())).sum(dim=(-2, -1))

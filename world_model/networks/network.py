@@ -120,7 +120,7 @@ class WorldModelNetwork(nn.Module):
         return max(1, self.config.copies, self.config.history)
 
     def tables(self) -> TokenTables:
-        """The vectors of all tokens as they now are."""
+        """Returns the vectors of all tokens as they now are."""
         if not self.config.code_dim:
             return TokenTables(self.token_embedding.weight, self._output_layer.weight)
         return TokenTables(
@@ -176,7 +176,7 @@ class WorldModelNetwork(nn.Module):
         return self.predict(ahead, x[:, :-1, -1], past[:, :-1], tables, predict_mask)
 
     def stack_past(self, tokens_btk: Tensor) -> Tensor:
-        """For each position its token now, a frame ago and so on: int64 (B, T, K, past frames).
+        """Returns each position's token now, a frame ago, ...: int64 (B, T, K, past frames).
 
         Before the first frame stands the first frame.
         """
@@ -246,7 +246,7 @@ class WorldModelNetwork(nn.Module):
         )  # fmt: skip
 
     def token_features(self, x: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
-        """Features (..., K, inner) of each token, from the transformer's output (..., P - 1, D)."""
+        """Returns features (..., K, inner) of tokens from the blocks' output (..., P - 1, D)."""
         if self.config.prediction == "autoregressive":
             return x
         m, rows = self.config.merge, self.config.grid[0] // self.config.merge
@@ -255,7 +255,7 @@ class WorldModelNetwork(nn.Module):
         return x + self._embed_positions(past, tables)
 
     def token_logits(self, x: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
-        """Logits (..., K, V) from features (..., K, inner) and tokens (..., K, past frames)."""
+        """Returns logits (..., K, V) of features (..., K, inner), past (..., K, past frames)."""
         hidden = self.head_features(x)
         if self.config.stay_gate:
             logits = self._change_logits(hidden, past, tables)
@@ -270,12 +270,12 @@ class WorldModelNetwork(nn.Module):
         return logits.scatter_add_(-1, copied, self.copy_gate(x).float())
 
     def head_features(self, x: Tensor) -> Tensor:
-        """What the output layer and the stay gate read, of token features (..., inner)."""
+        """Returns what the output layer and the stay gate read, of token features (..., inner)."""
         first, activation, _ = self.token_head
         return activation(first(x))
 
     def stay_logits(self, hidden: Tensor) -> Tensor:
-        """Log-odds of tokens staying as they were, float32 (...), from `head_features`."""
+        """Returns the log-odds of tokens staying, float32 (...), from `head_features`."""
         weight, bias = self.copy_gate.weight[:1], self.copy_gate.bias[:1]
         return F.linear(hidden, weight, bias)[..., 0].float()
 
@@ -302,7 +302,7 @@ class WorldModelNetwork(nn.Module):
     def refined_logits(
         self, features: Tensor, draft: Draft, past: Tensor, tables: TokenTables
     ) -> Tensor:
-        """Logits (n, V) of the tokens that the draft's predict_mask chooses."""
+        """Returns logits (n, V) of the tokens that the draft's predict_mask chooses."""
         x = self.refiner(features, draft.tokens, draft.visible, tables)
         x = x + self._embed_positions(past, tables)
         return self.token_logits(x[draft.predict_mask], past[draft.predict_mask], tables)
@@ -312,11 +312,11 @@ class WorldModelNetwork(nn.Module):
         return cast(nn.Linear, self.token_head[-1])
 
     def _embed_positions(self, past: Tensor, tables: TokenTables) -> Tensor:
-        """The token that each position has now, and which position it is: (..., K, inner)."""
+        """Embeds the token that each position has now, and the position itself: (..., K, inner)."""
         return F.embedding(past[..., 0], tables.inputs) + self.position_embedding
 
     def _change_logits(self, hidden: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
-        """Logits (..., V) of what tokens change to; -inf for the token that each position has."""
+        """Returns logits (..., V) of what tokens change to; -inf for the position's token."""
         logits = self._output_logits(hidden, tables)
         if self.config.copies > 1:
             weight, bias = self.copy_gate.weight[1:], self.copy_gate.bias[1:]

@@ -64,7 +64,7 @@ class AgentsInDream:
             self(context_tokens[:, t])
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """Actions int64 (B,) at frames int64 (B, K).
+        """Chooses actions int64 (B,) at frames int64 (B, K).
 
         Raises:
             ValueError: There are not as many agents as dreams.

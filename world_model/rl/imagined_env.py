@@ -190,7 +190,7 @@ class ImaginedVectorEnv(VectorEnv):
         return self._observe(), rewards, terminated, truncated, info
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """The frame of each environment, uint8 (height, width, 3)."""
+        """Returns the frame of each environment, uint8 (height, width, 3)."""
         return tuple(self._tokenizer.decode(self._tokens).cpu().numpy())
 
     def _restart(self, rows: np.ndarray, state: ImaginationState) -> None:
