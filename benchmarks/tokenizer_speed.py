@@ -27,7 +27,7 @@ def tokenizer_works(device: str) -> list[Work]:
     tokens = tokenizer.encode(frames)
     trained = Tokenizer(config.model)
     model, optimizer = accelerator.prepare(trained, torch.optim.AdamW(trained.parameters()))
-    adversary = make_adversary(accelerator, config.adversary)
+    adversary = make_adversary(accelerator, config.adversary, config.schedule)
     progress = Progress(step=0, seconds=0.0, share=0.5)
     dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
 

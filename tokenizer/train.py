@@ -29,7 +29,7 @@ from worldtokens.tokenizer.losses.discriminator import AdversaryConfig
 from worldtokens.tokenizer.losses.lpips_loss import Perceptual, load_perceptual
 from worldtokens.tokenizer.losses.terms import LossConfig, tokenizer_loss
 from worldtokens.training.accelerator import make_accelerator
-from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.random_streams import step_rng
@@ -105,7 +105,7 @@ def main(config: TrainConfig) -> None:
         fused=True,
     )
     model, optimizer = accelerator.prepare(tokenizer, optimizer)
-    adversary = make_adversary(accelerator, config.adversary)
+    adversary = make_adversary(accelerator, config.adversary, config.schedule)
     average = WeightAverage(tokenizer, config.ema_decay)
     session.begin(
         {"model": tokenizer, "optimizer": optimizer, "average": average, **adversary.parts},
@@ -177,7 +177,7 @@ def train_step(
         FloatingPointError: The loss is not finite; nothing was changed.
     """
     model.train()
-    rate = learning_rate(config.learning_rate, progress.share)
+    rate = config.schedule.rate(config.learning_rate, progress.share)
     with accelerator.autocast():
         output = model(batch.frames)
         loss = tokenizer_loss(output, config.loss, batch.foreground, lpips)

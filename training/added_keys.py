@@ -21,6 +21,9 @@ ADDED_KEYS: dict[str, Any] = {
     "model.latents": 0,
     "model.outcomes": "action",
     "model.predicts_lives": False,
+    "schedule.final": 0.02,
+    "schedule.shape": "cosine",
+    "schedule.warmup": 0.02,
 }
 
 Config = TypeVar("Config", bound=SessionConfig)

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worldtokens.common.checks import check_at_least, check_positive
+from worldtokens.common.checks import check_at_least, check_positive, check_probability
+
+SHAPES = ("cosine", "linear", "constant")
 
 
 @dataclass
@@ -74,16 +76,43 @@ class Clock:
         return Progress(self.step, self.seconds, self.share())
 
 
-def learning_rate(peak: float, share: float, warmup: float = 0.02, final: float = 0.02) -> float:
-    """Returns a linear warm-up over the first `warmup` of the budget, then a cosine.
+@dataclass
+class ScheduleConfig:
+    """How the learning rate follows the share of the budget that is spent.
 
-    Args:
-        peak: Largest learning rate.
-        share: Share of the budget spent, in [0, 1].
-        warmup: Share of the budget spent on the warm-up.
-        final: Last learning rate as a share of the peak.
+    A run that goes on with a larger budget has spent a smaller share of it, so the learning rate
+    rises again to where the schedule of the whole budget has it; `constant` avoids that.
+
+    Attributes:
+        shape: cosine, linear or constant, after the warm-up.
+        warmup: Share of the budget over which it rises to its peak.
+        final: Learning rate at the end, as a share of the peak; unused with constant.
     """
-    if share < warmup:
-        return peak * (0.05 + 0.95 * share / warmup)
-    phase = (share - warmup) / (1.0 - warmup)
-    return peak * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * phase)))
+
+    shape: str = "cosine"
+    warmup: float = 0.02
+    final: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if self.shape not in SHAPES:
+            raise ValueError(f"schedule.shape: expected one of {SHAPES}, got {self.shape!r}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"schedule.warmup: expected a number in [0, 1), got {self.warmup}")
+        check_probability(**{"schedule.final": self.final})
+
+    def rate(self, peak: float, share: float) -> float:
+        """Returns the learning rate.
+
+        Args:
+            peak: Largest learning rate.
+            share: Share of the budget spent, in [0, 1].
+        """
+        if share < self.warmup:
+            return peak * (0.05 + 0.95 * share / self.warmup)
+        phase = (share - self.warmup) / (1.0 - self.warmup)
+        if self.shape == "constant":
+            return peak
+        if self.shape == "linear":
+            return peak * (self.final + (1.0 - self.final) * (1.0 - phase))
+        return peak * (self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * phase)))

@@ -17,7 +17,7 @@ from worldtokens.common.atomic import replace_folder
 from worldtokens.common.checks import check_at_least
 from worldtokens.common.commands import typed_command
 from worldtokens.training.accelerator import describe_hardware
-from worldtokens.training.budget import BudgetConfig, Clock, Progress
+from worldtokens.training.budget import BudgetConfig, Clock, Progress, ScheduleConfig
 from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 from worldtokens.training.curves import draw_curves
 from worldtokens.training.metric_writers import (
@@ -31,7 +31,11 @@ from worldtokens.training.metric_writers import (
 from worldtokens.training.random_streams import seed_torch, step_rng
 from worldtokens.training.run_folder import RunFolder
 
-FREE_KEYS = ("wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations")
+# What may change between two calls of a run: how long it goes on and how fast it learns, too.
+FREE_KEYS = (
+    "wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations", "budget",
+    "schedule", "learning_rate", "mixed_precision",
+)  # fmt: skip
 
 
 @dataclass
@@ -45,6 +49,7 @@ class SessionConfig:
         overwrite: Delete an earlier run of that name.
         seed: Of the weights and the batches.
         budget: When to stop.
+        schedule: How the learning rate follows the budget.
         log_every: Steps between lines in metrics.jsonl.
         evaluations: Evaluations over the budget, evenly spaced.
         checkpoint_every_minutes: Wall-clock minutes between checkpoints.
@@ -57,6 +62,7 @@ class SessionConfig:
     overwrite: bool
     seed: int
     budget: BudgetConfig
+    schedule: ScheduleConfig
     log_every: int
     evaluations: int
     checkpoint_every_minutes: float

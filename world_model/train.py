@@ -20,7 +20,7 @@ from worldtokens.common.checks import check_at_least, check_positive
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.added_keys import with_values_of_run
-from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
@@ -191,7 +191,7 @@ def train_step(
     """
     model.train()
     world_model = accelerator.unwrap_model(model)
-    rate = learning_rate(config.learning_rate, progress.share)
+    rate = config.schedule.rate(config.learning_rate, progress.share)
     with accelerator.autocast():
         context = make_context(world_model, segments, config.context)
         share = None if world_model.config.stay_gate else config.unchanged_sample_prob

@@ -24,7 +24,7 @@ from worldtokens.common.checks import (
 )
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
-from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
@@ -157,7 +157,7 @@ def train_step(
         FloatingPointError: The loss is not finite; nothing was changed.
     """
     model.train()
-    rate = learning_rate(config.learning_rate, progress.share)
+    rate = config.schedule.rate(config.learning_rate, progress.share)
     withheld = torch.rand(len(batch.classes), device=batch.classes.device) < config.class_dropout
     classes = torch.where(withheld, ANY_CLASS, batch.classes)
     with accelerator.autocast():

@@ -121,10 +121,18 @@ def test_another_seed_gives_another_model(overrides, tmp_path):
 
 def test_another_config_on_the_same_folder(overrides, tmp_path):
     train.main(config_of(overrides))
-    with pytest.raises(ValueError, match=r"another config \(learning_rate .*run=NAME.*overwrite"):
-        train.main(config_of(overrides, "learning_rate=0.5"))
-    train.main(config_of(overrides, "learning_rate=0.5", "overwrite=true"))
-    train.main(config_of(overrides, "learning_rate=0.5", "log_every=3"))
+    with pytest.raises(ValueError, match=r"another config \(batch_size .*run=NAME.*overwrite"):
+        train.main(config_of(overrides, "batch_size=3"))
+    train.main(config_of(overrides, "batch_size=3", "overwrite=true"))
+    train.main(config_of(overrides, "batch_size=3", "log_every=3"))
+
+
+def test_a_run_goes_on_with_a_larger_budget_and_another_learning_rate(overrides, tmp_path):
+    train.main(config_of(overrides))
+    folder = tmp_path / "FakeGame" / "tokenizer"
+    steps = len(losses(folder))
+    train.main(config_of(overrides, f"budget.max_steps={2 * steps}", "learning_rate=1e-4"))
+    assert len(losses(folder)) == 2 * steps
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(overrides, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from worldtokens.training.budget import BudgetConfig, Clock, learning_rate
+from worldtokens.training.budget import BudgetConfig, Clock, ScheduleConfig
 
 
 def test_a_clock_yields_the_steps_that_are_left():
@@ -31,7 +31,25 @@ def test_a_budget_needs_an_end(limits):
 
 
 def test_learning_rate_warms_up_and_falls():
-    assert learning_rate(1.0, 0.0, warmup=0.1, final=0.0) == pytest.approx(0.05)
-    assert learning_rate(1.0, 0.1, warmup=0.1, final=0.0) == pytest.approx(1.0)
-    assert learning_rate(1.0, 0.55, warmup=0.1, final=0.0) == pytest.approx(0.5)
-    assert learning_rate(1.0, 1.0, warmup=0.1, final=0.1) == pytest.approx(0.1)
+    cosine = ScheduleConfig("cosine", warmup=0.1, final=0.0)
+    assert cosine.rate(1.0, 0.0) == pytest.approx(0.05)
+    assert cosine.rate(1.0, 0.1) == pytest.approx(1.0)
+    assert cosine.rate(1.0, 0.55) == pytest.approx(0.5)
+    assert ScheduleConfig("cosine", warmup=0.1, final=0.1).rate(1.0, 1.0) == pytest.approx(0.1)
+    linear = ScheduleConfig("linear", warmup=0.0, final=0.2)
+    assert [linear.rate(2.0, share) for share in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.2, 0.4])
+    constant = ScheduleConfig("constant", warmup=0.5)
+    assert [constant.rate(1.0, share) for share in (0.25, 0.5, 1.0)] == [0.525, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (dict(shape="step"), "schedule.shape: expected one of .* got 'step'"),
+        (dict(warmup=1.0), r"schedule.warmup: expected a number in \[0, 1\), got 1.0"),
+        (dict(final=2.0), r"schedule.final: expected a number in \[0, 1\], got 2.0"),
+    ],
+)
+def test_wrong_schedules_are_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        ScheduleConfig(**fields)

@@ -89,8 +89,9 @@ def test_every_key_of_a_stage_has_a_text(stage, monkeypatch):
     [(config_type, config_name)] = launched
     assert config_name == stage.config
     config = StageConfig(config_type, config_name)
-    texts = key_texts(config, {"policy": "go_explore"} if stage.name == "collect" else {})
-    assert set(config.keys()) - texts.keys() <= {"policy", "policy.name"}
+    policy = {"collect": "go_explore", "evaluate-world-model": "held_random"}.get(stage.name)
+    texts = key_texts(config, {"policy": policy})
+    assert set(config.keys()) - texts.keys() <= {"policy", "policy.name", "policy._target_"}
 
 
 def test_the_help_of_the_tokenizer_names_keys_comments_and_presets(monkeypatch):

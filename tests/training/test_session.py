@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from worldtokens.training.budget import BudgetConfig
+from worldtokens.training.budget import BudgetConfig, ScheduleConfig
 from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
 from worldtokens.training.metric_writers import WandbConfig, read_metrics
 from worldtokens.training.session import Session, SessionConfig
@@ -28,7 +28,7 @@ class Model(torch.nn.Linear):
 def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
     values = {
         "env": "FakeGame", "root": str(root), "run": "model", "overwrite": False, "seed": 0,
-        "budget": BudgetConfig(max_steps=steps), "log_every": 1, "evaluations": 3,
+        "budget": BudgetConfig(max_steps=steps), "schedule": ScheduleConfig(), "log_every": 1, "evaluations": 3,
         "checkpoint_every_minutes": 0.0, "wandb": WandbConfig("disabled", "worldtokens"),
     }  # fmt: skip
     return SessionConfig(**(values | changes))

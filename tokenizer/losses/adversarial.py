@@ -16,7 +16,7 @@ from worldtokens.tokenizer.losses.discriminator import (
     r1_penalty,
 )
 from worldtokens.tokenizer.output import TokenizerOutput
-from worldtokens.training.budget import Progress, learning_rate
+from worldtokens.training.budget import Progress, ScheduleConfig
 
 
 class Adversary(Protocol):
@@ -72,10 +72,11 @@ class PatchAdversary:
         parts: It and its optimizer, to store in a checkpoint.
     """
 
-    def __init__(self, accelerator: Accelerator, config: AdversaryConfig):
+    def __init__(self, accelerator: Accelerator, config: AdversaryConfig, schedule: ScheduleConfig):
         """Builds the discriminator and its optimizer on the accelerator's device."""
         self._accelerator = accelerator
         self._config = config
+        self._schedule = schedule
         self.discriminator = Discriminator(config.width, config.depth).to(accelerator.device)
         optimizer = torch.optim.AdamW(
             self.discriminator.parameters(), config.learning_rate, (0.5, 0.9), weight_decay=0.0
@@ -130,7 +131,7 @@ class PatchAdversary:
                 "adversary.learning_rate or use mixed_precision=no, then run the command again"
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._config.learning_rate, progress.share)
+            group["lr"] = self._schedule.rate(self._config.learning_rate, progress.share)
         self._optimizer.zero_grad(set_to_none=True)
         self._accelerator.backward(loss)
         for parameter in self.discriminator.parameters():
@@ -139,8 +140,10 @@ class PatchAdversary:
         self._optimizer.step()
 
 
-def make_adversary(accelerator: Accelerator, config: AdversaryConfig) -> Adversary:
+def make_adversary(
+    accelerator: Accelerator, config: AdversaryConfig, schedule: ScheduleConfig
+) -> Adversary:
     """Makes the adversary that `config` asks for."""
     if config.weight == 0:
         return NoAdversary()
-    return PatchAdversary(accelerator, config)
+    return PatchAdversary(accelerator, config, schedule)

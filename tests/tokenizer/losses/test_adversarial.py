@@ -5,7 +5,7 @@ from accelerate import Accelerator
 from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 from worldtokens.tokenizer.losses.adversarial import NoAdversary, PatchAdversary, make_adversary
 from worldtokens.tokenizer.losses.discriminator import AdversaryConfig
-from worldtokens.training.budget import Progress
+from worldtokens.training.budget import Progress, ScheduleConfig
 
 CONFIG = dict(
     weight=0.5, loss="hinge", start=0, warmup=0, learning_rate=1e-3, width=4, depth=1,
@@ -29,7 +29,9 @@ def tokenizer() -> Tokenizer:
 
 
 def test_each_step_leaves_the_other_side_alone(tokenizer):
-    adversary = PatchAdversary(Accelerator(cpu=True), config_with(regularizer="lecam"))
+    adversary = PatchAdversary(
+        Accelerator(cpu=True), config_with(regularizer="lecam"), ScheduleConfig()
+    )
     frames = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
     output = tokenizer(frames)
     before = [value.clone() for value in adversary.discriminator.parameters()]
@@ -56,7 +58,7 @@ def test_each_step_leaves_the_other_side_alone(tokenizer):
 
 
 def test_no_adversary(tokenizer):
-    adversary = make_adversary(Accelerator(cpu=True), config_with(weight=0.0))
+    adversary = make_adversary(Accelerator(cpu=True), config_with(weight=0.0), ScheduleConfig())
     assert isinstance(adversary, NoAdversary)
     output = tokenizer(torch.zeros(1, 16, 16, 3, dtype=torch.uint8))
     progress = Progress(0, 0.0, 0.0)
