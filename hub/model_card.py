@@ -1,5 +1,6 @@
 """The model card: README.md beside the weights, which the Hub shows as the repository's page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -19,7 +20,7 @@ class CardFacts:
         command: The command that trained the model.
         training: Length of the training, in words ("12,000 steps in 600 s").
         metrics: Metrics on held-out episodes by name. A value is a number, a mapping of numbers
-            (by room, say) or a list of rows, each a mapping from column to number.
+            (by room, say) or a list of rows, each a mapping from column to number or word.
         limits: Sentences on what it cannot do, beside those that hold for all models of its kind.
     """
 
@@ -140,9 +141,9 @@ def _is_number(value: object) -> bool:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int | str):
         return str(value)
-    return f"{value:.4g}" if isinstance(value, float) else "-"
+    return f"{value:.4g}" if isinstance(value, float) and not math.isnan(value) else "-"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -8,13 +8,15 @@ from worldtokens.training.command_line import compose
 from worldtokens.world_model import evaluate
 from worldtokens.world_model.evaluate import EvaluateConfig
 
+SMALL = ["events=4", "lost_lives=4", "strange_tokens=2", "counterfactuals=2", "payments=2"]
+
 
 @pytest.fixture
 def run(trained, dataset):
     """Runs the script; returns the folder of the evaluation."""
 
     def run(*more):
-        options = ["env=FakeGame", f"root={trained}", f"data={dataset}", *more]
+        options = ["env=FakeGame", f"root={trained}", f"data={dataset}", *SMALL, *more]
         config = compose(EvaluateConfig, "world_model_evaluate", options)
         evaluate.main(config)
         return trained / "FakeGame" / config.run / "evaluation"
@@ -42,6 +44,39 @@ def test_table_curves_and_metrics_are_written(run, trained, capsys):
     assert f"| nats per frame, one step ahead | {nats:.2f} |" in card
     (line,) = (line for line in card.splitlines() if line.startswith("| 4 | "))
     assert line.split(" | ")[1] == f"{float(by_row['4', 'dream']['psnr']):.4g}"
+
+
+def test_the_parts_are_printed_written_and_in_the_card(run, trained, capsys):
+    folder = run("starts=2", "horizons=[1]")
+    printed = capsys.readouterr().out
+    assert "events that dreams foresee, by steps ahead" in printed
+    # No life is lost in these data, and they have no archive of saved states.
+    assert "left out: no life is lost in these episodes" in printed
+    assert printed.count("has no archive of saved states") == 2
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{end}" for name in ("fidelity", "events", "strange_tokens")
+        for end in ("csv", "json", "png")
+    }  # fmt: skip
+    tree = json.loads((folder / "events.json").read_text())
+    kinds = {(row["kind"], row["value"]) for row in tree["rows"]}
+    # The held-out episodes, 9 and 19, are truncated.
+    assert kinds == {("reward", "all"), ("reward", "100")}
+    assert tree["settings"]["events"] == 4 and tree["world_model"]
+    card = (trained / "FakeGame" / "world_model" / "export" / "README.md").read_text()
+    assert "| reward | greedy | 2 | 0 | 0 | 0 | 0 |" in card
+
+
+def test_all_episodes_of_other_data_are_evaluated_by_what_training_data_teach(
+    run, dataset, trained, more_episodes, tmp_path
+):
+    more_episodes(tmp_path / "other", 100, 4)
+    folder = run(
+        "starts=40", "horizons=[1]", f"data={tmp_path / 'other'}", "split=all",
+        f"training_data={dataset}",
+    )  # fmt: skip
+    rows = json.loads((folder / "fidelity.json").read_text())["fidelity"]
+    # Four episodes of 13 frames have nine windows each of four known frames and one to come.
+    assert {row["rollouts"] for row in rows if row["horizon"] == 1} == {36}
 
 
 def test_several_dreams_need_chance():

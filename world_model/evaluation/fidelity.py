@@ -117,7 +117,7 @@ class HorizonScorer:
         true = self._truth(alive, step, numbers)
         dream_scenes = scenes.repeat(samples)
         dream = self._dream(alive.repeat_interleave(samples), horizon, dream_scenes)
-        copy, ceiling = self._copy(alive, true, scenes), self._ceiling(true, scenes)
+        copy, ceiling = self._copy(alive, scenes), self._ceiling(true, scenes)
         return {
             "dream": score_frames(true.repeat(samples), dream, dream_scenes, self._backgrounds),
             "copy": score_frames(true, copy, scenes, self._backgrounds),
@@ -129,41 +129,32 @@ class HorizonScorer:
         return FramePrediction(
             frames=self._dataset.gather_frames(numbers),
             tokens=truth.tokens[::samples, step][alive].numpy(),
-            rewards=truth.rewards[::samples, step - 1][alive].numpy(),
-            ends=truth.terminated[::samples, step - 1][alive].numpy(),
             player_x=self._true_x(numbers),
         )
 
     def _dream(self, alive: Tensor, horizon: int, scenes: np.ndarray) -> FramePrediction:
-        rollout = self._open_loop.rollout
-        tokens = rollout.tokens[alive, horizon - 1]
+        tokens = self._open_loop.rollout.tokens[alive, horizon - 1]
         frames = self._decode(tokens)
         return FramePrediction(
             frames=frames,
             tokens=tokens.numpy(),
-            rewards=rollout.rewards[alive, horizon - 1].numpy(),
-            ends=rollout.ends[alive, horizon - 1].numpy(),
             player_x=self._read_x(frames, scenes),
         )
 
-    def _copy(self, alive: Tensor, true: FramePrediction, scenes: np.ndarray) -> FramePrediction:
-        """Returns the last known frame, without reward and end."""
+    def _copy(self, alive: Tensor, scenes: np.ndarray) -> FramePrediction:
+        """Returns the last known frame."""
         return FramePrediction(
             frames=self._last_frames[alive.numpy()],
             tokens=self._last_tokens[alive].numpy(),
-            rewards=np.zeros_like(true.rewards),
-            ends=np.zeros_like(true.ends),
             player_x=self._read_x(self._last_decoded[alive.numpy()], scenes),
         )
 
     def _ceiling(self, true: FramePrediction, scenes: np.ndarray) -> FramePrediction:
-        """Returns the reconstruction of the true frame, without reward and end."""
+        """Returns the reconstruction of the true frame."""
         frames = self._decode(true.tokens)
         return FramePrediction(
             frames=frames,
             tokens=true.tokens,
-            rewards=np.zeros_like(true.rewards),
-            ends=np.zeros_like(true.ends),
             player_x=self._read_x(frames, scenes),
         )
 

@@ -25,6 +25,10 @@ _OLD_METRICS = (
     (r"followed_(.+)", r"\1_action_following"),
 )
 
+# What earlier versions measured, too: the accuracy over all steps, which is nearly 1 for a model
+# that foresees nothing.
+_DROPPED = ("reward_accuracy", "end_accuracy")
+
 
 @dataclass(frozen=True)
 class FidelityReport:
@@ -120,8 +124,12 @@ def summarize_for_card(rows: Sequence[Fidelity]) -> list[dict[str, float]]:
 
 
 def with_current_names(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns metrics of any version under the names of today; others stay as they are."""
-    return {_current_name(name): value for name, value in metrics.items()}
+    """Returns metrics of any version under the names of today; others stay as they are.
+
+    Those that are measured no longer are left out.
+    """
+    kept = {name: value for name, value in metrics.items() if name not in _DROPPED}
+    return {_current_name(name): value for name, value in kept.items()}
 
 
 def _current_name(metric: str) -> str:
@@ -135,7 +143,11 @@ def _from_tree(tree: Mapping[str, Any]) -> FidelityReport:
     # Earlier versions wrote "figures" for "metrics", and "guess" for "predictor".
     metrics = tree["metrics"] if "metrics" in tree else tree["figures"]
     rows = [
-        {("predictor" if name == "guess" else name): value for name, value in row.items()}
+        {
+            ("predictor" if name == "guess" else name): value
+            for name, value in row.items()
+            if name not in _DROPPED
+        }
         for row in tree["fidelity"]
     ]
     return FidelityReport(

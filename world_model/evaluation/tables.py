@@ -18,8 +18,6 @@ def overall_table(rows: Sequence[Fidelity]) -> str:
         ("psnr", "pooled PSNR, dB", everyone, ".2f"),
         ("foreground_recall", "foreground recall", everyone, ".3f"),
         ("token_accuracy", "token accuracy", without_ceiling, ".3f"),
-        ("reward_accuracy", "reward acc.", without_ceiling, ".3f"),
-        ("end_accuracy", "end acc.", without_ceiling, ".3f"),
         ("player_seen", "player seen", everyone, ".2f"),
         ("player_error", "player x error", everyone, ".1f"),
     )

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from worldtokens.world_model.evaluation.action_following import (
     displacement_ratios,
     find_runs,
 )
+from worldtokens.world_model.imagination.rollout import Rollout
 
 SIDEWAYS, CLIMBING, JUMPING = MOTIONS
 X, Y, LIVES, ROOM = 1, 2, 3, 4
@@ -118,7 +117,7 @@ def test_at_most_so_many_runs_are_taken_evenly():
 
 
 def test_actions_are_followed_if_the_player_is_seen_about_where_he_truly_went():
-    nothing = SimpleNamespace()
+    nothing = None
     displacements = (8, 8, 8, 8, -8, -8, -8)
     runs = [Run(nothing, 0, 10, moved, 0) for moved in displacements]  # pyright: ignore
     # Half the way, hardly any, far too much, vanished; all, to the other side, half as far again.
@@ -138,7 +137,7 @@ class Copies:
     def imagine(self, tokens, actions, future, **others):
         frames = tokens[:, -1:].expand(-1, future.shape[1], -1)
         zeros = torch.zeros(future.shape)
-        return SimpleNamespace(tokens=frames, rewards=zeros, ends=zeros == 1)
+        return Rollout(frames, rewards=zeros, ends=zeros == 1, lives_lost=zeros == 1)
 
 
 class Reads:

@@ -47,13 +47,13 @@ def test_one_step_metrics_leave_out_padding():
     counts = PredictionCounts()
     # Of six real tokens the second and the third are wrong; two changed, one of them is predicted.
     predicted = [[[0, 2], [0, 2]], [[3, 0], [1, 1]]]
-    counts.add(prediction(predicted, [[0, 0], [0, 1]], [[0, 1], [1, 0]]), segments(), VALUES)
+    counts.add(prediction(predicted, [[0, 0], [0, 1]], [[0, 1], [1, 0]]), segments())
     metrics = counts.metrics()
     nats = (-4 * math.log(0.7) - 2 * math.log(0.1)) / 3
     assert metrics == pytest.approx(
         {
             "nats_per_frame": nats, "token_accuracy": 4 / 6, "copy_accuracy": 4 / 6,
-            "changed_accuracy": 1 / 2, "reward_accuracy": 2 / 3, "end_accuracy": 2 / 3,
+            "changed_accuracy": 1 / 2,
         }
     )  # fmt: skip
 
@@ -87,25 +87,19 @@ def test_predictions_are_counted_in_eval_mode():
     assert model.modes == [False, False] and model.training
 
 
-def frame_prediction(value: int, tokens: list, reward: float, end: bool, x: float):
+def frame_prediction(value: int, tokens: list, x: float):
     frames = np.full((1, 1, 2, 3), value, np.uint8)
-    return FramePrediction(
-        frames, np.array([tokens]), np.array([reward], np.float32), np.array([end]),
-        np.array([x], np.float32),
-    )  # fmt: skip
+    return FramePrediction(frames, np.array([tokens]), np.array([x], np.float32))
 
 
 def test_scores_of_a_frame_by_hand():
     backgrounds = SceneBackgrounds(np.array([3]), np.zeros((1, 1, 2, 3), np.uint8), 0)
-    true = frame_prediction(100, [1, 2], 100.0, True, 8.0)
+    true = frame_prediction(100, [1, 2], 8.0)
     true.frames[0, 0, 1] = 0  # The right pixel is background.
-    scores = score_frames(
-        true, frame_prediction(90, [1, 3], 0.0, True, 5.0), np.array([3]), backgrounds
-    )
+    scores = score_frames(true, frame_prediction(90, [1, 3], 5.0), np.array([3]), backgrounds)
     assert scores.squared_error.tolist() == [(10**2 + 90**2) / 2]
     assert scores.foreground.tolist() == [1] and scores.recalled.tolist() == [1]
     assert scores.tokens.tolist() == [0.5]
-    assert scores.rewards.tolist() == [False] and scores.ends.tolist() == [True]
     assert scores.player_error.tolist() == [3.0] and scores.player_known.tolist() == [True]
     repeated = true.repeat(2)
     assert repeated.tokens.tolist() == [[1, 2], [1, 2]]
@@ -118,16 +112,13 @@ def test_frames_are_pooled():
         foreground=np.array([3, 1]),
         recalled=np.array([1, 1]),
         tokens=np.array([0.5, 1.0]),
-        rewards=np.array([True, False]),
-        ends=np.array([True, True]),
         player_error=np.array([nan, 4.0], np.float32),
         player_known=np.array([True, True]),
     )
     row = pool_scores(8, "dream", -1, scores)
     assert (row.horizon, row.predictor, row.room, row.rollouts) == (8, "dream", -1, 2)
     assert row.psnr == pytest.approx(20.0) and row.foreground_recall == 0.5
-    assert (row.token_accuracy, row.reward_accuracy, row.end_accuracy) == (0.75, 0.5, 1.0)
-    assert (row.player_seen, row.player_error) == (0.5, 4.0)
+    assert (row.token_accuracy, row.player_seen, row.player_error) == (0.75, 0.5, 4.0)
     first = pool_scores(8, "dream", 3, scores.pick(np.array([True, False])))
     # Without any error: as if one value in a million were off by one grey level.
     assert first.psnr == pytest.approx(10 * np.log10(255**2 / 1e-6))

@@ -19,7 +19,7 @@ def test_a_grid_has_a_clip_a_row(tmp_path):
 
 def row(horizon, predictor, psnr):
     nan = float("nan")
-    return Fidelity(horizon, predictor, -1, 4, psnr, 0.5, 0.9, 1.0, 1.0, nan, nan)
+    return Fidelity(horizon, predictor, -1, 4, psnr, 0.5, 0.9, nan, nan)
 
 
 def test_curves_of_several_runs_are_drawn(tmp_path, monkeypatch):
@@ -38,5 +38,5 @@ def test_curves_of_several_runs_are_drawn(tmp_path, monkeypatch):
         ("tokenizer", [1, 2], [21.0, 22.0]), ("other", [1, 2], [11.0, 12.0]),
     ]  # fmt: skip
     labels = [label for label, _, _ in drawn]
-    # PSNR and recall, token, reward and end accuracy.
-    assert labels.count("dream") == 5 and labels.count("tokenizer") == 2
+    # PSNR, recall and token accuracy.
+    assert labels.count("dream") == 3 and labels.count("tokenizer") == 2

@@ -14,7 +14,7 @@ from worldtokens.world_model.evaluation.report import (
     write_report,
 )
 
-ROW = Fidelity(8, "dream", -1, 5, 20.0, 0.5, 0.9, 1.0, 1.0, 0.25, 3.0)
+ROW = Fidelity(8, "dream", -1, 5, 20.0, 0.5, 0.9, 0.25, 3.0)
 REPORT = FidelityReport(
     world_model="abc", tokenizer="def", dataset="123",
     settings={"starts": 4, "context": 4, "seed": 0},
@@ -40,11 +40,13 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
 def test_a_report_of_an_earlier_version_is_read(tmp_path):
     row = dataclasses.asdict(ROW)
     row = {"guess" if name == "predictor" else name: value for name, value in row.items()}
+    row |= {"reward_accuracy": 1.0, "end_accuracy": 1.0}
     old = {
         "world_model": "abc", "tokenizer": "def", "dataset": "123",
         "settings": {"starts": 4, "context": 4, "seed": 0, "tokens_per_second": 1},
         "figures": {
-            "nats_per_frame": 3.5, "sideways_runs": 9.0, "sideways_right_way": 0.8,
+            "nats_per_frame": 3.5, "reward_accuracy": 1.0, "end_accuracy": 1.0,
+            "sideways_runs": 9.0, "sideways_right_way": 0.8,
             "sideways_followed": 0.75, "sideways_followed_in_true_frames": 0.9,
         },
         "fidelity": [row],

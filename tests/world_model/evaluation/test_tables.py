@@ -11,8 +11,7 @@ from worldtokens.world_model.evaluation.tables import (
 def rows(horizon=8, room=-1, **psnr) -> list[Fidelity]:
     """A row of each predictor, with its PSNR."""
     same = dict(
-        rollouts=5, foreground_recall=0.5, token_accuracy=0.9, reward_accuracy=1.0,
-        end_accuracy=1.0, player_seen=0.5, player_error=3.0,
+        rollouts=5, foreground_recall=0.5, token_accuracy=0.9, player_seen=0.5, player_error=3.0,
     )  # fmt: skip
     return [
         Fidelity(horizon=horizon, predictor=name, room=room, psnr=value, **same)
@@ -53,8 +52,8 @@ def test_copying_is_beaten_horizon_by_horizon():
 
 
 def test_metrics_stand_one_below_the_other():
-    assert metrics_table({"end_accuracy": 1.0, "nats": 2.34567}).splitlines() == [
-        "end accuracy  1.0000",
-        "nats          2.3457",
+    assert metrics_table({"token_accuracy": 1.0, "nats": 2.34567}).splitlines() == [
+        "token accuracy  1.0000",
+        "nats            2.3457",
     ]
     assert metrics_table({}) == ""

@@ -1,0 +1,1 @@
+"""Events in dreams: rewards, lost lives, ends of the game and changes of scene."""

@@ -1,0 +1,1 @@
+"""Dreams beside the real game, played from saved states."""
