@@ -45,7 +45,7 @@ class Rollout:
     lives_lost: Tensor
 
     def show(self, tokenizer: "Tokenizer", fps: int = 15, scale: int = 4) -> "Clip":
-        """The dreams as a clip that a notebook plays, with rewards and ends below each.
+        """The dreams as a clip that a notebook plays, with rewards, lost lives and ends.
 
         Args:
             tokenizer: Decodes the tokens.
@@ -58,15 +58,16 @@ class Rollout:
         # Imported here, since agents that never look at a dream need no video encoder.
         from worldtokens.world_model.video.rollouts import show_rollout
 
-        return show_rollout(tokenizer.decode(self.tokens), self.rewards, self.ends, fps, scale)
+        frames = tokenizer.decode(self.tokens)
+        return show_rollout(frames, self.rewards, self.ends, self.lives_lost, fps, scale)
 
     def __repr__(self) -> str:
-        """One line: how many dreams, frames, rewards and ends."""
+        """One line: how many dreams, frames, rewards, lost lives and ends."""
         from worldtokens.world_model.video.rollouts import rollout_repr
 
-        return rollout_repr(self.tokens, self.rewards, self.ends)
+        return rollout_repr(self.tokens, self.rewards, self.ends, self.lives_lost)
 
     def _repr_html_(self) -> str:
         from worldtokens.world_model.video.rollouts import rollout_html
 
-        return rollout_html(self.rewards, self.ends)
+        return rollout_html(self.rewards, self.ends, self.lives_lost)

@@ -27,8 +27,8 @@ def dream_metadata(
         episode: The episode that they start from.
         first: First frame of the context.
         settings: Keys of the command that decide what is dreamt.
-        shows_truth: Whether the dreams follow the real actions, so that the real rewards and ends
-            belong to them.
+        shows_truth: Whether the dreams follow the real actions, so that the real rewards, ends and
+            lost lives belong to them.
 
     Returns:
         Fingerprints, start, settings, and one entry per dream under "dreams".
@@ -51,6 +51,7 @@ def dream_metadata(
                 "action_names": [dataset.action_meanings[action] for action in actions],
                 "rewards": open_loop.rollout.rewards[row].tolist(),
                 "ends": open_loop.rollout.ends[row].tolist(),
+                "lives_lost": open_loop.rollout.lives_lost[row].tolist(),
             }
             for row, actions in enumerate(open_loop.actions.tolist())
         ],
@@ -59,4 +60,5 @@ def dream_metadata(
         after = slice(open_loop.context - 1, None)
         metadata["real_rewards"] = open_loop.truth.rewards[0, after].tolist()
         metadata["real_ends"] = open_loop.truth.terminated[0, after].tolist()
+        metadata["real_lives_lost"] = open_loop.truth.lives_lost[0, after].tolist()
     return metadata

@@ -35,20 +35,21 @@ def make_panels(
     panels = []
     for row, title in enumerate(titles):
         dream = tokenizer.decode(open_loop.rollout.tokens[row]).cpu().numpy()
-        rewards, ends = (
-            open_loop.rollout.rewards[row].tolist(),
-            open_loop.rollout.ends[row].tolist(),
+        rollout = open_loop.rollout
+        rewards, ends, lives = (
+            part[row].tolist() for part in (rollout.rewards, rollout.ends, rollout.lives_lost)
         )
         if not has_same_actions(open_loop):
             names = [dataset.action_meanings[action] for action in open_loop.actions[row].tolist()]
-        captions = ["known frame"] * context + list(map(step_caption, rewards, ends, names))
+        captions = ["known frame"] * context + list(map(step_caption, rewards, ends, lives, names))
         if True in ends:
             dream[ends.index(True) + 1 :] //= 3
         panels.append(Panel(title, np.concatenate([known, dream]), captions))
     if not shows_truth:
         return panels
-    rewards, ends = open_loop.truth.rewards[0].tolist(), open_loop.truth.terminated[0].tolist()
-    captions = ["", *map(step_caption, rewards, ends)]
+    truth = open_loop.truth
+    steps = (part[0].tolist() for part in (truth.rewards, truth.terminated, truth.lives_lost))
+    captions = ["", *map(step_caption, *steps)]
     real = Panel("real", dataset.gather_frames(open_loop.frame_numbers[0]), captions)
     reconstruction = tokenizer.decode(open_loop.truth.tokens[0]).cpu().numpy()
     return [real, Panel("reconstruction", reconstruction, [""] * frames), *panels]

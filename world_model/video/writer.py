@@ -38,11 +38,13 @@ class Panel:
     captions: Sequence[str]
 
 
-def step_caption(reward: float, end: bool, action: str = "") -> str:
-    """Returns the caption of a step: its action, its reward, and whether the game ended."""
+def step_caption(reward: float, end: bool, life_lost: bool = False, action: str = "") -> str:
+    """Returns the caption of a step: its action, its reward, a lost life, the end of the game."""
     words = f"{action}  reward {reward:g}".strip()
-    if end:
-        return f"!{words}  END"
+    if life_lost:
+        words += "  LIFE LOST"
+    if end or life_lost:
+        return f"!{words}{'  END' if end else ''}"
     return f"{'$' if reward else ''}{words}"
 
 

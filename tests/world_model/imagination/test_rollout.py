@@ -14,7 +14,9 @@ def rollout() -> Rollout:
 
 
 def test_the_repr_counts_what_happens_before_the_ends():
-    assert repr(rollout()) == "Rollout(2 dreams x 3 frames of 6 tokens, 1 reward, 1 end)"
+    assert (
+        repr(rollout()) == "Rollout(2 dreams x 3 frames of 6 tokens, 1 reward, 0 lives lost, 1 end)"
+    )
     assert "100 at step 2" in rollout()._repr_html_()
 
 

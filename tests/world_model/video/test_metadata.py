@@ -19,7 +19,9 @@ def test_the_start_the_settings_and_the_dreams_are_described(loaded):
     assert first == second and first["actions"] == episode.actions[9:12].tolist()
     assert first["action_names"] == [heldout.action_meanings[a] for a in first["actions"]]
     assert first["rewards"] == open_loop.rollout.rewards[0].tolist()
+    assert first["lives_lost"] == open_loop.rollout.lives_lost[0].tolist()
     assert metadata["real_rewards"] == [0.0, 0.0, 100.0]
+    assert metadata["real_lives_lost"] == [False] * 3
     assert metadata["real_ends"] == episode.terminated[9:12].tolist()
     others = dream_metadata(open_loop, heldout, model, episode, 8, {}, False)
     assert "real_rewards" not in others and "seed" not in others

@@ -15,6 +15,7 @@ def test_dreams_with_different_actions_name_them_below_and_go_dark_after_the_end
     open_loop = roll_out(loaded.model, [start], 2, 3, actions=actions, samples=2, sampling=GREEDY)
     open_loop.rollout.rewards.copy_(torch.tensor([[0.0, 100, 0], [0, 0, 0]]))
     open_loop.rollout.ends.copy_(torch.tensor([[False, True, False], [False, False, False]]))
+    open_loop.rollout.lives_lost.copy_(torch.tensor([[False] * 3, [True, False, False]]))
     assert not has_same_actions(open_loop)
     assert make_header(open_loop, loaded.heldout.action_meanings)[2:] == [
         "step +1   ",
@@ -26,7 +27,9 @@ def test_dreams_with_different_actions_name_them_below_and_go_dark_after_the_end
         "known frame", "known frame", "RIGHT  reward 0", "!RIGHT  reward 100  END",
         "RIGHT  reward 0",
     ]  # fmt: skip
-    assert second.captions[2:] == ["LEFT  reward 0", "NOOP  reward 0", "LEFT  reward 0"]
+    assert second.captions[2:] == [
+        "!LEFT  reward 0  LIFE LOST", "NOOP  reward 0", "LEFT  reward 0",
+    ]  # fmt: skip
     frames = loaded.tokenizer.decode(open_loop.rollout.tokens[0]).numpy()
     assert np.array_equal(first.frames[3], frames[1])
     assert np.array_equal(first.frames[4], frames[2] // 3)

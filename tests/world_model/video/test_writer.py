@@ -19,9 +19,11 @@ def panel(value: int, title: str = "a") -> Panel:
 
 
 def test_captions_mark_rewards_and_ends():
-    assert step_caption(0.0, False, "LEFT") == "LEFT  reward 0"
+    assert step_caption(0.0, False, action="LEFT") == "LEFT  reward 0"
     assert step_caption(100.0, False) == "$reward 100"
-    assert step_caption(0.0, True, "UP") == "!UP  reward 0  END"
+    assert step_caption(0.0, True, action="UP") == "!UP  reward 0  END"
+    assert step_caption(0.0, False, True, "UP") == "!UP  reward 0  LIFE LOST"
+    assert step_caption(5.0, True, True) == "!reward 5  LIFE LOST  END"
 
 
 def test_panels_are_enlarged_side_by_side():
