@@ -168,6 +168,7 @@ def run_variant(variant: Variant, seed: int, options: argparse.Namespace) -> lis
         else:
             redream(source, folder, variant)
         evaluation = [f"horizons={list(HORIZONS)}", f"starts={options.starts}", "seed=0"]
+        evaluation += [f"{part}=0" for part in evaluate.PARTS]
         evaluate.main(
             compose(evaluate.EvaluateConfig, "world_model_evaluate", [*common, *evaluation])
         )

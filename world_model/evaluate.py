@@ -29,7 +29,7 @@ from worldtokens.tokenizer.data.backgrounds import fit_backgrounds
 from worldtokens.training.command_line import launch
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.action_following import action_following_metrics
-from worldtokens.world_model.evaluation.config import EvaluateConfig
+from worldtokens.world_model.evaluation.config import PARTS, EvaluateConfig
 from worldtokens.world_model.evaluation.fidelity import measure_fidelity
 from worldtokens.world_model.evaluation.metrics import count_predictions
 from worldtokens.world_model.evaluation.open_loop import roll_out
@@ -60,6 +60,7 @@ from worldtokens.world_model.model import WorldModel
 
 PNG = "fidelity.png"
 EVERY_HORIZON_TO = 20
+__all__ = ["PARTS", "EvaluateConfig", "cli", "evaluate", "load_setup", "main"]
 
 
 def main(config: EvaluateConfig) -> None:

@@ -8,6 +8,10 @@ from worldtokens.common.checks import check_at_least
 from worldtokens.world_model.imagination.sampling import Sampling
 
 SPLITS = ("heldout", "all")
+# Keys that are the sizes of the parts.
+PARTS = (
+    "events", "lost_lives", "counterfactuals", "strange_tokens", "payments", "long_dreams",
+)  # fmt: skip
 
 
 @dataclass
@@ -77,9 +81,7 @@ class EvaluateConfig:
         check_at_least(1, starts=self.starts, samples=self.samples, context=self.context)
         check_at_least(1, drawn_samples=self.drawn_samples, payment_steps=self.payment_steps)
         check_at_least(1, long_dream_steps=self.long_dream_steps)
-        check_at_least(0, events=self.events, lost_lives=self.lost_lives)
-        check_at_least(0, counterfactuals=self.counterfactuals, payments=self.payments)
-        check_at_least(0, strange_tokens=self.strange_tokens, long_dreams=self.long_dreams)
+        check_at_least(0, **{part: getattr(self, part) for part in PARTS})
         if self.split not in SPLITS:
             raise ValueError(f"split: expected {' or '.join(SPLITS)}, got {self.split!r}")
         if not self.horizons or min(self.horizons) < 1:

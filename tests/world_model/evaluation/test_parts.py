@@ -1,10 +1,10 @@
 import dataclasses
 
 from worldtokens.training.command_line import compose
-from worldtokens.world_model.evaluation.config import EvaluateConfig
+from worldtokens.world_model.evaluation.config import PARTS, EvaluateConfig
 from worldtokens.world_model.evaluation.parts import measure_parts
 
-OFF = ["events=0", "lost_lives=0", "strange_tokens=0", "counterfactuals=0", "payments=0"]
+OFF = [f"{part}=0" for part in PARTS]
 
 
 def config(*options: str) -> EvaluateConfig:
