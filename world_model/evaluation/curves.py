@@ -43,9 +43,11 @@ def save_panels(path: Path, title: str, panels: Sequence[Panel]) -> None:
     """
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 0.4 + 2.8 * rows), layout="constrained")
+    # Titles need some width, however few the panels.
+    size = (max(6.4, 3.6 * columns), 0.4 + 2.8 * rows)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=9)
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         positions = np.arange(len(panel.ticks))
