@@ -14,6 +14,7 @@ from worldtokens.collect import (
     ShardWriter,
     write_description,
 )
+from worldtokens.collect.dataset.shards import list_shards
 from worldtokens.collect.export_episodes import ExportConfig
 from worldtokens.collect.export_episodes import main as export_main
 from worldtokens.collect.import_episodes import ImportConfig
@@ -145,7 +146,7 @@ def wait_for_shards():
 
     def wait(folder, process, count=1):
         deadline = time.monotonic() + 120
-        while len(list((folder / "shards").glob("*.h5"))) < count:
+        while len(list_shards(folder / "shards")) < count:
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
 
