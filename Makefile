@@ -29,7 +29,7 @@ demo: .venv/installed
 	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=2
 	$(BIN)/python tokenizer/evaluate.py $(DEMO_RUNS)
 	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=8
-	$(BIN)/python world_model/evaluate.py $(DEMO_RUNS)
+	$(BIN)/python world_model/evaluate.py $(DEMO_RUNS) starts=128 lost_lives=0 counterfactuals=16 strange_tokens=64 payments=0
 	$(BIN)/python world_model/imagine.py $(DEMO_RUNS)
 	@echo
 	@echo "dataset      demo/data/$(GAME)"

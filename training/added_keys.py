@@ -30,7 +30,7 @@ Config = TypeVar("Config", bound=SessionConfig)
 
 
 def with_values_of_run(config: Config) -> Config:
-    """The config of a run that may have been begun by an earlier version.
+    """Returns the config of a run that may have been begun by an earlier version.
 
     Args:
         config: Of a training command.

@@ -172,7 +172,7 @@ def train_step(
     config: TrainConfig,
     progress: Progress,
 ) -> tuple[dict[str, float], Tensor]:
-    """One step on one batch.
+    """Trains one step on one batch.
 
     Args:
         accelerator: Whose precision and process group are used.

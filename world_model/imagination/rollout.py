@@ -45,7 +45,7 @@ class Rollout:
     lives_lost: Tensor
 
     def show(self, tokenizer: "Tokenizer", fps: int = 15, scale: int = 4) -> "Clip":
-        """The dreams as a clip that a notebook plays, with rewards, lost lives and ends.
+        """Returns the dreams as a clip that a notebook plays, with rewards, lost lives and ends.
 
         Args:
             tokenizer: Decodes the tokens.
@@ -62,7 +62,7 @@ class Rollout:
         return show_rollout(frames, self.rewards, self.ends, self.lives_lost, fps, scale)
 
     def __repr__(self) -> str:
-        """One line: how many dreams, frames, rewards, lost lives and ends."""
+        """Counts dreams, frames, rewards, lost lives and ends in one line."""
         from worldtokens.world_model.video.rollouts import rollout_repr
 
         return rollout_repr(self.tokens, self.rewards, self.ends, self.lives_lost)
