@@ -44,36 +44,22 @@ PICTURES = 8
 
 
 @dataclass
-class TrainPriorConfig(SessionConfig):
-    """The keys of configs/prior.yaml beside those of every session.
+class TrainPriorConfig(SessionConfig, PriorDataConfig):
+    """The keys of configs/prior.yaml beside those of every session and those of the data.
 
     Attributes:
-        data: See PriorDataConfig, as the next five.
-        image_aspect: How images get the frame's proportions.
-        classes: The classes of the frames.
-        condition: Which other image is given.
-        condition_data: The user's own other images.
-        low_resolution: Factor by which low_resolution shrinks the sides.
-        max_frames: At most so many frames of each split.
         tokenizer: Whose tokens to train on: a run folder, an export folder or a Hub repo id.
         class_dropout: Share of frames whose class is withheld, so that the prior can also draw
             frames of any class.
         batch_size: Frames per step and process.
-        learning_rate: Its peak.
-        weight_decay: Of Muon, on the transformer's matrices.
+        learning_rate: Peak learning rate.
+        weight_decay: Weight decay of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm; inf for no limit.
         mixed_precision: auto, no, bf16 or fp16.
         heldout_frames: Held-out frames that an evaluation looks at.
         model: Architecture.
     """
 
-    data: str
-    image_aspect: str
-    classes: str
-    condition: str
-    condition_data: str | None
-    low_resolution: int
-    max_frames: int
     tokenizer: str
     class_dropout: float
     batch_size: int
@@ -85,7 +71,7 @@ class TrainPriorConfig(SessionConfig):
     model: PriorArchitecture
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         super().__post_init__()
         check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
         check_at_least(1, max_frames=self.max_frames, low_resolution=self.low_resolution)
@@ -95,20 +81,14 @@ class TrainPriorConfig(SessionConfig):
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")
 
-    @property
-    def frames(self) -> PriorDataConfig:
-        """The keys about the data."""
-        names = [field.name for field in dataclasses.fields(PriorDataConfig)]
-        return PriorDataConfig(**{name: getattr(self, name) for name in names})
-
 
 def main(config: TrainPriorConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
     accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
     with accelerator.main_process_first():
-        data = load_prior_frames(config.frames, tokenizer, "train")
-        heldout = load_prior_frames(config.frames, tokenizer, "heldout")
+        data = load_prior_frames(config, tokenizer, "train")
+        heldout = load_prior_frames(config, tokenizer, "heldout")
     session = Session(accelerator, config)
     torch.manual_seed(config.seed)
     saved_config = session.saved["config"] if session.saved is not None else None
