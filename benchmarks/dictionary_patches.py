@@ -1,4 +1,4 @@
-"""Prints what a tokenizer's dictionary of patches says without a decoder, beside the decoder.
+r"""Prints what a tokenizer's dictionary of patches says without a decoder, beside the decoder.
 
     python benchmarks/dictionary_patches.py --tokenizer montezuma_revenge \
         --data data/MontezumaRevenge --every 10

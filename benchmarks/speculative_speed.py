@@ -1,4 +1,4 @@
-"""Prints how much faster a trained autoregressive world model dreams by speculative decoding.
+r"""Prints how much faster a trained autoregressive world model dreams by speculative decoding.
 
     python benchmarks/speculative_speed.py --world-model runs/MontezumaRevenge/iris \
         --tokenizer runs/MontezumaRevenge/patches_16 --data data/MontezumaRevenge

@@ -1,4 +1,4 @@
-"""Trains tokenizers of several designs for equal minutes and prints their metrics as a table.
+r"""Trains tokenizers of several designs for equal minutes and prints their metrics as a table.
 
     python benchmarks/tokenizer_table.py --data data/MontezumaRevenge --minutes 10
     python benchmarks/tokenizer_table.py --data data/MontezumaRevenge --minutes 5 \

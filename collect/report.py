@@ -1,7 +1,7 @@
 """Shows what a dataset holds, draws it, and checks it.
 
 python collect/report.py env=MontezumaRevenge
-python collect/report.py data=data/MontezumaRevenge --verify
+python collect/report.py data=data/MontezumaRevenge verify=true
 """
 
 import json

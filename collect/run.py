@@ -1,4 +1,4 @@
-"""Collects episodes.
+r"""Collects episodes.
 
 python collect/run.py env=MontezumaRevenge
 python collect/run.py env=MontezumaRevenge policy.explore_steps=2000000 num_steps=1000000

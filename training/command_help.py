@@ -53,7 +53,7 @@ def describe_stage(stage: StageConfig, description: str, overrides: Sequence[str
     texts = key_texts(stage, choices)
     program = shlex.join(program_words())
     parts = [
-        _with_program(description.strip(), stage, program),
+        _indent_commands(_with_program(description.strip(), stage, program), program),
         f"usage: {program} KEY=VALUE ...",
         *_choice_sections(stage, choices),
         _section("keys:", {k: v for k, v in tree.items() if not isinstance(v, dict)}, "", texts),
@@ -199,3 +199,9 @@ def _with_program(description: str, stage: StageConfig, program: str) -> str:
                 # Below `accelerate launch`, where only a module can be named.
                 description = description.replace(f" {known.script}", f" -m {known.module}")
     return description
+
+
+def _indent_commands(text: str, program: str) -> str:
+    """Indents command lines that begin at the margin, with their continuations."""
+    command = re.compile(rf"^{re.escape(program)} (?:.*\\\n)*.*", re.MULTILINE)
+    return command.sub(lambda found: textwrap.indent(found.group(), "    "), text)

@@ -67,7 +67,7 @@ def launch(
     try:
         if any(flag in sys.argv[1:] for flag in HELP_FLAGS):
             overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
-            print(describe_stage(stage, sys.modules[main.__module__].__doc__ or "", overrides))
+            _show(describe_stage(stage, sys.modules[main.__module__].__doc__ or "", overrides))
             return
         with _hydra_raises():
             hydra.main(
@@ -98,6 +98,14 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
     """
     typed = OmegaConf.merge(OmegaConf.structured(config_type), config)
     return cast(Config, OmegaConf.to_object(typed))
+
+
+def _show(text: str) -> None:
+    """Prints a text, of which the reader of a pipe (`| head`) may take a part only."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Measures how far a world model's dreams stay true on held-out episodes.
+r"""Measures how far a world model's dreams stay true on held-out episodes.
 
     python world_model/evaluate.py env=MontezumaRevenge
     python world_model/evaluate.py env=MontezumaRevenge run=longer starts=512 events=1000

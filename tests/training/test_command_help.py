@@ -99,7 +99,7 @@ def test_the_help_of_the_tokenizer_names_keys_comments_and_presets(monkeypatch):
     stage = StageConfig(TrainConfig, "tokenizer")
     text = describe_stage(stage, "python tokenizer/train.py env=Pong")
     lines = text.splitlines()
-    assert lines[0] == "worldtokens train-tokenizer env=Pong"
+    assert lines[0] == "    worldtokens train-tokenizer env=Pong"
     assert "usage: worldtokens train-tokenizer KEY=VALUE ..." in lines
     for key, value in (("learning_rate", "0.001"), ("overwrite", "false")):
         comment = key_texts(stage, {})[key].split()[0]

@@ -139,7 +139,7 @@ def test_help_shows_every_key_with_its_default_and_what_it_does(script):
         == """\
 Says hello.
 
-python script.py env=Pong
+    python script.py env=Pong
 
 usage: python script.py KEY=VALUE ...
 

@@ -28,7 +28,8 @@ class Model(torch.nn.Linear):
 def config_of(root: Path, steps: int = 6, **changes) -> SessionConfig:
     values = {
         "env": "FakeGame", "root": str(root), "run": "model", "overwrite": False, "seed": 0,
-        "budget": BudgetConfig(max_steps=steps), "schedule": ScheduleConfig(), "log_every": 1, "evaluations": 3,
+        "budget": BudgetConfig(max_steps=steps), "schedule": ScheduleConfig(),
+        "log_every": 1, "evaluations": 3,
         "checkpoint_every_minutes": 0.0, "wandb": WandbConfig("disabled", "worldtokens"),
     }  # fmt: skip
     return SessionConfig(**(values | changes))
