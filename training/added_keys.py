@@ -37,18 +37,18 @@ def with_values_of_run(config: Config) -> Config:
 
     Returns:
         The same config; where its run folder lacks a key that was added later, with the value that
-        versions without the key had. A line on stderr names what the command asked for otherwise.
+        versions without the key had. A line on stderr names the keys that this changes.
     """
     path = Path(config.root) / config.env / config.run
     file = RunFolder(path).config
     if config.overwrite or not file.is_file():
         return config
     saved = flatten(rename_keys(yaml.safe_load(file.read_text())))
-    asked = flatten(dataclasses.asdict(config))
+    given = flatten(dataclasses.asdict(config))
     changes = {
         key: value
         for key, value in ADDED_KEYS.items()
-        if key in asked and key not in saved and asked[key] != value
+        if key in given and key not in saved and given[key] != value
     }
     for key, value in changes.items():
         config = _replace(config, key.split("."), value)

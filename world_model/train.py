@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from worldtokens.collect import EpisodeDataset
-from worldtokens.common.checks import check_at_least, check_positive
+from worldtokens.common.checks import check_at_least, check_positive, check_positive_or_infinite
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.accelerator import make_accelerator
 from worldtokens.training.added_keys import with_values_of_run
@@ -58,9 +58,9 @@ class TrainConfig(SessionConfig):
         high_loss_share: Share of the windows drawn again because their loss was high.
         init_from: Other weights to start from, as for `tokenizer`; layers that they do not fit
             start fresh. Only a new run reads it.
-        learning_rate: Its peak.
-        weight_decay: Of Muon, on the transformer's matrices.
-        max_gradient_norm: Gradients are scaled down to this norm.
+        learning_rate: Peak learning rate.
+        weight_decay: Weight decay of Muon, on the transformer's matrices.
+        max_gradient_norm: Gradients are scaled down to this norm; inf for no limit.
         mixed_precision: auto, no, bf16 or fp16.
         compile: Whether to compile the transformer with torch.compile; null does on CUDA devices.
         heldout_segments: Held-out segments that an evaluation looks at.
@@ -88,15 +88,12 @@ class TrainConfig(SessionConfig):
     model: Architecture
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         super().__post_init__()
         check_at_least(1, batch_size=self.batch_size, heldout_segments=self.heldout_segments)
         check_at_least(2, segment=self.segment)
-        check_positive(
-            learning_rate=self.learning_rate,
-            max_gradient_norm=self.max_gradient_norm,
-            foreground_weight=self.foreground_weight,
-        )
+        check_positive(learning_rate=self.learning_rate, foreground_weight=self.foreground_weight)
+        check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
         _ = self.context, self.windows
         if not 0 < self.unchanged_sample_prob <= 1:
             raise ValueError(

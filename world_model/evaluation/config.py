@@ -77,7 +77,7 @@ class EvaluateConfig:
     long_dream_steps: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that nobody else checks."""
+        """Checks the numbers that are not checked elsewhere."""
         check_at_least(1, starts=self.starts, samples=self.samples, context=self.context)
         check_at_least(1, drawn_samples=self.drawn_samples, payment_steps=self.payment_steps)
         check_at_least(1, long_dream_steps=self.long_dream_steps)

@@ -15,7 +15,7 @@ class ImaginedFrame:
     """One imagined step: tokens int64 (B, K), rewards float32 (B,), ends and lives_lost bool (B,).
 
     `entropy`, float32 (B,), is the entropy of the token distributions, summed over the frame, in
-    nats: how unsure the model was, before it refined anything. NaN where it was not asked for.
+    nats: how unsure the model was, before it refined anything. NaN where it was not computed.
     """
 
     tokens: Tensor
