@@ -33,13 +33,13 @@ from worldtokens.tokenizer.observations import check_mode
 from worldtokens.training.command_line import launch
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode, stack_windows
 from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.dreams.metadata import dream_metadata
+from worldtokens.world_model.dreams.panels import make_header, make_panels
 from worldtokens.world_model.evaluation.open_loop import roll_out
 from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.rl.agents import AgentsInDream
 from worldtokens.world_model.video.action_scripts import parse_actions
-from worldtokens.world_model.video.metadata import dream_metadata
-from worldtokens.world_model.video.panels import make_header, make_panels
 from worldtokens.world_model.video.writer import compose_clip, write_gif, write_mp4
 
 FROM_DATA = "data"

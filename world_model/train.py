@@ -26,7 +26,6 @@ from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
 from worldtokens.world_model.config import Architecture, WorldModelConfig
 from worldtokens.world_model.data.event_windows import WindowConfig, WindowSampler
-from worldtokens.world_model.data.scheduled_sampling import ContextConfig, make_context
 from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.validation import Heldout
@@ -36,6 +35,7 @@ from worldtokens.world_model.losses import choose_reward_values, sample_tokens, 
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.networks.refinement import random_draft
 from worldtokens.world_model.optimizers import MuonAdamW
+from worldtokens.world_model.scheduled_sampling import ContextConfig, make_context
 
 
 @dataclass

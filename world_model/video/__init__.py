@@ -1,1 +1,1 @@
-"""Dreams as video."""
+"""Frames as video: files, and clips in notebooks."""

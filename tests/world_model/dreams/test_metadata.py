@@ -1,8 +1,8 @@
 import json
 
 from worldtokens.world_model import Sampling
+from worldtokens.world_model.dreams.metadata import dream_metadata
 from worldtokens.world_model.evaluation.open_loop import roll_out
-from worldtokens.world_model.video.metadata import dream_metadata
 
 
 def test_the_start_the_settings_and_the_dreams_are_described(loaded):

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from worldtokens.world_model import WorldModel, WorldModelConfig
-from worldtokens.world_model.data.scheduled_sampling import (
+from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.scheduled_sampling import (
     ContextConfig,
     corrupt_tokens,
     make_context,
     scheduled_sampling,
 )
-from worldtokens.world_model.data.segments import TokenSegments
 
 
 def tiny():

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from worldtokens.world_model import Sampling
+from worldtokens.world_model.dreams.panels import has_same_actions, make_header, make_panels
 from worldtokens.world_model.evaluation.open_loop import roll_out
-from worldtokens.world_model.video.panels import has_same_actions, make_header, make_panels
 
 GREEDY = Sampling(top_k=1)
 NOOP, RIGHT, LEFT = range(3)
