@@ -110,9 +110,11 @@ class FromResetScheduler:
             self._number += self._share.num_shards
         number = self._number
         self._number += self._share.num_shards
-        return RecordFromReset(
-            self._share.episode_id(number), episode_seed(self._share.seed, number)
-        )
+        return self._choose(self._share.episode_id(number), episode_seed(self._share.seed, number))
+
+    def _choose(self, id: str, seed: int) -> Task:
+        """Returns the task that records the episode of this id and seed."""
+        return RecordFromReset(id, seed)
 
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""

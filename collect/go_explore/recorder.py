@@ -6,7 +6,7 @@ import numpy as np
 
 from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.dataset.episodes import is_heldout_seed
-from worldtokens.collect.from_reset import JobShare, RecordFromReset, episode_seed
+from worldtokens.collect.from_reset import FromResetScheduler, JobShare, RecordFromReset
 from worldtokens.collect.go_explore.approaches import approach_tree, draw_approach, heldout_cells
 from worldtokens.collect.go_explore.archive import Archive, Route
 from worldtokens.collect.go_explore.passes import RecordFromEvent, SegmentStart, record_from
@@ -64,7 +64,7 @@ class Starts:
     pass_share: float = 0.5
 
 
-class FromCellsScheduler:
+class FromCellsScheduler(FromResetScheduler):
     """Records segments from the cells of archives, segments from events, and some whole games.
 
     For a segment from a cell an archive is drawn evenly, then a room, then a cell of the room; for
@@ -81,6 +81,7 @@ class FromCellsScheduler:
         existing: tuple[EpisodeInfo, ...],
     ) -> None:
         """Plans what is missing; see `FromResetScheduler`."""
+        super().__init__(share, num_steps, existing)
         sides = (False, True)
         self._cells: dict[bool, list[dict[int, list[Route]]]] = {
             held: [cells for a in archives if (cells := a.starts(held))] for held in sides
@@ -94,32 +95,12 @@ class FromCellsScheduler:
             for held in sides
         }
         self._starts = starts
-        self._share = share
-        self._num_steps = num_steps
-        self._existing = share.numbers_of(existing)
-        self.recorded_steps = sum(self._existing.values())
-        self._number = share.shard
-        self._is_stopped = False
 
-    def next_task(self, worker: int) -> Task | None:
-        """See `Scheduler.next_task`."""
-        if self.recorded_steps >= self._num_steps or self._is_stopped:
-            return None
-        while self._number in self._existing:
-            self._number += self._share.num_shards
-        number = self._number
-        self._number += self._share.num_shards
-        id, seed = self._share.episode_id(number), episode_seed(self._share.seed, number)
-        held = is_heldout_seed(seed)
+    def _choose(self, id: str, seed: int) -> Task:
+        starts, held = self._starts, is_heldout_seed(seed)
         # A generator of its own, so that jobs without events draw the cells that they always drew.
-        rng = np.random.default_rng([seed, 6])
-        is_event = rng.random() < self._starts.event_share
-        return self._choose(id, seed, held, is_event, rng)
-
-    def _choose(
-        self, id: str, seed: int, held: bool, is_event: bool, event_rng: np.random.Generator
-    ) -> Task:
-        starts = self._starts
+        event_rng = np.random.default_rng([seed, 6])
+        is_event = event_rng.random() < starts.event_share
         rng = np.random.default_rng([seed, 4])
         archives = self._cells[held]
         if not archives or rng.random() < starts.from_reset_share:
@@ -132,12 +113,6 @@ class FromCellsScheduler:
         routes = rooms[sorted(rooms)[int(rng.integers(len(rooms)))]]
         route = routes[int(rng.integers(len(routes)))]
         return RecordFromCell(id, seed, route, starts.segment_steps)
-
-    def receive(self, result: object) -> None:
-        """See `Scheduler.receive`."""
-        assert isinstance(result, Recorded)
-        self.recorded_steps += result.info.num_steps if result.info else 0
-        self._is_stopped |= result.info is None
 
 
 def _event_cells(infos: tuple[EpisodeInfo, ...], heldout: bool) -> set[str]:
