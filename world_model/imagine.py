@@ -36,7 +36,7 @@ from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.dreams.metadata import dream_metadata
 from worldtokens.world_model.dreams.panels import make_header, make_panels
 from worldtokens.world_model.evaluation.open_loop import roll_out
-from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
+from worldtokens.world_model.imagination.sampling import SamplingConfig, seeded_generators
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.rl.agents import AgentsInDream
 from worldtokens.world_model.video.action_scripts import parse_actions
@@ -46,7 +46,7 @@ FROM_DATA = "data"
 
 
 @dataclass
-class ImagineConfig:
+class ImagineConfig(SamplingConfig):
     """The keys of configs/imagine.yaml.
 
     Attributes:
@@ -69,9 +69,6 @@ class ImagineConfig:
         policy: An agent that plays in the dreams, as in collect/run.py; null for none.
         observation: What the agent sees: frames, tokens or embeddings.
         samples: Dreams of each start, side by side; they differ unless top_k is 1.
-        temperature: Divides the logits.
-        top_k: Draw among the k likeliest; 1 is greedy.
-        top_p: Draw among the likeliest that hold this probability.
         seed: Of the starts and of the dreams.
         scale: Screen pixels per pixel.
         fps: Frames per second of the videos.
@@ -93,9 +90,6 @@ class ImagineConfig:
     policy: dict[str, Any] | None
     observation: str
     samples: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
     seed: int
     scale: int
     fps: int
@@ -124,15 +118,6 @@ class ImagineConfig:
                 )
         check_mode(self.observation)
         _ = self.sampling
-
-    @property
-    def sampling(self) -> Sampling:
-        """How dreams are drawn.
-
-        Raises:
-            ValueError: A number is out of range.
-        """
-        return Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.command_line import launch
 from worldtokens.training.run_folder import read_config
 from worldtokens.world_model.evaluation.plots import save_clip_grid
-from worldtokens.world_model.imagination.sampling import Sampling, seeded_generators
+from worldtokens.world_model.imagination.sampling import SamplingConfig, seeded_generators
 from worldtokens.world_model.prior.data import PriorBatch, PriorDataConfig, load_prior_frames
 from worldtokens.world_model.prior.larger_frames import (
     check_decodes_larger,
@@ -38,7 +38,7 @@ from worldtokens.world_model.prior.model import FramePrior
 
 
 @dataclass
-class SampleConfig:
+class SampleConfig(SamplingConfig):
     """The keys of configs/sample.yaml.
 
     Attributes:
@@ -53,9 +53,6 @@ class SampleConfig:
         classes: Names of classes, a row each; [] for all, after a row of any class.
         keep: Share of a frame's rows that completion knows, from the top; 0 completes nothing.
         larger: Rows and columns of tokens of larger frames; [] for none.
-        temperature: Divides the logits.
-        top_k: Draw among the k likeliest; 1 is greedy.
-        top_p: Draw among the likeliest that hold this probability.
         seed: Of the frames that are drawn.
         scale: Screen pixels per pixel.
     """
@@ -71,9 +68,6 @@ class SampleConfig:
     classes: list[str]
     keep: float
     larger: list[int]
-    temperature: float
-    top_k: int | None
-    top_p: float | None
     seed: int
     scale: int
 
@@ -84,7 +78,7 @@ class SampleConfig:
             raise ValueError(f"keep: expected a share in [0, 1), got {self.keep}")
         if len(self.larger) not in (0, 2):
             raise ValueError(f"larger: expected [rows, columns] or [], got {self.larger}")
-        Sampling(self.temperature, self.top_k, self.top_p)  # Its numbers.
+        _ = self.sampling  # Checks its numbers.
 
 
 def main(config: SampleConfig) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from worldtokens.common.checks import check_at_least
-from worldtokens.world_model.imagination.sampling import Sampling
+from worldtokens.world_model.imagination.sampling import SamplingConfig
 
 SPLITS = ("heldout", "all")
 # Keys that are the sizes of the parts.
@@ -15,7 +15,7 @@ PARTS = (
 
 
 @dataclass
-class EvaluateConfig:
+class EvaluateConfig(SamplingConfig):
     """The keys of configs/world_model_evaluate.yaml.
 
     Attributes:
@@ -32,9 +32,6 @@ class EvaluateConfig:
         context: Known frames before a dream.
         horizons: Steps after the last known frame that the table shows; the files have these and
             every one from 1 to 20.
-        temperature: Divides the logits.
-        top_k: Draw among the k likeliest; 1 is greedy.
-        top_p: Draw among the likeliest that hold this probability.
         seed: Of the starts and of the dreams.
         compare: Other runs in root/env/, evaluated before, to stand beside this one.
         drawn_samples: Drawn dreams of each window of the parts below.
@@ -60,9 +57,6 @@ class EvaluateConfig:
     samples: int
     context: int
     horizons: list[int]
-    temperature: float
-    top_k: int | None
-    top_p: float | None
     seed: int
     compare: list[str]
     drawn_samples: int
@@ -96,15 +90,6 @@ class EvaluateConfig:
                 "policy: expected random, held_random, stable_baselines3 or a policy._target_ of "
                 f"your own, got {self.policy.get('name')}, which plays in no dream"
             )
-
-    @property
-    def sampling(self) -> Sampling:
-        """How dreams are drawn.
-
-        Raises:
-            ValueError: A number is out of range.
-        """
-        return Sampling(self.temperature, self.top_k, self.top_p)
 
     @property
     def run_folder(self) -> Path:

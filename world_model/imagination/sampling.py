@@ -50,6 +50,30 @@ class Sampling:
         return self.greedy or (whole and self.temperature == 1.0)
 
 
+@dataclass
+class SamplingConfig:
+    """The keys of a command that say how it draws.
+
+    Attributes:
+        temperature: Divides the logits.
+        top_k: Draw among the k likeliest; 1 is greedy.
+        top_p: Draw among the likeliest that hold this probability.
+    """
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+
+    @property
+    def sampling(self) -> Sampling:
+        """These keys as a Sampling.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
+        return Sampling(self.temperature, self.top_k, self.top_p)
+
+
 def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Tensor:
     """Draws one class per row of logits.
 
