@@ -7,24 +7,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from worldtokens.training.renamed_keys import rename_keys
+from worldtokens.training.renamed_keys import ADDED_KEYS, rename_keys
 from worldtokens.training.run_folder import RunFolder
 from worldtokens.training.session import SessionConfig
 from worldtokens.training.stage_config import flatten
-
-# What versions without the key did.
-ADDED_KEYS: dict[str, Any] = {
-    "event_share": 0.0,
-    "high_loss_share": 0.0,
-    "init_from": None,
-    "model.latent_classes": 64,
-    "model.latents": 0,
-    "model.outcomes": "action",
-    "model.predicts_lives": False,
-    "schedule.final": 0.02,
-    "schedule.shape": "cosine",
-    "schedule.warmup": 0.02,
-}
 
 Config = TypeVar("Config", bound=SessionConfig)
 

@@ -1,4 +1,4 @@
-"""Config keys that were renamed: run folders and commands with the old names still work."""
+"""Config keys that were renamed or added: run folders and commands of before still work."""
 
 import re
 from collections.abc import Sequence
@@ -10,6 +10,20 @@ RENAMED_KEYS = {
     "own_share": "scheduled_sampling_prob",
     "policy_sees": "observation",
     "still_share": "unchanged_sample_prob",
+}
+
+# What versions without the key did.
+ADDED_KEYS: dict[str, Any] = {
+    "event_share": 0.0,
+    "high_loss_share": 0.0,
+    "init_from": None,
+    "model.latent_classes": 64,
+    "model.latents": 0,
+    "model.outcomes": "action",
+    "model.predicts_lives": False,
+    "schedule.final": 0.02,
+    "schedule.shape": "cosine",
+    "schedule.warmup": 0.02,
 }
 
 

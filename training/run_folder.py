@@ -69,6 +69,7 @@ class RunFolder:
     def _check_same(self, tree: dict[str, Any], free_keys: Sequence[str]) -> None:
         saved = flatten(rename_keys(yaml.safe_load(self.config.read_text())))
         given = flatten(tree)
+        saved = {key: value for key, value in ADDED_KEYS.items() if key in given} | saved
         free = tuple(f"{key}." for key in free_keys)
         different = [
             key

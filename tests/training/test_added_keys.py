@@ -1,7 +1,11 @@
+import dataclasses
+
+import pytest
 import yaml
 
 from worldtokens.training.added_keys import with_values_of_run
 from worldtokens.training.command_line import compose
+from worldtokens.training.run_folder import RunFolder
 from worldtokens.world_model.train import TrainConfig
 
 
@@ -20,3 +24,15 @@ def test_a_run_begun_before_a_key_goes_on_without_it(tmp_path, capsys):
         yaml.safe_dump({"event_share": 0.5, "model": {"latents": 3, "predicts_lives": True}})
     )
     assert with_values_of_run(config).event_share == 0.5
+
+
+def test_the_folder_of_such_a_run_is_opened_again(tmp_path):
+    overrides = ["env=Pong", f"root={tmp_path}", "event_share=0.5"]
+    config = compose(TrainConfig, "world_model", overrides)
+    folder = RunFolder.open(tmp_path / "run", config)
+    tree = yaml.safe_load(folder.config.read_text())
+    del tree["event_share"], tree["schedule"], tree["model"]["latents"]
+    folder.config.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ValueError, match="another config .*event_share 0.0 -> 0.5"):
+        RunFolder.open(tmp_path / "run", config)
+    RunFolder.open(tmp_path / "run", dataclasses.replace(config, event_share=0.0))
