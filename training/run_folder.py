@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from worldtokens.common.atomic import write_text
-from worldtokens.training.renamed_keys import rename_keys
+from worldtokens.training.renamed_keys import ADDED_KEYS, rename_keys
 from worldtokens.training.stage_config import flatten
 
 
