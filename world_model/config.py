@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from worldtokens.common.checks import check_at_least
+
 PREDICTIONS = ("autoregressive", "parallel")
 ATTENTIONS = ("full", "factorised")
 POSITIONS = ("rotary", "absolute")
@@ -75,7 +77,10 @@ class Architecture:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
-        _check_positive(self, ("context", "layers", "heads", "width", "merge", "history"))
+        names = ("context", "layers", "heads", "width", "merge", "history")
+        check_at_least(1, **{name: getattr(self, name) for name in names})
+        names = ("refine_layers", "refine_passes", "latents")
+        check_at_least(0, **{name: getattr(self, name) for name in names})
         if self.copies < 0 or self.copies > self.context:
             raise ValueError(f"copies: expected 0 to context={self.context}, got {self.copies}")
         if self.stay_gate and not self.copies:
@@ -85,16 +90,11 @@ class Architecture:
                 f"refine_layers={self.refine_layers} learns from tokens that stay, too; use "
                 "stay_gate=false"
             )
-        for name in ("refine_layers", "refine_passes"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if self.refine_layers and self.prediction != "parallel":
             raise ValueError(
                 f"refine_layers={self.refine_layers} needs prediction=parallel: an autoregressive "
                 "model sees the tokens before anyway; use refine_layers=0"
             )
-        if self.latents < 0:
-            raise ValueError(f"latents: expected at least 0, got {self.latents}")
         if self.latents and self.latent_classes < 2:
             raise ValueError(f"latent_classes: expected at least 2, got {self.latent_classes}")
         if self.latents and self.refine_layers:
@@ -156,7 +156,7 @@ class WorldModelConfig(Architecture):
         # JSON knows no tuples.
         self.grid = (int(self.grid[0]), int(self.grid[1]))
         self.reward_values = [float(value) for value in self.reward_values]
-        _check_positive(self, ("vocab_size", "num_actions"))
+        check_at_least(1, vocab_size=self.vocab_size, num_actions=self.num_actions)
         if not self.reward_values or self.reward_values != sorted(set(self.reward_values)):
             raise ValueError(
                 f"reward_values: expected ascending distinct values, got {self.reward_values}"
@@ -173,9 +173,3 @@ class WorldModelConfig(Architecture):
     def block_size(self) -> int:
         """Positions of one [frame | action] block inside the transformer."""
         return self.tokens_per_frame // self.merge**2 + 1
-
-
-def _check_positive(config: Architecture, names: tuple[str, ...]) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}: expected at least 1, got {getattr(config, name)}")

@@ -7,7 +7,7 @@ from worldtokens.world_model import WorldModelConfig
     ("change", "message"),
     [
         (dict(prediction="serial"), "prediction: expected one of .* got 'serial'"),
-        (dict(layers=0), "layers: expected at least 1, got 0"),
+        (dict(layers=0), "layers: expected a whole number of at least 1, got 0"),
         (dict(heads=5), "width 192 over 5 heads"),
         (dict(prediction="autoregressive"), "use attention=full with prediction=autoregressive"),
         (

@@ -125,7 +125,7 @@ def test_entropy_counts_the_codes_too():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(latents=-1), "latents: expected at least 0, got -1"),
+        (dict(latents=-1), "latents: expected a whole number of at least 0, got -1"),
         (dict(latents=1, latent_classes=1), "latent_classes: expected at least 2, got 1"),
         (
             dict(latents=1, refine_layers=1, stay_gate=False),

@@ -189,8 +189,11 @@ def test_refinement_draws_as_many_random_numbers_whatever_it_finds():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(stay_gate=False, refine_layers=-1), "refine_layers: expected at least 0, got -1"),
-        (dict(refine_passes=-1), "refine_passes: expected at least 0, got -1"),
+        (
+            dict(stay_gate=False, refine_layers=-1),
+            "refine_layers: expected a whole number of at least 0, got -1",
+        ),
+        (dict(refine_passes=-1), "refine_passes: expected a whole number of at least 0, got -1"),
         (
             dict(prediction="autoregressive", attention="full", stay_gate=False, refine_layers=1),
             "refine_layers=1 needs prediction=parallel",
