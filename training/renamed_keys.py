@@ -18,6 +18,7 @@ ADDED_KEYS: dict[str, Any] = {
     "high_loss_share": 0.0,
     "init_from": None,
     "model.latent_classes": 64,
+    "model.latent_dropout": 0.0,
     "model.latents": 0,
     "model.outcomes": "action",
     "model.predicts_lives": False,

@@ -41,6 +41,8 @@ class Architecture:
         latents: Categorical codes that are drawn once for a whole frame, before its tokens, see
             `FrameLatents`; 0 for none; parallel prediction only.
         latent_classes: Classes of each code.
+        latent_dropout: Share of the frames that training predicts without codes; above 0, greedy
+            dreams do without them, too.
         outcomes: What rewards, lost lives and ends are predicted from: `action`, the past and the
             action; or `frame`, the frame that was drawn, too, which shows the score and what is
             carried; parallel prediction only.
@@ -64,6 +66,7 @@ class Architecture:
     refine_passes: int = 3
     latents: int = 0
     latent_classes: int = 64
+    latent_dropout: float = 0.0
     outcomes: str = "action"
     predicts_lives: bool = True
 
@@ -97,6 +100,10 @@ class Architecture:
             )
         if self.latents and self.latent_classes < 2:
             raise ValueError(f"latent_classes: expected at least 2, got {self.latent_classes}")
+        if not 0.0 <= self.latent_dropout < 1.0:
+            raise ValueError(
+                f"latent_dropout: expected a share in [0, 1), got {self.latent_dropout}"
+            )
         if self.latents and self.refine_layers:
             raise ValueError(
                 f"latents={self.latents}: expected 0 beside refine_layers={self.refine_layers}, "

@@ -21,7 +21,7 @@ from worldtokens.world_model.networks.refinement import Draft
 # Exports of earlier versions lack these fields; this is what those models do.
 LEGACY_VALUES = {
     "refine_layers": 0, "refine_passes": 3, "stay_gate": False, "latents": 0, "latent_classes": 64,
-    "outcomes": "action", "predicts_lives": False,
+    "latent_dropout": 0.0, "outcomes": "action", "predicts_lives": False,
 }  # fmt: skip
 # Names of weights in memory and in files, which keep the names of the first version.
 NAME_IN_MEMORY, NAME_IN_FILES = "network.position_embedding", "place_embedding"

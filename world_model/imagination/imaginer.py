@@ -94,16 +94,18 @@ class Imaginer:
         network, past = state.network, state.stack_past()
         outcomes = outcomes or sampling
         drawn = None
-        if network.config.outcomes == "action":
-            drawn = self._draw_outcomes(at_action, hidden, past, None, state, outcomes, generator)
         code_entropy = None
         if network.config.latents:
             shape = (len(past), network.config.latents)
             noise = uniform_noise(shape, sampling, generator, hidden.device)
             codes, code_entropy = network.latents.from_prior(at_action, noise)
             hidden = network.latents.condition(hidden, codes)
+            if network.config.outcomes == "action":
+                at_action = network.latents.for_outcomes(at_action, codes)
             # The codes have decided what happens; tokens drawn at random would blur it.
             sampling = GREEDY
+        if network.config.outcomes == "action":
+            drawn = self._draw_outcomes(at_action, hidden, past, None, state, outcomes, generator)
         x = network.token_features(hidden, past, state.tables)
         noise = uniform_noise(past.shape[:2], sampling, generator, x.device)
         here = None if noise is None else noise[:, : x.shape[1]]

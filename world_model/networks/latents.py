@@ -6,6 +6,10 @@ decides between futures, and the tokens are predicted given it. This is a condit
 autoencoder (Sohn et al. 2015) with categorical codes, straight-through gradients and a balanced
 divergence, as in DreamerV2 (arXiv:2010.02193, section 2): in training a posterior reads the true
 next frame; in dreams a prior, which knows the past and the action, stands in for it.
+
+What the posterior tells is not learned by the transformer. With `latent_dropout` a share of the
+frames is predicted without codes, so that it learns all that the past tells, and greedy dreams,
+which decide nothing by chance, need no codes.
 """
 
 import math
@@ -77,6 +81,8 @@ class FrameLatents(nn.Module):
         self.prior_heads = nn.Parameter(torch.zeros(codes, width, classes))
         self.embedding = nn.Parameter(torch.zeros(codes, classes, width))
         self.inject = nn.Linear(width, width)
+        if config.outcomes == "action":
+            self.to_outcomes = nn.Linear(width, width)
         self.block = SpatialBlock(config)
         rows, columns = (side // config.merge for side in config.grid)
         self.coordinates = block_coordinates(rows, columns)[:-1]
@@ -89,7 +95,10 @@ class FrameLatents(nn.Module):
         nn.init.normal_(self.embedding, std=0.3)
         nn.init.zeros_(self.prior_heads)
         nn.init.normal_(self.inject.weight, std=0.2 / math.sqrt(self.config.width / 32))
-        for layer in (self.block.attention.out, self.block.mlp.last):
+        quiet = [self.block.attention.out, self.block.mlp.last]
+        if self.config.outcomes == "action":
+            quiet.append(self.to_outcomes)
+        for layer in quiet:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -114,6 +123,10 @@ class FrameLatents(nn.Module):
         balanced = PRIOR_SHARE * _divergence(fixed_posterior, prior)
         balanced = balanced + (1 - PRIOR_SHARE) * _divergence(posterior, fixed_prior)
         straight_through = one_hot + posterior - posterior.detach()
+        if self.training and self.config.latent_dropout:
+            kept = torch.rand(at_action.shape[:-1], device=at_action.device)
+            kept = (kept >= self.config.latent_dropout).to(straight_through.dtype)
+            straight_through = straight_through * kept[..., None, None]
         return LatentCodes(straight_through, _divergence(fixed_posterior, fixed_prior), balanced)
 
     def from_prior(self, at_action: Tensor, noise: Tensor | None) -> tuple[LatentCodes, Tensor]:
@@ -121,7 +134,8 @@ class FrameLatents(nn.Module):
 
         Args:
             at_action: The transformer's output at the action, float (..., D).
-            noise: Uniform noise in [0, 1), float32 (..., codes); None takes the likeliest classes.
+            noise: Uniform noise in [0, 1), float32 (..., codes); None takes the likeliest classes,
+                or with `latent_dropout` no codes: zeros.
 
         Returns:
             The codes, and the entropy of what they were drawn from, nats, float32 (...).
@@ -130,6 +144,9 @@ class FrameLatents(nn.Module):
         shape = (*at_action.shape[:-1], codes, classes)
         one_hot = torch.zeros(shape, device=at_action.device)
         entropy = torch.zeros(shape[:-2], device=at_action.device)
+        unknown = torch.full_like(entropy, torch.nan)
+        if noise is None and self.config.latent_dropout:
+            return LatentCodes(one_hot, unknown, unknown), entropy
         for code in range(codes):
             # Without the uniform share, which would draw a strange frame out of every hundred.
             prior = self._prior_logits(at_action, one_hot)[..., code, :].softmax(dim=-1)
@@ -140,17 +157,23 @@ class FrameLatents(nn.Module):
                 drawn = (prior.cumsum(dim=-1) < noise[..., code, None]).sum(dim=-1)
                 drawn = drawn.clamp(max=classes - 1)
             one_hot[..., code, :] = F.one_hot(drawn, classes).float()
-        unknown = torch.full_like(entropy, torch.nan)
         return LatentCodes(one_hot, unknown, unknown), entropy
 
     def condition(self, x: Tensor, codes: LatentCodes) -> Tensor:
         """Returns features to predict tokens from, given codes: (..., P - 1, D), same shape."""
-        vectors = torch.einsum("...nc,ncd->...d", codes.one_hot.to(x.dtype), self.embedding)
-        x = x + self.inject(F.gelu(vectors)).to(x.dtype)[..., None, :]
+        x = x + self.inject(self._embed(codes, x)).to(x.dtype)[..., None, :]
         shape = x.shape
         heads = self.config.heads
         rotary = rotary_embedding(self.coordinates, self.config.width // heads, x.device)
         return self.block(x.reshape(-1, *shape[-2:]), rotary).reshape(shape)
+
+    def for_outcomes(self, at_action: Tensor, codes: LatentCodes) -> Tensor:
+        """Returns what outcomes are read from, given codes: float (..., D)."""
+        return at_action + self.to_outcomes(self._embed(codes, at_action)).to(at_action.dtype)
+
+    def _embed(self, codes: LatentCodes, like: Tensor) -> Tensor:
+        one_hot = codes.one_hot.to(like.dtype)
+        return F.gelu(torch.einsum("...nc,ncd->...d", one_hot, self.embedding))
 
     def _prior_logits(self, at_action: Tensor, one_hot: Tensor) -> Tensor:
         """Returns logits of each code given those before it: float32 (..., codes, classes)."""

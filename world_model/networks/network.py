@@ -228,6 +228,8 @@ class WorldModelNetwork(nn.Module):
             else:
                 codes = self.latents.from_posterior(x, at_action, before, after, tables)
             x = self.latents.condition(x, codes)
+            if self.config.outcomes == "action":
+                at_action = self.latents.for_outcomes(at_action, codes)
         hidden, whole_past = x, past
         features = x if self.config.refine_layers else None
         x = self.token_features(x, past, tables)

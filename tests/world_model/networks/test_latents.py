@@ -127,6 +127,7 @@ def test_entropy_counts_the_codes_too():
     [
         (dict(latents=-1), "latents: expected a whole number of at least 0, got -1"),
         (dict(latents=1, latent_classes=1), "latent_classes: expected at least 2, got 1"),
+        (dict(latents=1, latent_dropout=1.0), r"latent_dropout: expected a share in \[0, 1\), got 1.0"),
         (
             dict(latents=1, refine_layers=1, stay_gate=False),
             "latents=1: expected 0 beside refine_layers=1",
@@ -141,3 +142,32 @@ def test_entropy_counts_the_codes_too():
 def test_wrong_settings_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         WorldModelConfig(**change)
+
+
+def test_with_dropout_a_greedy_frame_is_predicted_without_codes():
+    model = tiny(**{**LATENT, "outcomes": "action", "latent_dropout": 0.5})
+    latents = model.network.latents
+    latents.to_outcomes.weight.data.normal_()
+    tokens, actions = episode(3)
+    with torch.no_grad():
+        greedy = model(tokens, actions, from_prior=True)
+        assert (greedy.latents.one_hot == 0).all()
+        # Codes of another prior change nothing, since there are none.
+        latents.prior_heads.data.normal_()
+        again = model(tokens, actions, from_prior=True)
+        torch.testing.assert_close(greedy.tokens, again.tokens)
+        torch.testing.assert_close(greedy.rewards, again.rewards)
+        known = model(tokens, actions)
+    assert not torch.allclose(known.rewards, greedy.rewards), "outcomes read the codes"
+
+
+def test_dropout_leaves_a_share_of_the_frames_without_codes():
+    model = tiny(**{**LATENT, "latent_dropout": 0.25}).train()
+    torch.manual_seed(0)
+    tokens, actions = episode(40)
+    one_hot = torch.cat([model(tokens, actions).latents.one_hot for _ in range(20)])
+    dropped = (one_hot == 0).all(dim=-1)
+    assert torch.equal(dropped.any(-1), dropped.all(-1)), "all codes of a frame, or none"
+    assert 0.2 < float(dropped.float().mean()) < 0.3
+    kept = model.eval()(tokens, actions).latents.one_hot
+    torch.testing.assert_close(kept.sum(-1), torch.ones_like(kept.sum(-1)))
