@@ -127,7 +127,7 @@ def test_entropy_counts_the_codes_too():
     [
         (dict(latents=-1), "latents: expected a whole number of at least 0, got -1"),
         (dict(latents=1, latent_classes=1), "latent_classes: expected at least 2, got 1"),
-        (dict(latents=1, latent_dropout=1.0), r"latent_dropout: expected a share in \[0, 1\), got 1.0"),
+        (dict(latents=1, latent_dropout=1.0), r"latent_dropout: expected a share in \[0, 1\), got"),
         (
             dict(latents=1, refine_layers=1, stay_gate=False),
             "latents=1: expected 0 beside refine_layers=1",
