@@ -14,6 +14,7 @@ RENAMED_KEYS = {
 
 # What versions without the key did.
 ADDED_KEYS: dict[str, Any] = {
+    "calibrate": False,
     "event_share": 0.0,
     "high_loss_share": 0.0,
     "init_from": None,

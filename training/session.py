@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,10 @@ class Session:
             "metrics": self._metrics,
         }  # fmt: skip
         save_checkpoint(self.folder.checkpoint, {**(extra or {}), **state})
+        self._export(model)
+        self._checkpointed = time.monotonic()
+
+    def _export(self, model: Any) -> None:
         partial = self.folder.path / ".export"
         shutil.rmtree(partial, ignore_errors=True)
         steps, seconds = self.clock.step, self.clock.seconds
@@ -217,13 +221,27 @@ class Session:
         )  # fmt: skip
         model.save_pretrained(partial)
         replace_folder(partial, self.folder.export)
-        self._checkpointed = time.monotonic()
 
-    def end(self, model: Any, extra: Mapping[str, Any] | None = None) -> None:
-        """Saves, draws the curves, closes the writers and says where the model is."""
+    def end(
+        self,
+        model: Any,
+        extra: Mapping[str, Any] | None = None,
+        finish: Callable[[], None] | None = None,
+    ) -> None:
+        """Saves, draws the curves, closes the writers and says where the model is.
+
+        Args:
+            model: See `save`, as the next.
+            extra: Stored beside the state.
+            finish: Changes the model before its last export; the checkpoint, from which a larger
+                budget goes on, stays without.
+        """
         self._bar.close()
         if self.accelerator.is_main_process:
             self.save(model, extra)
+            if finish is not None:
+                finish()
+                self._export(model)
             self.writer.close()
             draw_curves(self.folder.metrics, self.folder.curves)
             steps, seconds = self.clock.step, self.clock.seconds

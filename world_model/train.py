@@ -24,6 +24,7 @@ from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
+from worldtokens.world_model.calibration import calibrate
 from worldtokens.world_model.config import Architecture, WorldModelConfig
 from worldtokens.world_model.data.event_windows import WindowConfig, WindowSampler
 from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
@@ -56,6 +57,8 @@ class TrainConfig(SessionConfig):
         event_share: Share of the windows drawn around events: rewards, lost lives, ends, changes
             of scene; see `WindowConfig`, as the next.
         high_loss_share: Share of the windows drawn again because their loss was high.
+        calibrate: Whether the export predicts as many rewards, lost lives and ends as held-out
+            steps have, see `calibrate`.
         init_from: Other weights to start from, as for `tokenizer`; layers that they do not fit
             start fresh. Only a new run reads it.
         learning_rate: Peak learning rate.
@@ -78,6 +81,7 @@ class TrainConfig(SessionConfig):
     token_noise_prob: float
     event_share: float
     high_loss_share: float
+    calibrate: bool
     init_from: str | None
     learning_rate: float
     weight_decay: float
@@ -158,7 +162,8 @@ def main(config: TrainConfig) -> None:
             sample(session, world_model, heldout)
         if session.is_checkpoint_due:
             session.save(world_model, description)
-    session.end(world_model, description)
+    finish = (lambda: calibrate(world_model, heldout.tokens)) if config.calibrate else None
+    session.end(world_model, description, finish)
 
 
 def train_step(

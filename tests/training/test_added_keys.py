@@ -19,7 +19,9 @@ def test_a_run_begun_before_a_key_goes_on_without_it(tmp_path, capsys):
     old = with_values_of_run(config)
     assert (old.event_share, old.model.latents, old.model.predicts_lives) == (0.0, 0, False)
     assert (old.model.layers, old.batch_size) == (config.model.layers, config.batch_size)
-    assert "goes on with event_share=0.0, model.latents=0" in capsys.readouterr().err
+    assert (
+        "goes on with calibrate=False, event_share=0.0, model.latents=0" in capsys.readouterr().err
+    )
     (folder / "config.yaml").write_text(
         yaml.safe_dump({"event_share": 0.5, "model": {"latents": 3, "predicts_lives": True}})
     )

@@ -19,7 +19,12 @@ HORIZON = 10
 
 
 class Heldout:
-    """Held-out episodes: the same segments and the same dreams at every evaluation."""
+    """Held-out episodes: the same segments and the same dreams at every evaluation.
+
+    Attributes:
+        dataset: The episodes.
+        tokens: The same as tokens.
+    """
 
     def __init__(
         self, data: str, tokenizer: Tokenizer, segments: int, length: int, batch: int, context: int
@@ -36,7 +41,7 @@ class Heldout:
         """
         self.dataset = EpisodeDataset(data, "heldout")
         self._tokenizer = tokenizer
-        tokens = load_tokens(self.dataset, tokenizer)
+        self.tokens = tokens = load_tokens(self.dataset, tokenizer)
         rng = np.random.default_rng(SEED)
         self._batches = [tokens.sample(batch, length, rng) for _ in range(0, segments, batch)]
         self._context = min(4, context)
