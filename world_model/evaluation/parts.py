@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from worldtokens.world_model.evaluation.config import EvaluateConfig
 from worldtokens.world_model.evaluation.events.lost_lives import lost_lives_section
+from worldtokens.world_model.evaluation.events.rates import rate_section
 from worldtokens.world_model.evaluation.events.section import event_section
 from worldtokens.world_model.evaluation.game.counterfactual_section import counterfactual_section
 from worldtokens.world_model.evaluation.game.payment_section import payment_section
@@ -19,6 +20,7 @@ def measure_parts(config: EvaluateConfig, setup: Setup) -> Iterator[Section]:
     samples = config.drawn_samples
     if config.events:
         yield event_section(setup, config.events, samples)
+        yield rate_section(setup)
     if config.lost_lives:
         yield lost_lives_section(setup, config.lost_lives, samples)
     if config.strange_tokens:

@@ -17,7 +17,8 @@ def test_each_part_has_its_size(setup):
     more = ["payment_steps=5", "long_dreams=1", "long_dream_steps=10"]
     sections = list(measure_parts(config(*small, *more), setup))
     assert [section.name for section in sections] == [
-        "events", "lost_lives", "strange_tokens", "counterfactuals", "payments", "long_dreams",
+        "events", "event_rates", "lost_lives", "strange_tokens", "counterfactuals",
+        "payments", "long_dreams",
     ]  # fmt: skip
     assert all(section.rows and section.panels for section in sections)
 
