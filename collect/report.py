@@ -13,7 +13,14 @@ import numpy as np
 
 from worldtokens.collect.dataset.description import find_dataset, read_description
 from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset, is_heldout_seed
-from worldtokens.collect.dataset.shards import list_shards, set_aside, verify_shard
+from worldtokens.collect.dataset.shard_reading import (
+    DamagedShard,
+    ForeignShard,
+    is_our_name,
+    list_shards,
+    set_aside,
+    verify_shard,
+)
 from worldtokens.collect.event_counts import EventCount, count_events, print_events
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
 from worldtokens.common.atomic import write_text
@@ -94,17 +101,27 @@ def main(config: ReportConfig) -> None:
 
 
 def verify(folder: Path) -> None:
-    """Checks every shard, prints the bad ones and sets them aside."""
+    """Checks every shard, prints those with errors, and sets the damaged ones aside.
+
+    What cannot be read, what another program wrote and what has impossible values stays where it
+    is: none of that is damage.
+    """
     shards = list_shards(folder / SHARDS_FOLDER)
-    bad = 0
+    whole = 0
     for shard in shards:
         try:
             verify_shard(shard)
-        except ValueError as error:
-            bad += 1
+            whole += 1
+        except DamagedShard as error:
             reason = str(error).partition("(")[2].partition(");")[0]
-            print(f"bad shard        {shard}: {reason}; set aside as {set_aside(shard)}")
-    print(f"verified         {len(shards) - bad} of {len(shards)} shards are whole")
+            if is_our_name(shard):
+                print(f"damaged shard    {shard}: {reason}; set aside as {set_aside(shard)}")
+            else:
+                print(f"damaged file     {shard}: {reason}; left there, no writer names shards so")
+        except (ForeignShard, OSError) as error:
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            print(f"left as it is    {text}")
+    print(f"verified         {whole} of {len(shards)} shards are whole")
 
 
 def make_report(dataset: EpisodeDataset) -> Report:

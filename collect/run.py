@@ -20,7 +20,7 @@ import numpy as np
 
 from worldtokens.collect.dataset.description import DatasetDescription, write_description
 from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset
-from worldtokens.collect.dataset.shards import list_shards, read_shard_info
+from worldtokens.collect.dataset.shard_reading import list_shards, read_shard_info
 from worldtokens.collect.from_reset import FromResetScheduler, JobShare
 from worldtokens.collect.go_explore.archive import Archive
 from worldtokens.collect.go_explore.cells import make_cells

@@ -188,7 +188,10 @@ def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:
     shape = env.observation_space.shape
     assert shape is not None
     writer = ShardWriter(
-        setup.shards, f"{setup.job}-{uuid4().hex[:8]}", (shape[0], shape[1], shape[2])
+        setup.shards,
+        f"{setup.job}-{uuid4().hex[:8]}",
+        (shape[0], shape[1], shape[2]),
+        len(env.action_meanings),
     )
 
     def save(episode: Episode) -> None:

@@ -3,20 +3,18 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
 
-import h5py
-import hdf5plugin  # noqa: F401  (makes HDF5 know the Zstandard filter)
 import numpy as np
 
+from worldtokens.collect.dataset.checks import check_steps
 from worldtokens.collect.dataset.description import find_dataset, read_description
 from worldtokens.collect.dataset.episode import EpisodeInfo
+from worldtokens.collect.dataset.open_shards import OpenShards
 from worldtokens.collect.dataset.segments import StepArrays
-from worldtokens.collect.dataset.shards import (
-    FRAME_ARRAYS,
+from worldtokens.collect.dataset.shard_reading import (
     STEP_ARRAYS,
+    ForeignShard,
     ShardInfo,
-    bad_shard,
     list_shards,
     read_shard_info,
 )
@@ -71,13 +69,16 @@ class EpisodeDataset(EpisodeSource):
 
         Raises:
             ValueError: No dataset there, a bad shard, an unknown split or an empty split.
+            OSError: A shard cannot be read.
         """
         if split not in (None, "train", "heldout"):
             raise ValueError(f"split: expected None, 'train' or 'heldout', got {split!r}")
-        path = find_dataset(path)
+        # Absolute, so that the working folder may change.
+        path = find_dataset(path).absolute()
         description = read_description(path)
         shards = [read_shard_info(shard) for shard in list_shards(path / SHARDS_FOLDER)]
-        self._shard_paths = [shard.path for shard in shards]
+        _check_frames(shards, description.frame_shape)
+        self._shards = OpenShards([shard.path for shard in shards])
         everything = _locate(shards)
         self._locations = _choose(everything, split)
         if not self._locations:
@@ -94,8 +95,6 @@ class EpisodeDataset(EpisodeSource):
             _fingerprint(shards),
         )
         self._steps: StepArrays | None = None
-        self._arrays: dict[tuple[int, str], h5py.Dataset] = {}
-        self._arrays_pid = os.getpid()
 
     def in_memory(self) -> "InMemoryDataset":
         """Returns a copy that holds every frame in memory (12 kB each) and is much faster."""
@@ -131,12 +130,12 @@ class EpisodeDataset(EpisodeSource):
             first = int(self.frame_starts[episode])
             end = min(stop, int(self.frame_starts[episode + 1]))
             offset = location.frame_row - first
-            pieces.append(self._read_rows(location.shard, name, start + offset, end + offset))
+            pieces.append(self._shards.read(location.shard, name, start + offset, end + offset))
             start, episode = end, episode + 1
         if len(pieces) == 1:
             return pieces[0]
         if not pieces:
-            return self._read_rows(self._locations[0].shard, name, 0, 0)
+            return self._shards.read(self._locations[0].shard, name, 0, 0)
         return np.concatenate(pieces)
 
     def _read_steps(self) -> StepArrays:
@@ -152,37 +151,37 @@ class EpisodeDataset(EpisodeSource):
         for episode, location in enumerate(self._locations):
             if location.shard not in columns:
                 columns[location.shard] = {
-                    name: self._read_rows(location.shard, name, 0, None) for name in STEP_ARRAYS
+                    name: self._shards.read(location.shard, name, 0, None) for name in STEP_ARRAYS
                 }
             first, count = int(self.frame_starts[episode]), location.info.num_steps
             for name, values in columns[location.shard].items():
                 rows = values[location.step_row : location.step_row + count]
                 getattr(arrays, name)[first : first + count] = rows
+        self._check_values(arrays)
         return arrays
 
-    def _read_rows(self, shard: int, name: str, start: int, stop: int | None) -> np.ndarray:
-        try:
-            return self._open(shard, name)[start:stop]
-        except (OSError, KeyError, RuntimeError) as error:
-            raise bad_shard(self._shard_paths[shard], error) from None
-
-    def _open(self, shard: int, name: str) -> h5py.Dataset:
-        """Returns one array of a shard; opening it costs as much as reading 10 frames."""
-        if self._arrays_pid != os.getpid():
-            # After a fork files share their position with those of the parent process.
-            self._arrays = {}
-            self._arrays_pid = os.getpid()
-        if (shard, name) not in self._arrays:
-            file = h5py.File(self._shard_paths[shard], "r")
-            for key in (*FRAME_ARRAYS, *STEP_ARRAYS):
-                array = file[key]
-                assert isinstance(array, h5py.Dataset)
-                self._arrays[shard, key] = array
-        return self._arrays[shard, name]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickles everything but the open files."""
-        return {**self.__dict__, "_arrays": {}}
+    def _check_values(self, steps: StepArrays) -> None:
+        """Checks actions and rewards; shards of other programs may hold anything."""
+        actions = steps.actions[steps.action_mask]
+        is_known = len(actions) == 0 or (actions.min() >= 0 and actions.max() < self.num_actions)
+        if is_known and np.isfinite(steps.rewards).all():
+            return
+        for episode, (first, end) in enumerate(
+            zip(self.frame_starts[:-1].tolist(), self.frame_starts[1:].tolist(), strict=True)
+        ):
+            try:
+                check_steps(
+                    self.infos[episode].id,
+                    steps.actions[first : end - 1],
+                    steps.rewards[first : end - 1],
+                    self.num_actions,
+                )
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.path}: {error}; make a dataset without such episodes: "
+                    f"`{stage_command('import-episodes')} format=dataset source={self.path} "
+                    "data=NEW`"
+                ) from None
 
 
 class InMemoryDataset(EpisodeSource):
@@ -223,6 +222,15 @@ class InMemoryDataset(EpisodeSource):
 
     def _read_frame_array(self, name: str, start: int, stop: int) -> np.ndarray:
         return getattr(self, name)[start:stop]
+
+
+def _check_frames(shards: list[ShardInfo], frame_shape: tuple[int, int, int]) -> None:
+    for shard in shards:
+        if shard.frame_shape != tuple(frame_shape):
+            raise ForeignShard(
+                f"shard {shard.path}: expected frames of shape {tuple(frame_shape)}, as "
+                f"dataset.json says, got {shard.frame_shape}; move it out of the dataset"
+            )
 
 
 def _fingerprint(shards: list[ShardInfo]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from worldtokens.collect.dataset.description import DatasetDescription
 from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
 from worldtokens.collect.dataset.segments import SegmentBatch, StepArrays, cut_segments
-from worldtokens.collect.dataset.shards import FRAME_ARRAYS, STEP_ARRAYS
+from worldtokens.collect.dataset.shard_reading import FRAME_ARRAYS, STEP_ARRAYS
 from worldtokens.common.checks import check_at_least
 from worldtokens.envs import EnvConfig, ram_labels
 

@@ -14,7 +14,7 @@ from worldtokens.collect import (
     ShardWriter,
     write_description,
 )
-from worldtokens.collect.dataset.shards import list_shards
+from worldtokens.collect.dataset.shard_reading import list_shards
 from worldtokens.collect.export_episodes import ExportConfig
 from worldtokens.collect.export_episodes import main as export_main
 from worldtokens.collect.import_episodes import ImportConfig

@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.collect.dataset.description import find_dataset
-from worldtokens.collect.report import ReportConfig, main, make_report
+from worldtokens.collect.report import ReportConfig, main, make_report, verify
 from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).parents[2]
@@ -50,14 +51,42 @@ def test_verification_sets_bad_shards_aside(dataset_folder, capsys):
     middle[len(middle) // 3] ^= 1
     report(dataset_folder, "verify=true")
     printed = capsys.readouterr().out
-    assert f"bad shard        {shards[0]}: " in printed
+    assert f"damaged shard    {shards[0]}: " in printed
     assert "3 of 4 shards are whole" in printed
     assert (dataset_folder / "set_aside" / shards[0].name).stat().st_size == 100
     assert not shards[0].exists() and len(EpisodeDataset(dataset_folder)) == 9
-    # A second bad shard of that name does not replace the first.
+    # A second damaged shard of that name does not replace the first.
     shards[0].write_text("bad again")
     report(dataset_folder, "verify=true")
     assert (dataset_folder / "set_aside" / f"{shards[0].name}.1").read_text() == "bad again"
+
+
+def test_verification_moves_only_what_is_damaged_and_ours(dataset_folder, capsys):
+    shards = sorted((dataset_folder / "shards").glob("*.h5"))
+    foreign = dataset_folder / "shards" / "notes.h5"
+    foreign.write_text("notes of a user")
+    verify(dataset_folder)
+    printed = capsys.readouterr().out
+    assert f"damaged file     {foreign}" in printed and "left there" in printed
+    with h5py.File(foreign, "w") as file:
+        file["frames"] = [1]
+    verify(dataset_folder)
+    assert "HDF5 file of another program; move it out" in capsys.readouterr().out
+    foreign.unlink()
+    (dataset_folder / "shards" / "gone-000000.h5").symlink_to(dataset_folder / "nothing")
+    verify(dataset_folder)
+    printed = capsys.readouterr().out
+    assert "No such file or directory; it was moved or deleted" in printed
+    assert "4 of 5 shards are whole" in printed
+    assert all(shard.exists() for shard in shards)
+    assert not (dataset_folder / "set_aside").exists()
+
+
+def test_a_shard_that_is_open_elsewhere_is_whole(dataset_folder, capsys):
+    shard = sorted((dataset_folder / "shards").glob("*.h5"))[0]
+    with h5py.File(shard, "r+"):
+        verify(dataset_folder)
+    assert "4 of 4 shards are whole" in capsys.readouterr().out
 
 
 def test_the_command_takes_a_flag_and_explains_a_missing_dataset(dataset_folder):

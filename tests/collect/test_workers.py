@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from worldtokens.collect import EpisodeDataset
-from worldtokens.collect.dataset.shards import list_shards, verify_shard
+from worldtokens.collect.dataset.shard_reading import list_shards, verify_shard
 
 KILLS = int(os.environ.get("KILLS", "4"))
 TINY = ["num_steps=1500", "shard_steps=400", "env_config.max_episode_steps=200"]

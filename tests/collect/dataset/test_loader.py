@@ -57,7 +57,7 @@ def test_a_shard_that_goes_bad_is_named(dataset_folder, tmp_path):
     assert dataset.steps.action_mask.any()  # read before the frames are damaged
     for shard in (folder / "shards").iterdir():
         shard.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="shard .*copy.* cannot be read"):
+    with pytest.raises(ValueError, match="shard .*copy.* is damaged"):
         next(load_segments(dataset, 2, 3, 5, num_workers=1))
 
 
