@@ -40,10 +40,14 @@ def add_digest(path: str | Path) -> None:
         file.write(_MARK + digest.hexdigest().encode() + b"\n")
 
 
-def check_digest(path: str | Path) -> bool:
+def check_digest(path: str | Path, zeros: tuple[int, int] = (0, 0)) -> bool:
     """Compares a file with the digest at its end, if there is one.
 
     A file that did not change since this process found it whole is not read again.
+
+    Args:
+        path: The file.
+        zeros: (first, end) of bytes that were 0 when it was written and may have changed.
 
     Returns:
         Whether it has one.
@@ -67,6 +71,9 @@ def check_digest(path: str | Path) -> bool:
             chunk = file.read(min(_CHUNK, left))
             if not chunk:
                 break
+            if left == status.st_size - SIZE:
+                first, end = zeros
+                chunk = chunk[:first] + bytes(len(chunk[first:end])) + chunk[end:]
             digest.update(chunk)
             left -= len(chunk)
     expected = tail[len(_MARK) : -1].decode(errors="replace")

@@ -1,4 +1,4 @@
-"""The one check of an episode's values: of what is imported, of what is written, of what is read."""
+"""The one check of an episode's values: of what is imported, written and read."""
 
 import re
 

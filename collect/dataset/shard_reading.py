@@ -26,6 +26,8 @@ TABLE_DIGEST = "table_sha256"
 FRAME_ARRAYS = ("frames", "ram", "lives")
 STEP_ARRAYS = ("actions", "rewards", "terminated", "truncated")
 COLUMNS = ("id", "seed", "start", "num_steps", "total_reward", "start_cell")
+# HDF5 notes in these bytes that a file is open for writing, and leaves the note if it is killed.
+_OPEN_FLAGS = (20, 24)
 _KINDS = {"actions": "iu", "rewards": "f", "terminated": "b", "truncated": "b"}
 # A chunk is held in memory whole; ours have 200 kB.
 _LARGEST_CHUNK = 1 << 28
@@ -121,7 +123,7 @@ def check_whole(path: Path) -> None:
         OSError: It cannot be read.
     """
     with explained(path):
-        check_digest(path)
+        check_digest(path, _OPEN_FLAGS)
 
 
 def verify_shard(path: Path) -> ShardInfo:
@@ -192,7 +194,7 @@ def _trouble(path: Path, error: Exception) -> OSError | None:
         number = errno.EAGAIN
     if number in (None, *_OF_DAMAGE):
         try:
-            is_whole = check_digest(path)
+            is_whole = check_digest(path, _OPEN_FLAGS)
             with open(path, "rb") as file:
                 while file.read(1 << 20):
                     pass
@@ -214,7 +216,7 @@ def _trouble(path: Path, error: Exception) -> OSError | None:
 
 def _has_changed(path: Path) -> bool:
     try:
-        check_digest(path)
+        check_digest(path, _OPEN_FLAGS)
     except DamagedFile:
         return True
     return False

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -102,6 +104,9 @@ def test_who_opens_a_shard_to_write_takes_its_digest_only(dataset_folder):
     rewards = EpisodeDataset(dataset_folder).steps.rewards
     with h5py.File(shard, "r+"):
         verify_shard(shard)
+    verify_shard(shard)
+    script = "import h5py, os, sys; f = h5py.File(sys.argv[1], 'r+'); os._exit(1)"
+    subprocess.run([sys.executable, "-c", script, first_shard(dataset_folder)], check=False)
     verify_shard(shard)
     np.testing.assert_array_equal(EpisodeDataset(dataset_folder).steps.rewards, rewards)
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 
 from worldtokens.collect import ShardWriter
