@@ -6,6 +6,7 @@ r"""Dreams on from held-out frames and writes the dreams as video.
     python world_model/imagine.py env=MontezumaRevenge actions=random samples=8 top_k=null
     python world_model/imagine.py env=MontezumaRevenge what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
     python world_model/imagine.py env=MontezumaRevenge 'what_if=[LEFT,"(FIRE,NOOP*9)*3"]'
+    python world_model/imagine.py env=MontezumaRevenge event="reward 100"
     python world_model/imagine.py env=MontezumaRevenge policy=held_random samples=4
     python world_model/imagine.py env=MontezumaRevenge policy=stable_baselines3 \
         policy.checkpoint=agent.zip
@@ -35,6 +36,7 @@ from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode, st
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.dreams.metadata import dream_metadata
 from worldtokens.world_model.dreams.panels import make_header, make_panels
+from worldtokens.world_model.dreams.starts import Start, starts_before_events
 from worldtokens.world_model.evaluation.open_loop import roll_out
 from worldtokens.world_model.imagination.sampling import SamplingConfig, seeded_generators
 from worldtokens.world_model.model import WorldModel
@@ -62,6 +64,9 @@ class ImagineConfig(SamplingConfig):
         count: Number of starts, one video each.
         start: EPISODE:FRAME, the episode and first_frame of a dream's JSON, to dream on from there
             again; null draws `count` starts.
+        event: reward, "reward 100" (of that value), "lost life", end or scene (a change of it):
+            draws starts before held-out events of that kind; null for any.
+        lead: Steps from the last known frame to the event.
         context: Known frames before a dream.
         horizon: Frames of a dream.
         actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
@@ -83,6 +88,8 @@ class ImagineConfig(SamplingConfig):
     out: str
     count: int
     start: str | None
+    event: str | None
+    lead: int
     context: int
     horizon: int
     actions: str
@@ -97,7 +104,12 @@ class ImagineConfig(SamplingConfig):
     def __post_init__(self) -> None:
         """Checks the numbers that are not checked elsewhere."""
         check_at_least(1, count=self.count, context=self.context, horizon=self.horizon)
-        check_at_least(1, samples=self.samples, scale=self.scale, fps=self.fps)
+        check_at_least(1, samples=self.samples, scale=self.scale, fps=self.fps, lead=self.lead)
+        if self.event is not None and self.start is not None:
+            raise ValueError(
+                f"event: expected no start= beside it, got start={self.start}; leave out one of "
+                "the two"
+            )
         if self.what_if and self.actions != FROM_DATA:
             raise ValueError(
                 f"what_if: expected actions={FROM_DATA} beside it, got actions={self.actions}; "
@@ -179,10 +191,15 @@ def main(config: ImagineConfig) -> None:
 
 def find_starts(
     config: ImagineConfig, tokens: TokenDataset, rng: np.random.Generator
-) -> list[tuple[TokenEpisode, int]]:
+) -> list[Start]:
     """Returns the starts, drawn or as given: episodes and the first frame of the context."""
     # Real actions are needed as far as a dream follows them.
     real_steps = config.horizon if config.replays else 1
+    if config.event is not None:
+        return starts_before_events(
+            tokens, config.event, config.count, config.lead, config.context,
+            max(real_steps, config.lead), rng,
+        )  # fmt: skip
     if config.start is None:
         return tokens.starts(config.count, config.context, real_steps, rng)
     return [tokens.start(config.start, config.context, real_steps)]

@@ -210,3 +210,13 @@ def test_a_player_who_leaves_is_said(dream, monkeypatch):
     monkeypatch.setattr(imagine, "make_policy", lambda *arguments: Leaves())
     with pytest.raises(ValueError, match="policy: expected actions to the end .* player left"):
         dream("policy=random", "count=1", "horizon=6")
+
+
+def test_dreams_start_before_events(dream):
+    _, dreams = dream("event=reward", "lead=2", "count=2", "horizon=2", "context=2")
+    assert dreams and all(one["real_rewards"][1] != 0 for one in dreams)
+
+
+def test_an_event_and_a_start_exclude_each_other(dream):
+    with pytest.raises(ValueError, match="event: expected no start= beside it, got start=a:1"):
+        dream("event=reward", "start=a:1")
