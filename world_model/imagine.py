@@ -6,7 +6,7 @@ r"""Dreams on from held-out frames and writes the dreams as video.
     python world_model/imagine.py env=MontezumaRevenge actions=random samples=8 top_k=null
     python world_model/imagine.py env=MontezumaRevenge what_if=[LEFT,RIGHT,UP,DOWN,FIRE]
     python world_model/imagine.py env=MontezumaRevenge 'what_if=[LEFT,"(FIRE,NOOP*9)*3"]'
-    python world_model/imagine.py env=MontezumaRevenge event="reward 100"
+    python world_model/imagine.py env=MontezumaRevenge 'event=reward 100'
     python world_model/imagine.py env=MontezumaRevenge policy=held_random samples=4
     python world_model/imagine.py env=MontezumaRevenge policy=stable_baselines3 \
         policy.checkpoint=agent.zip
