@@ -1,15 +1,14 @@
 """Starting a world model from the weights of another."""
 
-import torch
 from torch import Tensor
 
+from worldtokens.hub.matching_weights import copy_matching
 from worldtokens.world_model.model import WorldModel
 
 # Layers with a row per reward value.
 REWARD_ROWS = ("reward_head.2.weight", "reward_head.2.bias")
 
 
-@torch.no_grad()
 def start_from(model: WorldModel, source: str) -> list[str]:
     """Copies the weights of another model as far as they fit; prints what starts fresh.
 
@@ -29,22 +28,19 @@ def start_from(model: WorldModel, source: str) -> list[str]:
     other.check_tokenizer(model.config.tokenizer)
     values, weights = model.state_dict(), other.state_dict()
     rows = {value: row for row, value in enumerate(other.config.reward_values)}
-    fresh = []
-    for name, value in values.items():
-        found = weights.get(name)
-        if name in REWARD_ROWS and found is not None and found.shape[1:] == value.shape[1:]:
-            _copy_rows(value, found, model.config.reward_values, rows)
-        elif found is not None and found.shape == value.shape:
-            value.copy_(found)
-        else:
-            fresh.append(name)
-    model.load_state_dict(values)
-    modules = sorted({name.split(".")[0] for name in fresh})
-    print(f"init_from={source}: {', '.join(modules) or 'nothing'} starts fresh")
-    return fresh
+    for name in REWARD_ROWS:
+        value, found = values.get(name), weights.get(name)
+        if value is not None and found is not None and found.shape[1:] == value.shape[1:]:
+            weights[name] = _matched_rows(value, found, model.config.reward_values, rows)
+    return copy_matching(model, weights, source)
 
 
-def _copy_rows(value: Tensor, found: Tensor, rewards: list[float], rows: dict[float, int]) -> None:
+def _matched_rows(
+    value: Tensor, found: Tensor, rewards: list[float], rows: dict[float, int]
+) -> Tensor:
+    """Returns a copy of `value` with the rows of `found` that stand for the same rewards."""
+    matched = value.clone()
     for row, reward in enumerate(rewards):
         if reward in rows:
-            value[row].copy_(found[rows[reward]])
+            matched[row] = found[rows[reward]]
+    return matched

@@ -159,12 +159,21 @@ def world_model_loss(
         token_term = _mean_over(token_loss.mean(-1), real)
     else:
         count = (real.sum() * true.shape[-1]).clamp(min=1)
-        mask, stayed = sample.predict_mask, None
-        token_losses = weighted_cross_entropy(prediction.tokens, true[mask], sample.weights[mask])
+        mask, weights = sample.predict_mask, sample.weights[sample.predict_mask]
+        changed = mask
+        if prediction.if_changed:
+            # Tokens that stay are in the mask only to round their number up.
+            really = ~prediction.tokens.detach().gather(-1, true[mask][:, None])[:, 0].isinf()
+            weights = torch.where(really, weights, 0.0)
+            changed = mask.masked_scatter(mask, really)
+        token_losses = weighted_cross_entropy(prediction.tokens, true[mask], weights)
         token_sum = token_losses.sum()
         if prediction.stays is not None:
-            stayed = real[..., None] & ~mask
+            stayed = real[..., None] & ~changed
             stay_losses = stay_loss(prediction.stays, stayed, sample.weights)
+            if prediction.if_changed:
+                changed = real[..., None] & changed
+                stay_losses = stay_losses + stay_loss(-prediction.stays, changed, sample.weights)
             token_sum = token_sum + stay_losses.sum()
             window_tokens = stay_losses.detach().sum(dim=(1, 2))
         token_term = token_sum / count
@@ -253,7 +262,8 @@ class WeightedCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
         """Maps float32 logits (n, V), int64 classes (n,), float32 weights (n,) to float32 (n,)."""
         shifted = logits - logits.amax(dim=-1, keepdim=True)
-        chosen = shifted.gather(-1, classes[:, None])
+        # Impossible classes come with a weight of 0 only.
+        chosen = shifted.gather(-1, classes[:, None]).nan_to_num(neginf=0.0)
         exponentials = shifted.exp_()
         total = exponentials.sum(dim=-1, keepdim=True)
         gradient = exponentials.mul_(weights[:, None] / total)

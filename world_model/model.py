@@ -65,9 +65,10 @@ class WorldModel(PretrainedModel):
         predict_mask: Tensor | None = None,
         draft: Draft | None = None,
         from_prior: bool = False,
+        if_changed: bool = False,
     ) -> Prediction:
         """Predicts every frame of a sequence after the first; see `WorldModelNetwork.forward`."""
-        return self.network(tokens_btk, actions, predict_mask, draft, from_prior)
+        return self.network(tokens_btk, actions, predict_mask, draft, from_prior, if_changed)
 
     def imagine(
         self,

@@ -201,7 +201,10 @@ def train_step(
         draft = None
         if world_model.config.refine_layers:
             draft = random_draft(segments.tokens[:, 1:], chosen.predict_mask, chosen.hard)
-        prediction = model(context, segments.actions, chosen.predict_mask, draft)
+        prediction = model(
+            context, segments.actions, chosen.predict_mask, draft,
+            if_changed=world_model.config.stay_gate,
+        )  # fmt: skip
     loss = world_model_loss(prediction, segments, world_model.reward_values, chosen, draft)
     norm = optimizer_step(
         accelerator, loss.total, model, optimizer, learning_rate=rate,

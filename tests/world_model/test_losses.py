@@ -240,18 +240,22 @@ def gated(shape="gated", **changes):
     return model
 
 
-def test_the_loss_of_gate_and_changes_is_the_cross_entropy_of_all_tokens():
+@pytest.mark.parametrize("if_changed", [False, True])
+def test_the_loss_of_gate_and_changes_is_the_cross_entropy_of_all_tokens(if_changed):
     model = gated()
     tokens, actions = episode(4)
     tokens[:, 2] = tokens[:, 1]  # One frame in which all tokens stay.
     batch = real_segments(tokens, actions)
     sample = sample_tokens(batch, None)
     assert torch.equal(sample.predict_mask, tokens[:, 1:] != tokens[:, :-1])
+    # Some that stay join them, as where their number is rounded up.
+    sample.predict_mask[:, 1, :3] = True
     whole = world_model_loss(model(tokens, actions), batch, model.reward_values)
-    parts = world_model_loss(
-        model(tokens, actions, sample.predict_mask), batch, model.reward_values, sample
-    )
+    prediction = model(tokens, actions, sample.predict_mask, if_changed=if_changed)
+    assert prediction.tokens.isinf().any() == if_changed
+    parts = world_model_loss(prediction, batch, model.reward_values, sample)
     torch.testing.assert_close(parts.tokens, whole.tokens)
+    torch.testing.assert_close(parts.window_tokens.mean(), whole.tokens.detach())
     gradients = [
         torch.autograd.grad(loss.tokens, list(model.parameters()), allow_unused=True)
         for loss in (whole, parts)

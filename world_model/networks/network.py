@@ -135,6 +135,7 @@ class WorldModelNetwork(nn.Module):
         predict_mask: Tensor | None = None,
         draft: Draft | None = None,
         from_prior: bool = False,
+        if_changed: bool = False,
     ) -> Prediction:
         """Predicts every frame of a sequence after the first, each from those before it.
 
@@ -149,6 +150,7 @@ class WorldModelNetwork(nn.Module):
             draft: Drafts of frames 1 to T - 1 to refine; models with `refine_layers` only.
             from_prior: Whether latent codes are the likeliest of the prior, and outcomes are read
                 from the past alone, so that nothing of a predicted frame is known.
+            if_changed: See `Prediction`; spares work over the vocabulary, with a stay gate only.
 
         Returns:
             Predictions of frames 1 to T - 1: axes (B, T - 1, ...).
@@ -159,7 +161,7 @@ class WorldModelNetwork(nn.Module):
             x = self.transformer(self.embed_blocks(past, actions, tables))
             x, at_action = x[:, :, :-1], x[:, :, -1]
             after = None if from_prior else tokens_btk[:, 1:]
-            prediction = self.predict(x, at_action, past, tables, predict_mask, after)
+            prediction = self.predict(x, at_action, past, tables, predict_mask, after, if_changed)
             if draft is None:
                 return prediction
             return replace(prediction, refined=self.refined_logits(x, draft, past, tables))
@@ -207,6 +209,7 @@ class WorldModelNetwork(nn.Module):
         tables: TokenTables,
         predict_mask: Tensor | None = None,
         after: Tensor | None = None,
+        if_changed: bool = False,
     ) -> Prediction:
         """Reads a prediction from the transformer's output.
 
@@ -219,6 +222,7 @@ class WorldModelNetwork(nn.Module):
             after: The true next frames, int64 (..., K), which the posterior of the latents and the
                 outcomes read; None if they are not known: latents are then the likeliest of the
                 prior, and outcomes are those of the likeliest frame.
+            if_changed: See `Prediction`.
         """
         codes = None
         if self.config.latents:
@@ -236,7 +240,10 @@ class WorldModelNetwork(nn.Module):
         stays = self.stay_logits(self.head_features(x)) if self.config.stay_gate else None
         if predict_mask is not None:
             x, past = x[predict_mask], past[predict_mask]
-        tokens = self.token_logits(x, past, tables)
+        if if_changed:
+            tokens = self._change_logits(self.head_features(x), past, tables)
+        else:
+            tokens = self.token_logits(x, past, tables)
         if after is None and self.config.outcomes == "frame":
             after = tokens.argmax(dim=-1)
             if predict_mask is not None:
@@ -244,7 +251,7 @@ class WorldModelNetwork(nn.Module):
         outcomes = self.outcome_logits(at_action, hidden, whole_past, after, tables)
         return Prediction(
             tokens, outcomes.rewards, outcomes.ends, features, stays=stays,
-            lives_lost=outcomes.lives_lost, latents=codes,
+            lives_lost=outcomes.lives_lost, latents=codes, if_changed=if_changed,
         )  # fmt: skip
 
     def token_features(self, x: Tensor, past: Tensor, tables: TokenTables) -> Tensor:

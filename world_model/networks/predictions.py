@@ -21,6 +21,8 @@ class Prediction:
         features: The transformer's output at the frame's positions, float (..., P - 1, D), for
             refinement to go on from; None for models that do not refine.
         refined: Logits of the tokens that a draft chose, float32 (n, V); None without a draft.
+        if_changed: Whether the token logits are those of what a token changes to, -inf for the
+            token itself; how likely it changes is then in `stays` alone.
         stays: Log-odds of every token staying as it was, float32 (..., K), of models with a
             `stay_gate`; the logits above say the same. None for others.
         latents: The codes that the tokens are predicted given; None for models without.
@@ -34,6 +36,7 @@ class Prediction:
     stays: Tensor | None = None
     lives_lost: Tensor | None = None
     latents: LatentCodes | None = None
+    if_changed: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A vector of environments inside of a world model, for agents that learn in dreams."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium
@@ -22,21 +22,40 @@ from worldtokens.tokenizer.observations import (
 from worldtokens.world_model.imagination.sampling import Sampling
 from worldtokens.world_model.imagination.state import ImaginationState
 from worldtokens.world_model.model import WorldModel
+from worldtokens.world_model.rl.autoreset import (
+    masked_info,
+    parse_autoreset_mode,
+    read_reset_mask,
+)
 from worldtokens.world_model.rl.starts import Start, Starts
+
+
+# As the game's at a frame skip of 4; a world model does not know its own.
+RENDER_FPS = 15
 
 
 class ImaginedVectorEnv(VectorEnv):
     """Dreams behind Gymnasium's vector API.
 
     Every environment starts from a real context and dreams on under the agent's actions until the
-    world model says that the game ended, or for `horizon` steps (truncation). The autoreset mode
-    is NEXT_STEP: the step after an end ignores its action, pays 0 and returns the first frame of
-    the next dream. `info["entropy"]` is the entropy of the predicted frame in nats, float32
-    (num_envs,): how unsure the world model was; `info["lives_lost"]`, bool (num_envs,), whether a
-    life was lost.
+    world model says that the game ended, or for `horizon` steps (truncation). What follows an end
+    is up to `autoreset_mode`, as in gymnasium's own vector environments:
+
+    - NEXT_STEP: the next step ignores its action, pays 0 and returns the first frame of the next
+      dream.
+    - SAME_STEP: the step that ends a dream returns the first frame of the next one; the last
+      observation is in `info["final_obs"]`, its info in `info["final_info"]`.
+    - DISABLED: the agent calls `reset(options={"reset_mask": mask})` before the next step.
+
+    `info["entropy"]` is the entropy of the predicted frame in nats, float32 (num_envs,): how unsure
+    the world model was; `info["lives_lost"]`, bool (num_envs,), whether a life was lost.
 
     Each environment has its own random stream, so what it dreams depends on its seed and actions,
     not on the environments beside it, but for rounding: see `Imaginer.uses_autocast`.
+
+    Attributes:
+        horizon: Steps after which a dream is truncated.
+        autoreset_mode: What follows the end of a dream.
     """
 
     def __init__(
@@ -53,6 +72,7 @@ class ImaginedVectorEnv(VectorEnv):
         outcomes: Sampling | None = None,
         terminate_on_life_loss: bool = False,
         with_entropy: bool = True,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ):
         """Encodes the starts.
 
@@ -73,10 +93,11 @@ class ImaginedVectorEnv(VectorEnv):
             terminate_on_life_loss: Whether a dream ends with a lost life, as in `make_env`.
             with_entropy: Whether to measure `info["entropy"]`; without it, dreams of agents are up
                 to 1.7 times as fast, and it is NaN.
+            autoreset_mode: NEXT_STEP, SAME_STEP or DISABLED, see the class.
 
         Raises:
-            ValueError: Mismatched models, no start, a number out of range, or lives that this
-                world model does not predict.
+            ValueError: Mismatched models, no start, a number out of range, an unknown mode, or
+                lives that this world model does not predict.
         """
         world_model.check_tokenizer(tokenizer.fingerprint)
         limit = world_model.config.context
@@ -90,7 +111,12 @@ class ImaginedVectorEnv(VectorEnv):
             )
         self.num_envs = num_envs
         self.horizon = horizon
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["rgb_array"]}
+        self.autoreset_mode = parse_autoreset_mode(autoreset_mode)
+        self.metadata = {
+            "autoreset_mode": self.autoreset_mode,
+            "render_modes": ["rgb_array"],
+            "render_fps": RENDER_FPS,
+        }
         self.render_mode = "rgb_array"
         self._imaginer = world_model.eval().imaginer
         self._num_actions = world_model.config.num_actions
@@ -108,6 +134,8 @@ class ImaginedVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._state: ImaginationState | None = None
+        self._rngs = [np.random.default_rng()] * num_envs
+        self._generators = [torch.Generator()] * num_envs
         self._seed(None)
 
     def reset(
@@ -116,18 +144,24 @@ class ImaginedVectorEnv(VectorEnv):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts every dream anew.
+        """Starts dreams anew.
 
         Args:
             seed: Of the first environment, the others count up from it; or one per environment;
                 None goes on with the streams as they are.
-            options: None or empty; there are none.
+            options: None, or {"reset_mask": mask}, bool (num_envs,): only these environments are
+                seeded and reset, the others stay where they are.
+
+        Returns:
+            The observations of all environments, and an empty info.
 
         Raises:
-            ValueError: Options, or another number of seeds.
+            ValueError: Other options, a mask that selects none, or another number of seeds.
+            ResetNeeded: A mask that leaves out environments before there was a reset of all.
         """
-        if options:
-            raise ValueError(f"options: this environment has none, got {sorted(options)}")
+        mask = read_reset_mask(options, self.num_envs)
+        if mask is not None and not mask.all():
+            return self._reset_some(np.nonzero(mask)[0], seed), {}
         if seed is not None:
             self._seed(seed)
         windows = self._draw(np.arange(self.num_envs))
@@ -140,7 +174,7 @@ class ImaginedVectorEnv(VectorEnv):
         self._tokens = tokens[:, -1]
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._done = np.zeros(self.num_envs, bool)
-        return self._observe(), {}
+        return self._observe(self._tokens), {}
 
     def step(
         self, actions: np.ndarray
@@ -152,67 +186,114 @@ class ImaginedVectorEnv(VectorEnv):
 
         Raises:
             ValueError: Actions of another shape or out of range.
-            ResetNeeded: There was no reset yet.
+            ResetNeeded: There was no reset yet, or, where autoreset is disabled, none since an end.
         """
+        state = self._needs_reset()
+        chosen = torch.from_numpy(self._check_actions(actions)).to(self._device)
+        frame = self._imaginer.next_frame(
+            self._tokens, chosen, state, self._sampling, self._generators, self._outcomes,
+            self._with_entropy,
+        )  # fmt: skip
+        self._tokens = frame.tokens
+        self._elapsed += 1
+        rewards = frame.rewards.cpu().numpy().astype(np.float64)
+        lives_lost = frame.lives_lost.cpu().numpy().copy()
+        terminated = frame.ends.cpu().numpy().copy()
+        if self._terminate_on_life_loss:
+            terminated |= lives_lost
+        info = {"entropy": frame.entropy.float().cpu().numpy(), "lives_lost": lives_lost}
+        # Only NEXT_STEP comes here with dreams that have ended.
+        restarted = np.nonzero(self._done)[0]
+        if len(restarted):
+            self._restart(restarted, state)
+            for values in (rewards, terminated, *info.values()):
+                values[restarted] = 0
+        truncated = (self._elapsed >= self.horizon) & ~terminated
+        self._done = terminated | truncated
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
+            observations, info = self._restart_ended(state, info)
+            return observations, rewards, terminated, truncated, info
+        everyone = {f"_{name}": np.ones(self.num_envs, bool) for name in info}
+        return self._observe(self._tokens), rewards, terminated, truncated, info | everyone
+
+    def render(self) -> tuple[np.ndarray, ...]:
+        """Returns the frame of each environment, uint8 (height, width, 3)."""
+        return tuple(self._tokenizer.decode(self._tokens).cpu().numpy())
+
+    def _needs_reset(self) -> ImaginationState:
+        """Returns the state, if all dreams can go on."""
         if self._state is None:
             raise ResetNeeded("call reset before step")
-        actions = np.asarray(actions)
-        limit = self._num_actions
+        if self.autoreset_mode == AutoresetMode.DISABLED and self._done.any():
+            raise ResetNeeded(
+                "step: expected environments that go on, got ends in "
+                f"{np.nonzero(self._done)[0].tolist()}; call "
+                "reset(options={'reset_mask': terminated | truncated}) first"
+            )
+        return self._state
+
+    def _check_actions(self, actions: np.ndarray) -> np.ndarray:
+        actions, limit = np.asarray(actions), self._num_actions
         fits = actions.shape == (self.num_envs,) and actions.dtype.kind in "iu"
         if not fits or actions.min() < 0 or actions.max() >= limit:
             raise ValueError(
                 f"actions: expected integers ({self.num_envs},) in [0, {limit}), got "
                 f"{actions.dtype} {actions.shape} {actions.tolist()[:8]}"
             )
-        chosen = torch.from_numpy(actions.astype(np.int64)).to(self._device)
-        frame = self._imaginer.next_frame(
-            self._tokens, chosen, self._state, self._sampling, self._generators, self._outcomes,
-            self._with_entropy,
-        )  # fmt: skip
-        self._tokens = frame.tokens
-        self._elapsed += 1
-        restarted = np.nonzero(self._done)[0]
-        rewards = frame.rewards.cpu().numpy().astype(np.float64)
-        lives_lost = frame.lives_lost.cpu().numpy().copy()
-        terminated = frame.ends.cpu().numpy().copy()
-        if self._terminate_on_life_loss:
-            terminated |= lives_lost
-        entropy = frame.entropy.float().cpu().numpy()
-        if len(restarted):
-            self._restart(restarted, self._state)
-            rewards[restarted], terminated[restarted], entropy[restarted] = 0.0, False, 0.0
-            lives_lost[restarted] = False
-        truncated = (self._elapsed >= self.horizon) & ~terminated
-        self._done = terminated | truncated
-        everyone = np.ones(self.num_envs, bool)
-        info = {"entropy": entropy, "_entropy": everyone}
-        info |= {"lives_lost": lives_lost, "_lives_lost": everyone}
-        return self._observe(), rewards, terminated, truncated, info
+        return actions.astype(np.int64)
 
-    def render(self) -> tuple[np.ndarray, ...]:
-        """Returns the frame of each environment, uint8 (height, width, 3)."""
-        return tuple(self._tokenizer.decode(self._tokens).cpu().numpy())
+    def _reset_some(self, rows: np.ndarray, seed: int | Sequence[int | None] | None) -> np.ndarray:
+        """Resets some dreams, int64 (n,); returns the observations of all."""
+        if self._state is None:
+            raise ResetNeeded("reset: expected a reset of all environments before one by a mask")
+        if seed is not None:
+            self._seed(seed, rows)
+        self._restart(rows, self._state)
+        self._done[rows] = False
+        return self._observe(self._tokens)
+
+    def _restart_ended(
+        self, state: ImaginationState, info: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begins the dreams that follow those that ended; returns observations and infos."""
+        ended, rows = self._done, np.nonzero(self._done)[0]
+        last = self._tokens[torch.from_numpy(rows).to(self._device)]
+        self._restart(rows, state)
+        self._done = np.zeros(self.num_envs, bool)
+        # First and last frames are decoded in one batch.
+        observed = self._observe(torch.cat((self._tokens, last)))
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for row, observation in zip(rows, observed[self.num_envs :], strict=True):
+            final_obs[row] = observation
+        infos = {"final_obs": final_obs, "_final_obs": ended.copy()}
+        infos |= {"final_info": masked_info(info, ended), "_final_info": ended.copy()}
+        return observed[: self.num_envs], infos | masked_info(info, ~ended)
 
     def _restart(self, rows: np.ndarray, state: ImaginationState) -> None:
         windows = self._draw(rows)
+        self._tokens = self._tokens.clone()
         for row, window in zip(rows.tolist(), windows, strict=True):
             tokens, actions = self._stack([window], len(window[0]))
-            index = torch.tensor([row], device=self._device)
-            self._imaginer.restart(state, index, tokens, actions)
-            self._tokens = self._tokens.clone()
+            # Dreams from one known frame have read nothing before their first step.
+            if state.past_frames:
+                index = torch.tensor([row], device=self._device)
+                self._imaginer.restart(state, index, tokens, actions)
             self._tokens[row] = tokens[0, -1]
         self._elapsed[rows] = 0
 
-    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+    def _seed(
+        self, seed: int | Sequence[int | None] | None, rows: Iterable[int] | None = None
+    ) -> None:
+        """Seeds all environments, or those of `rows`."""
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + index for index in range(self.num_envs)]
         seeds = list(seed) if seed is not None else [None] * self.num_envs
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed: expected {self.num_envs} of them, got {len(seeds)}")
-        self._rngs = [np.random.default_rng(one) for one in seeds]
-        self._generators = [
-            torch.Generator().manual_seed(int(rng.integers(2**62))) for rng in self._rngs
-        ]
+        for row in range(self.num_envs) if rows is None else rows:
+            rng = np.random.default_rng(seeds[row])
+            self._rngs[row] = rng
+            self._generators[row] = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
     def _draw(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         return [self._starts.draw(self._context, self._rngs[row]) for row in rows]
@@ -225,5 +306,5 @@ class ImaginedVectorEnv(VectorEnv):
         device = self._device
         return torch.from_numpy(tokens).to(device), torch.from_numpy(actions).to(device)
 
-    def _observe(self) -> np.ndarray:
-        return observe(self._tokenizer, self._tokens, self._observation)
+    def _observe(self, tokens: Tensor) -> np.ndarray:
+        return observe(self._tokenizer, tokens, self._observation)
