@@ -1,8 +1,12 @@
 """Checks of numbers that a user gave; each error names the field, what came and what fits."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import PurePath
 from typing import Any
+
+LARGEST_SEED = 2**32 - 1
 
 
 def check_at_least(least: int, **values: Any) -> None:
@@ -60,6 +64,69 @@ def check_probability(**values: Any) -> None:
     for name, value in values.items():
         if not _is_number(value) or not 0 <= value <= 1:
             raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
+
+
+def check_number(least: float, **values: Any) -> None:
+    """Checks finite numbers.
+
+    Args:
+        least: The smallest that is allowed.
+        **values: By the name that the user knows.
+
+    Raises:
+        ValueError: One is no number, not finite, or below `least`.
+    """
+    for name, value in values.items():
+        if not _is_number(value) or not least <= value < math.inf:
+            raise ValueError(f"{name}: expected a number of at least {least:g}, got {value!r}")
+
+
+def check_seed(**values: Any) -> None:
+    """Checks seeds: whole numbers from 0 to 2**32 - 1.
+
+    Args:
+        **values: By the name that the user knows.
+
+    Raises:
+        ValueError: One is no such number.
+    """
+    check_at_least(0, **values)
+    for name, value in values.items():
+        if value > LARGEST_SEED:
+            raise ValueError(f"{name}: expected at most {LARGEST_SEED}, got {value}")
+
+
+def check_names(**values: Any) -> None:
+    """Checks names of folders that must stay inside of the folder above.
+
+    Args:
+        **values: By the name that the user knows; "a/b" is a folder in a folder.
+
+    Raises:
+        ValueError: One is empty, absolute, or leads out by "..".
+    """
+    for name, value in values.items():
+        path = PurePath(value) if isinstance(value, str) and value.strip() else None
+        if path is None or path.is_absolute() or not path.parts or ".." in path.parts:
+            raise ValueError(
+                f"{name}: expected a name, such as {name}=NAME, that stays inside of its folder, "
+                f"got {value!r}"
+            )
+
+
+def check_choice(choices: Sequence[str], **values: Any) -> None:
+    """Checks words.
+
+    Args:
+        choices: Those that are allowed.
+        **values: By the name that the user knows.
+
+    Raises:
+        ValueError: One is none of them.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def _is_number(value: Any) -> bool:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from worldtokens.common.atomic import set_aside_name
 from worldtokens.hub.model_files import CONFIG, WEIGHTS, Kind
 
 # Beside the packages, in a clone and in an installed wheel alike.
@@ -14,7 +15,8 @@ def shipped_names() -> list[str]:
     """Lists the names of the models that come with the project, for `from_pretrained`."""
     if not SHIPPED.is_dir():
         return []
-    return sorted(folder.name for folder in SHIPPED.iterdir() if any(folder.glob(f"*/{CONFIG}")))
+    folders = (folder for folder in SHIPPED.iterdir() if not folder.name.startswith("."))
+    return sorted(folder.name for folder in folders if any(folder.glob(f"*/{CONFIG}")))
 
 
 def shipped_folder(name: str) -> Path:
@@ -62,11 +64,14 @@ def locate(
     Raises:
         ValueError: There is no such thing, or it holds no exported model.
     """
-    if not isinstance(path, str | Path):
-        raise ValueError(f"{kind.label}: expected a path or a name, got {type(path).__name__}")
+    if not isinstance(path, str | Path) or not str(path).strip():
+        got = "an empty one" if isinstance(path, str) else type(path).__name__
+        raise ValueError(f"{kind.label}: expected a path or a name, got {got}")
     folder = Path(path)
     try:
-        for candidate in (folder, folder / "export", folder / kind.name):
+        export = folder / "export"
+        # The third is where a process that died has left the export that it was replacing.
+        for candidate in (folder, export, set_aside_name(export), folder / kind.name):
             if (candidate / CONFIG).is_file():
                 return candidate
     except OSError as error:

@@ -2,8 +2,9 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
-import math
+import struct
 import types
 import typing
 from collections.abc import Mapping
@@ -14,11 +15,18 @@ from typing import Any
 import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
-from worldtokens.common.atomic import write_text
+from worldtokens.common.atomic import read_text, write_bytes, write_text
 from worldtokens.common.commands import stage_command
+from worldtokens.common.json_files import (
+    DIGEST,
+    check_tree_digest,
+    to_json,
+    tree_digest,
+    without_nan,
+)
 from worldtokens.hub.model_card import CardFacts
 
 CONFIG = constants.CONFIG_NAME
@@ -29,6 +37,8 @@ FORMAT = 1
 _SHORT = (torch.float16, torch.bfloat16, torch.int8)
 # Keys of config.json that are no fields of the model's config.
 _MODEL, _FORMAT, _FACTS = "model", "format", "facts"
+# The key of the weights' digest in the metadata of model.safetensors.
+_SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,14 @@ class Kind:
 
 
 def write_config(folder: Path, kind: Kind, config: Any, facts: CardFacts) -> None:
-    """Writes config.json: the kind of model, its config, and the facts of its card."""
+    """Writes config.json: the kind of model, its config, the facts of its card, and a digest.
+
+    The digest lies among the facts, where versions that know nothing of it do not look.
+    """
     tree = {_MODEL: kind.model_type, _FORMAT: FORMAT, **config_tree(config, kind)}
-    tree[_FACTS] = _without_nan(dataclasses.asdict(facts))
-    write_text(folder / CONFIG, json.dumps(tree, indent=2) + "\n")
+    tree[_FACTS] = without_nan(dataclasses.asdict(facts))
+    tree[_FACTS][DIGEST] = tree_digest(tree)
+    write_text(folder / CONFIG, to_json(tree) + "\n")
 
 
 def config_tree(config: Any, kind: Kind) -> dict[str, Any]:
@@ -86,11 +100,11 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
     """
     label = f"{kind.label} {folder}"
     try:
-        tree = json.loads((folder / CONFIG).read_text())
+        tree = json.loads(read_text(folder / CONFIG))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{label}: {CONFIG} is not JSON ({error})") from error
     except OSError as error:
-        raise ValueError(f"{label}: {CONFIG} cannot be read ({error.strerror})") from error
+        raise _unreadable(label, CONFIG, error) from error
     model_type = tree.pop(_MODEL, None) if isinstance(tree, dict) else None
     if model_type != kind.model_type:
         raise ValueError(
@@ -101,7 +115,12 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
         raise ValueError(
             f"{label}: expected format {FORMAT}, got {version!r}; it was written by another version"
         )
-    facts = CardFacts.from_tree(tree.pop(_FACTS, None))
+    facts = tree.pop(_FACTS, None)
+    if isinstance(facts, dict) and DIGEST in facts:
+        digest = facts.pop(DIGEST)
+        written = {_MODEL: model_type, _FORMAT: version, **tree, _FACTS: facts}
+        check_tree_digest(written, digest, f"{label}: {CONFIG}")
+    facts = CardFacts.from_tree(facts)
     _check_fields(label, tree, kind)
     return kind.config(**{**copy.deepcopy(dict(kind.legacy_values)), **tree}), facts
 
@@ -109,16 +128,59 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
 def read_weights(folder: Path, kind: Kind) -> dict[str, Tensor]:
     """Reads the tensors of model.safetensors by name, on the CPU, as they are stored.
 
+    Files have a digest of their tensors, but for those of earlier versions and other programs.
+
     Raises:
-        ValueError: The file is missing or damaged.
+        ValueError: The file is missing, not to be read, or damaged.
     """
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise ValueError(f"{kind.label} {folder}: {WEIGHTS} is missing; export it again")
+    label = f"{kind.label} {folder}"
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{kind.label} {folder}: {WEIGHTS} is damaged ({error})") from error
+        content = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise ValueError(f"{label}: {WEIGHTS} is missing; export it again") from error
+    except OSError as error:
+        raise _unreadable(label, WEIGHTS, error) from error
+    try:
+        weights = load(content)
+        (size,) = struct.unpack("<Q", content[:8])
+        expected = json.loads(content[8 : 8 + size]).get("__metadata__", {}).get(_SHA256)
+    except (SafetensorError, ValueError, KeyError, struct.error, AttributeError) as error:
+        raise ValueError(
+            f"{label}: {WEIGHTS} is damaged ({error}); copy it again or export it again"
+        ) from error
+    if expected is not None and expected != _digest(weights):
+        raise ValueError(
+            f"{label}: {WEIGHTS} is damaged (its weights changed since they were written, SHA-256 "
+            f"is not {expected:.12}); copy it again or export it again"
+        )
+    return weights
+
+
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes model.safetensors, with a digest of the tensors in its metadata.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    stored = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    metadata = {"format": "pt", _SHA256: _digest(stored)}
+    # Through bytes: safetensors' own file is readable for its owner alone.
+    write_bytes(folder / WEIGHTS, save(stored, metadata))
+
+
+def _digest(weights: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _unreadable(label: str, name: str, error: OSError) -> ValueError:
+    return ValueError(
+        f"{label}: {name} cannot be read ({error.strerror}); ask its owner for the permission, or "
+        "copy the folder again"
+    )
 
 
 def check_weights(
@@ -164,9 +226,7 @@ def write_half_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
             halves[name] = value.to(torch.int8)
         if value.is_floating_point() and not halves[name].isfinite().all():
             raise ValueError(f"{name}: {value.abs().max():.3g} is beyond float16; store float32")
-        halves[name] = halves[name].contiguous()
-    save_file(halves, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)
+    write_weights(folder, halves)
 
 
 @torch.no_grad()
@@ -206,12 +266,3 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return type(value) in (int, float)
     return type(value) is hint
-
-
-def _without_nan(tree: Any) -> Any:
-    """Returns the tree with None in place of numbers that are not finite, which JSON lacks."""
-    if isinstance(tree, Mapping):
-        return {str(key): _without_nan(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_without_nan(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

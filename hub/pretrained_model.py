@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
-from safetensors.torch import save_model
 from torch import nn
 
 from worldtokens.common.atomic import replacing
@@ -19,13 +18,13 @@ from worldtokens.hub.model_card import CardFacts, CardModel, make_card
 from worldtokens.hub.model_files import (
     CARD,
     CONFIG,
-    WEIGHTS,
     Kind,
     check_weights,
     config_tree,
     read_config,
     read_weights,
     write_config,
+    write_weights,
 )
 from worldtokens.hub.part_names import to_first_names, to_present_names
 
@@ -89,7 +88,7 @@ class PretrainedModel(
         with torch.device("meta"):
             try:
                 expected = cls(config)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError, OverflowError) as error:
                 raise ValueError(f"{label}: {CONFIG} describes no model ({error})") from error
         weights = to_present_names(weights, expected.first_names())
         check_weights(label, weights, expected.state_dict())
@@ -184,7 +183,7 @@ class PretrainedModel(
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(self, str(save_directory / WEIGHTS))
+        write_weights(save_directory, self.state_dict())
         self._write_config_and_card(save_directory)
 
     def _write_config_and_card(self, folder: Path) -> None:

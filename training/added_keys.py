@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from worldtokens.training.renamed_keys import ADDED_KEYS, rename_keys
-from worldtokens.training.run_folder import RunFolder
+from worldtokens.training.renamed_keys import ADDED_KEYS
+from worldtokens.training.run_folder import RunFolder, read_tree
 from worldtokens.training.session import SessionConfig
 from worldtokens.training.stage_config import flatten
 
@@ -26,10 +24,10 @@ def with_values_of_run(config: Config) -> Config:
         versions without the key had. A line on stderr names the keys that this changes.
     """
     path = Path(config.root) / config.env / config.run
-    file = RunFolder(path).config
-    if config.overwrite or not file.is_file():
+    folder = RunFolder(path)
+    if config.overwrite or not folder.config.is_file() or not folder.has_steps:
         return config
-    saved = flatten(rename_keys(yaml.safe_load(file.read_text())))
+    saved = flatten(read_tree(folder.config))
     given = flatten(dataclasses.asdict(config))
     changes = {
         key: value

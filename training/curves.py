@@ -19,7 +19,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     panels: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(dict)
     for row in read_metrics(metrics):
         for name, value in row.items():
-            if name != "step" and isinstance(value, int | float) and math.isfinite(value):
+            if name != "step" and _is_shown(value):
                 curve = panels[name.rsplit("/", 1)[-1]].setdefault(name, [])
                 curve.append((row["step"], value))
     if not panels:
@@ -41,3 +41,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
             axes.legend(fontsize=7)
     with replacing(picture) as partial:
         figure.savefig(partial, dpi=110)
+
+
+def _is_shown(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

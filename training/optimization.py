@@ -48,6 +48,6 @@ def _check_finite(name: str, value: float, step: int) -> None:
     if not -float("inf") < value < float("inf"):
         raise FloatingPointError(
             f"{name} at step {step}: expected a finite number, got {value}; the step was not taken "
-            "and the last checkpoint is good: lower the learning rate or use mixed_precision=no, "
-            "then run the command again"
+            "and nothing of it was saved: lower learning_rate or use mixed_precision=no, then run "
+            "the command again, it goes on from the last checkpoint"
         )

@@ -14,10 +14,14 @@ RENAMED_KEYS = {
 
 # What versions without the key did.
 ADDED_KEYS: dict[str, Any] = {
+    "adversary.feature_matching": 0.0,
     "calibrate": False,
     "event_share": 0.0,
     "high_loss_share": 0.0,
     "init_from": None,
+    "loss.perceptual_required": True,
+    "model.codebook_dead_share": 0.03,
+    "model.encoder_scope": "patch",
     "model.latent_classes": 64,
     "model.latent_dropout": 0.0,
     "model.latents": 0,
@@ -26,6 +30,7 @@ ADDED_KEYS: dict[str, Any] = {
     "schedule.final": 0.02,
     "schedule.shape": "cosine",
     "schedule.warmup": 0.02,
+    "start_step": 0,
 }
 
 

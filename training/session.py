@@ -1,6 +1,7 @@
 """What surrounds the steps of a training run: folder, clock, metrics, progress bar, saved state."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from accelerate.utils import broadcast
 from tqdm import tqdm
 
 from worldtokens.common.atomic import replace_folder
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_names, check_number, check_seed
 from worldtokens.common.commands import typed_command
 from worldtokens.training.accelerator import describe_hardware
 from worldtokens.training.budget import BudgetConfig, Clock, Progress, ScheduleConfig
-from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
+from worldtokens.training.checkpoint import find_nonfinite, load_checkpoint, save_checkpoint
 from worldtokens.training.curves import draw_curves
 from worldtokens.training.metric_writers import (
     JsonlWriter,
@@ -30,11 +31,12 @@ from worldtokens.training.metric_writers import (
 )
 from worldtokens.training.random_streams import seed_torch, step_rng
 from worldtokens.training.run_folder import RunFolder
+from worldtokens.training.run_lock import lock_folder, unlock_folder
 
 # What may change between two calls of a run: how long it goes on and how fast it learns, too.
 FREE_KEYS = (
     "wandb", "overwrite", "log_every", "checkpoint_every_minutes", "evaluations", "budget",
-    "schedule", "learning_rate", "mixed_precision",
+    "schedule", "learning_rate", "max_gradient_norm", "mixed_precision", "adversary.learning_rate",
 )  # fmt: skip
 
 
@@ -69,14 +71,12 @@ class SessionConfig:
     wandb: WandbConfig
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Checks the names and numbers."""
+        check_names(env=self.env, run=self.run)
+        check_seed(seed=self.seed)
         check_at_least(1, log_every=self.log_every)
         check_at_least(0, evaluations=self.evaluations)
-        if self.checkpoint_every_minutes < 0:
-            raise ValueError(
-                "checkpoint_every_minutes: expected a number of at least 0, "
-                f"got {self.checkpoint_every_minutes}"
-            )
+        check_number(0, checkpoint_every_minutes=self.checkpoint_every_minutes)
 
 
 class Session:
@@ -87,18 +87,28 @@ class Session:
     """
 
     def __init__(self, accelerator: Accelerator, config: SessionConfig):
-        """Opens the run's folder and reads the checkpoint in it.
+        """Checks the run's folder and reads the checkpoint in it; `begin` writes the first file.
 
         Raises:
-            ValueError: The folder holds a run of another config, or a damaged checkpoint.
+            ValueError: The folder holds a run of another config, a damaged checkpoint, or another
+                process trains in it.
         """
         self.accelerator = accelerator
         self.config = config
-        self.folder = RunFolder(Path(config.root) / config.env / config.run)
+        self.folder = RunFolder((Path(config.root) / config.env / config.run).absolute())
         if accelerator.is_main_process:
-            RunFolder.open(self.folder.path, config, FREE_KEYS, overwrite=config.overwrite)
-        accelerator.wait_for_everyone()
-        self.saved: dict[str, Any] | None = load_checkpoint(self.folder.checkpoint)
+            self.folder.check(config, FREE_KEYS, config.overwrite)
+            if self.folder.config.exists():
+                lock_folder(self.folder.path)
+        self._seen = _identity(self.folder.checkpoint)
+        self.saved: dict[str, Any] | None = None
+        if not config.overwrite:
+            self.saved = load_checkpoint(self.folder.checkpoint)
+        if self.saved is not None and (name := find_nonfinite(_weights(self.saved["parts"]))):
+            raise ValueError(
+                f"checkpoint {self.folder.checkpoint}: expected finite weights, got NaN or "
+                f"infinity in {name}; start afresh with overwrite=true, or choose run=NAME"
+            )
 
     def begin(self, models: Mapping[str, Any], unit: str, data: str = "") -> None:
         """Restores what the checkpoint holds, and opens the clock, the writers and the bar.
@@ -111,12 +121,23 @@ class Session:
         """
         self._data = data
         self._parts = dict(models)
+        if self.accelerator.is_main_process:
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            lock_folder(self.folder.path)
+            if _identity(self.folder.checkpoint) != self._seen:
+                raise ValueError(
+                    f"run folder {self.folder.path}: expected no other process that trains in it, "
+                    "got one that saved since this one began; run the command again"
+                )
+            self.folder.begin(self.config, self.config.overwrite)
+        self.accelerator.wait_for_everyone()
         if self.accelerator.scaler is not None:
             self._parts["scaler"] = self.accelerator.scaler
         step, seconds = 0, 0.0
         self._metrics: dict[str, float] = {}
         if self.saved is not None:
             step, seconds = self.saved["step"], self.saved["seconds"]
+            self._compare_processes(self.saved.get("num_processes"))
             # "figures" in checkpoints of earlier versions.
             self._metrics = self.saved.get("metrics", self.saved.get("figures", {}))
             for name, part in self._parts.items():
@@ -204,8 +225,14 @@ class Session:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         state = {
             "parts": parts, "step": self.clock.step, "seconds": self.clock.seconds,
-            "metrics": self._metrics,
+            "metrics": self._metrics, "num_processes": self.accelerator.num_processes,
         }  # fmt: skip
+        if name := find_nonfinite(_weights(parts)):
+            raise FloatingPointError(
+                f"step {self.clock.step}: expected finite weights, got NaN or infinity in {name}; "
+                "they were not saved: lower learning_rate or use mixed_precision=no, then run the "
+                "command again, it goes on from the last checkpoint"
+            )
         save_checkpoint(self.folder.checkpoint, {**(extra or {}), **state})
         self._export(model)
         self._checkpointed = time.monotonic()
@@ -220,7 +247,7 @@ class Session:
             metrics=self._metrics,
         )  # fmt: skip
         model.save_pretrained(partial)
-        replace_folder(partial, self.folder.export)
+        replace_folder(partial, self.folder.export, keep_others=True)
 
     def end(
         self,
@@ -245,7 +272,9 @@ class Session:
             self.writer.close()
             draw_curves(self.folder.metrics, self.folder.curves)
             steps, seconds = self.clock.step, self.clock.seconds
-            print(f"{self.config.run}: {self.folder.export} after {steps} steps, {seconds:.0f} s")
+            export = Path(self.config.root) / self.config.env / self.config.run / "export"
+            print(f"{self.config.run}: {export} after {steps} steps, {seconds:.0f} s")
+            unlock_folder(self.folder.path)
         self.accelerator.end_training()
 
     def _synchronized(self, progress: Progress) -> Progress:
@@ -257,6 +286,16 @@ class Session:
         clock.seconds = float(broadcast(seconds))  # pyright: ignore[reportArgumentType]
         return Progress(clock.step, clock.seconds, clock.share())
 
+    def _compare_processes(self, before: int | None) -> None:
+        now = self.accelerator.num_processes
+        if before is not None and before != now and self.accelerator.is_main_process:
+            print(
+                f"note: this run trained with {before} process{'es' * (before > 1)} and goes on "
+                f"with {now}: the effective batch is {now / before:g} times as large; change "
+                "batch_size and learning_rate if it should stay the same",
+                file=sys.stderr,
+            )
+
     def _make_writer(self, step: int) -> MetricWriter:
         """Returns the writers of metrics; for all ranks but the first, one that does nothing."""
         if not self.accelerator.is_main_process:
@@ -267,3 +306,16 @@ class Session:
             run_config = {"seed": self.config.seed}
             writers.append(WandbWriter(self.folder.path, wandb, name, run_config))
         return WriterGroup(writers)
+
+
+def _weights(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parts of a checkpoint that must be finite: all but what windows remember."""
+    return {name: part for name, part in parts.items() if name != "windows"}
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Returns what changes when a file is replaced; None where there is none."""
+    if not path.exists():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,6 +77,7 @@ def test_every_field_of_the_first_format_is_needed(tiny_tokenizer, tmp_path, nam
     tiny_tokenizer.save_pretrained(tmp_path)
     tree = json.loads((tmp_path / "config.json").read_text())
     del tree[name]
+    del tree["facts"]["digest"]
     (tmp_path / "config.json").write_text(json.dumps(tree))
     with pytest.raises(ValueError, match=rf"other keys: {name} \(unknown: 0, missing: 1\)"):
         Tokenizer.from_pretrained(tmp_path)
@@ -114,6 +116,7 @@ def remove_weights(folder):
 def edit_config(**changes):
     def edit(folder):
         tree = json.loads((folder / "config.json").read_text())
+        del tree["facts"]["digest"]  # as the message of a changed file advises
         (folder / "config.json").write_text(json.dumps({**tree, **changes}))
 
     return edit
@@ -285,3 +288,56 @@ def test_whole_grey_levels_are_kept_in_one_byte(tmp_path):
     codes = loaded.state_dict()["quantizers.0.codes"]
     assert codes.dtype == torch.float32
     assert torch.equal(codes, tokenizer.state_dict()["quantizers.0.codes"])
+
+
+def test_any_flipped_bit_of_the_weights_is_noticed(tiny_tokenizer, tmp_path):
+    tiny_tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for position in rng.integers(len(whole), size=40).tolist():
+        content = bytearray(whole)
+        content[position] ^= 64
+        path.write_bytes(content)
+        try:
+            loaded = Tokenizer.from_pretrained(tmp_path)
+        except ValueError:
+            continue
+        # Only a name in the metadata that nobody reads may change.
+        assert loaded.fingerprint == tiny_tokenizer.fingerprint
+    (size,) = struct.unpack("<Q", whole[:8])
+    content = bytearray(whole)
+    content[8 + size + 3] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="its weights changed since they were written"):
+        Tokenizer.from_pretrained(tmp_path)
+
+
+def test_a_changed_config_is_noticed(tiny_tokenizer, tmp_path):
+    tiny_tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    text = path.read_text()
+    path.write_text(text.replace('"codebook_decay": 0.99', '"codebook_decay": 0.98'))
+    with pytest.raises(ValueError, match="config.json: expected the content that was written"):
+        Tokenizer.from_pretrained(tmp_path)
+    path.write_text(text)
+    assert Tokenizer.from_pretrained(tmp_path).facts == tiny_tokenizer.facts
+
+
+def test_exports_are_as_readable_as_other_files(tiny_tokenizer, tmp_path):
+    (tmp_path / "other").touch()
+    tiny_tokenizer.save_pretrained(tmp_path / "export")
+    write_half_weights(tmp_path / "export", tiny_tokenizer.state_dict())
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "export").iterdir()}
+    assert set(modes.values()) == {(tmp_path / "other").stat().st_mode}, modes
+
+
+def test_a_file_that_may_not_be_read_is_named(tiny_tokenizer, tmp_path, monkeypatch):
+    tiny_tokenizer.save_pretrained(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(ValueError, match=r"cannot be read \(Permission denied\); ask its owner"):
+        Tokenizer.from_pretrained(tmp_path)

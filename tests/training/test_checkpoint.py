@@ -3,7 +3,7 @@ import errno
 import pytest
 import torch
 
-from worldtokens.training.checkpoint import load_checkpoint, save_checkpoint
+from worldtokens.training.checkpoint import find_nonfinite, load_checkpoint, save_checkpoint
 
 
 def test_state_comes_back(tmp_path):
@@ -50,3 +50,31 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     assert caught.value.errno == errno.ENOSPC
     assert load_checkpoint(path) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_any_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 3, "w": torch.arange(100.0)})
+    whole = path.read_bytes()
+    for position in range(0, len(whole) - 90, 53):
+        content = bytearray(whole)
+        content[position] ^= 16
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="checkpoint .*checkpoint.pt: expected a whole"):
+            load_checkpoint(path)
+
+
+def test_checkpoints_with_and_without_a_digest_are_read_both_ways(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"w": torch.arange(3.0)})
+    content = torch.load(path, weights_only=True)
+    assert content["state"]["w"].tolist() == [0, 1, 2]
+    torch.save(content, path)
+    state = load_checkpoint(path)
+    assert state is not None and state["w"].tolist() == [0, 1, 2]
+
+
+def test_a_tensor_that_is_not_finite_is_found():
+    state = {"a": [torch.ones(2)], "b": {"c": torch.tensor([1.0, float("nan")])}, "n": 3}
+    assert find_nonfinite(state) == "b.c"
+    assert find_nonfinite({"a": torch.tensor([1, 2]), "b": None}) is None

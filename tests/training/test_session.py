@@ -134,6 +134,8 @@ def test_evaluations_are_written_and_drawn(tmp_path):
 
 def test_another_config_is_refused_but_logging_may_change(tmp_path):
     Session(Accelerator(cpu=True), config_of(tmp_path))
+    assert list(tmp_path.iterdir()) == [], "nothing is written before the last check"
+    train(tmp_path, stop_after=1)
     Session(Accelerator(cpu=True), config_of(tmp_path, log_every=7))
     with pytest.raises(ValueError, match="seed 0 -> 1"):
         Session(Accelerator(cpu=True), config_of(tmp_path, seed=1))
@@ -143,3 +145,63 @@ def test_another_config_is_refused_but_logging_may_change(tmp_path):
 def test_numbers_are_checked(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name}: expected a (whole )?number of at least"):
         config_of(tmp_path, **{name: -1})
+
+
+def test_what_is_not_finite_is_never_saved(tmp_path):
+    train(tmp_path, stop_after=2)
+    session = Session(Accelerator(cpu=True), config_of(tmp_path))
+    model = Model(1, 1, bias=False)
+    session.begin({"model": model}, unit="frames")
+    torch.nn.init.constant_(model.weight, float("nan"))
+    with pytest.raises(
+        FloatingPointError, match="step 2: .*infinity in model.weight; they were no"
+    ):
+        session.save(model)
+    state = load_checkpoint(session.folder.checkpoint)
+    assert state is not None and bool(state["parts"]["model"]["weight"].isfinite().all())
+    # What the message advises is allowed.
+    Session(Accelerator(cpu=True), config_of(tmp_path, schedule=ScheduleConfig(shape="constant")))
+
+
+def test_a_checkpoint_that_is_not_finite_is_named(tmp_path):
+    train(tmp_path, stop_after=2)
+    path = tmp_path / "FakeGame" / "model" / "checkpoint.pt"
+    state = load_checkpoint(path)
+    assert state is not None
+    state["parts"]["model"]["weight"].fill_(float("inf"))
+    save_checkpoint(path, state)
+    with pytest.raises(ValueError, match="infinity in model.weight; start afresh with overwrite"):
+        Session(Accelerator(cpu=True), config_of(tmp_path))
+
+
+def test_other_processes_change_the_batch_and_that_is_said(tmp_path, capsys):
+    train(tmp_path, stop_after=2)
+    path = tmp_path / "FakeGame" / "model" / "checkpoint.pt"
+    state = load_checkpoint(path)
+    assert state is not None and state["num_processes"] == 1
+    state["num_processes"] = 4
+    save_checkpoint(path, state)
+    train(tmp_path)
+    assert "goes on with 1: the effective batch is 0.25 times as large" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_went_on_with_is_left_alone(tmp_path):
+    train(tmp_path, stop_after=2)
+    session = Session(Accelerator(cpu=True), config_of(tmp_path))
+    path = tmp_path / "FakeGame" / "model" / "checkpoint.pt"
+    state = load_checkpoint(path)
+    assert state is not None
+    save_checkpoint(path, state | {"step": 5})
+    with pytest.raises(ValueError, match="one that saved since this one began; run the command"):
+        session.begin({}, unit="frames")
+
+
+@pytest.mark.parametrize("run", ("", "..", "../other", "/absolute", "a/../../b"))
+def test_names_stay_inside(tmp_path, run):
+    with pytest.raises(ValueError, match="run: expected a name, such as run=NAME"):
+        config_of(tmp_path, run=run)
+
+
+def test_seeds_are_checked(tmp_path):
+    with pytest.raises(ValueError, match="seed: expected a whole number of at least 0, got -1"):
+        config_of(tmp_path, seed=-1)
