@@ -4,7 +4,6 @@ python collect/report.py env=MontezumaRevenge
 python collect/report.py data=data/MontezumaRevenge verify=true
 """
 
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from worldtokens.collect.dataset.shard_reading import (
 from worldtokens.collect.event_counts import EventCount, count_events, print_events
 from worldtokens.collect.pictures import save_contact_sheet, save_room_map
 from worldtokens.common.atomic import write_text
+from worldtokens.common.json_files import to_json
 from worldtokens.training.command_line import launch
 
 _BAR_WIDTH = 40
@@ -92,7 +92,7 @@ def main(config: ReportConfig) -> None:
     print_report(report)
     if is_shipped:
         return
-    write_text(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
+    write_text(folder / "report.json", to_json(asdict(report)) + "\n")
     save_contact_sheet(dataset, folder / "contact_sheet.png")
     print(f"contact sheet    {folder / 'contact_sheet.png'}")
     if save_room_map(dataset, folder / "room_map.png"):

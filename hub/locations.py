@@ -9,6 +9,9 @@ from worldtokens.hub.model_files import CONFIG, WEIGHTS, Kind
 # Beside the packages, in a clone and in an installed wheel alike.
 SHIPPED = Path(__file__).resolve().parents[1] / "pretrained"
 STARTS = "starts"
+# What ship.py writes, and by which file each part is known.
+SHIPPED_PARTS = ("tokenizer", "world_model", STARTS)
+PART_FILES = (CONFIG, "dataset.json")
 
 
 def shipped_names() -> list[str]:
@@ -17,6 +20,19 @@ def shipped_names() -> list[str]:
         return []
     folders = (folder for folder in SHIPPED.iterdir() if not folder.name.startswith("."))
     return sorted(folder.name for folder in folders if any(folder.glob(f"*/{CONFIG}")))
+
+
+def is_shipped(folder: Path) -> bool:
+    """Tells whether a folder holds shipped models and nothing else.
+
+    That is: a tokenizer, a world model, start frames, or some of these.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    return all(
+        path.name in SHIPPED_PARTS and any((path / name).is_file() for name in PART_FILES)
+        for path in folder.iterdir()
+    )
 
 
 def shipped_folder(name: str) -> Path:

@@ -30,7 +30,6 @@ ADDED_KEYS: dict[str, Any] = {
     "schedule.final": 0.02,
     "schedule.shape": "cosine",
     "schedule.warmup": 0.02,
-    "start_step": 0,
 }
 
 

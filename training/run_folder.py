@@ -122,9 +122,8 @@ class RunFolder:
                 path.unlink(missing_ok=True)
         others = sorted(p.name for p in self.path.iterdir() if p.name != run_lock.NAME)
         if others:
-            print(
-                f"note: {self.path}: left {', '.join(others)}, which no run wrote", file=sys.stderr
-            )
+            left = ", ".join(others)
+            print(f"note: {self.path}: left {left}, which no run wrote", file=sys.stderr)
 
     def _check_same(self, tree: dict[str, Any], free_keys: Sequence[str]) -> None:
         saved = flatten(read_tree(self.config))

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from worldtokens.collect import Episode, EpisodeDataset
 from worldtokens.common.atomic import replace_folder
-from worldtokens.common.checks import check_at_least, check_positive
-from worldtokens.hub.locations import STARTS, snake_case
+from worldtokens.common.checks import check_at_least, check_names, check_positive, check_seed
+from worldtokens.hub.locations import STARTS, is_shipped, snake_case
 from worldtokens.hub.model_files import round_to_half, write_half_weights
 from worldtokens.hub.pretrained_model import PretrainedModel
 from worldtokens.tokenizer import Tokenizer
@@ -64,13 +64,27 @@ class ShipConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers that are not checked elsewhere."""
+        """Checks the name, and the numbers that are not checked elsewhere."""
+        check_names(env=self.env, run=self.run)
+        if self.name is not None:
+            check_names(name=self.name)
         check_at_least(1, starts=self.starts, start_steps=self.start_steps)
         check_positive(max_megabytes=self.max_megabytes)
+        check_seed(seed=self.seed)
+
+    @property
+    def folder(self) -> Path:
+        """Where the models go."""
+        return Path(self.out) / (self.name or snake_case(self.env))
 
 
 def main(config: ShipConfig) -> None:
     """Measures the rounding, writes all files beside their place, checks their size, moves them."""
+    if config.folder.exists() and not is_shipped(config.folder):
+        raise ValueError(
+            f"name: expected a folder that ship.py wrote, or none, got {config.folder}, which holds "
+            "other files; choose another with name=NAME or out=FOLDER"
+        )
     tokenizer = Tokenizer.from_pretrained(config.tokenizer)
     world_model = WorldModel.from_pretrained(Path(config.root) / config.env / config.run)
     world_model.check_tokenizer(tokenizer.fingerprint)
@@ -80,7 +94,7 @@ def main(config: ShipConfig) -> None:
         heldout, config.starts, config.start_steps, config.include, config.seed
     )
     rounding = round_weights(tokenizer, world_model, excerpts)
-    folder = Path(config.out) / (config.name or snake_case(config.env))
+    folder = config.folder
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -6,8 +6,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from worldtokens.common.atomic import write_text
+from worldtokens.common.atomic import read_text, write_text
+from worldtokens.common.checks import check_at_least
 from worldtokens.common.commands import stage_command
+from worldtokens.common.json_files import DIGEST, check_tree_digest, to_json, tree_digest
 from worldtokens.envs import EnvConfig
 
 FORMAT_VERSION = 1
@@ -67,7 +69,8 @@ def write_description(folder: Path, description: DatasetDescription) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format_version": FORMAT_VERSION, **asdict(description)}
     # Several jobs may start at once: each writes its own file and the last replace wins.
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    content[DIGEST] = tree_digest(content)
+    write_text(path, to_json(content) + "\n")
 
 
 def read_description(folder: Path) -> DatasetDescription:
@@ -75,6 +78,7 @@ def read_description(folder: Path) -> DatasetDescription:
 
     Raises:
         ValueError: There is none (the message lists datasets close by) or it is damaged.
+        OSError: It cannot be read.
     """
     path = folder / _FILE
     if not path.exists():
@@ -83,21 +87,37 @@ def read_description(folder: Path) -> DatasetDescription:
             f"`{stage_command('collect')} env=GAME data={folder}` collects one"
         )
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_text(path))
+        check_tree_digest(content, content.pop(DIGEST, None), _FILE)
         version = content.pop("format_version")
         if version != FORMAT_VERSION:
             raise ValueError(f"expected format version {FORMAT_VERSION}, got {version}")
         return DatasetDescription(
             env=EnvConfig(**content["env"]),
-            action_meanings=tuple(content["action_meanings"]),
-            frame_shape=tuple(content["frame_shape"]),
-            lossy=content["lossy"],
+            action_meanings=_meanings(content["action_meanings"]),
+            frame_shape=_frame_shape(content["frame_shape"]),
+            lossy=bool(content["lossy"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); restore it from another copy of the dataset, or "
             f"move {folder} away and collect again"
         ) from None
+
+
+def _meanings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise ValueError(f"action_meanings: expected names, got {value!r:.80}")
+    return tuple(value)
+
+
+def _frame_shape(value: object) -> tuple[int, int, int]:
+    sizes = value if isinstance(value, list) and len(value) == 3 else [0, 0, 0]
+    height, width, channels = sizes
+    check_at_least(1, frame_height=height, frame_width=width)
+    if channels != 3:
+        raise ValueError(f"frame_shape: expected [height, width, 3], got {value!r:.80}")
+    return height, width, channels
 
 
 def _check_same(folder: Path, old: DatasetDescription, new: DatasetDescription) -> None:

@@ -32,9 +32,9 @@ def test_a_resumed_run_writes_each_step_once(tmp_path):
     writer.write(2, {"loss": 5})
     writer.close()
     assert read_metrics(path) == [{"step": 1, "loss": 1}, {"step": 2, "loss": 5}]
-    assert path.read_text().splitlines()[1] == '{"step": 2, "loss": 5, "crc32": "%08x"}' % (
-        crc32(b'{"step": 2, "loss": 5}')
-    )
+    row = '{"step": 2, "loss": 5'
+    checksum = crc32(f"{row}}}".encode())
+    assert path.read_text().splitlines()[1] == f'{row}, "crc32": "{checksum:08x}"}}'
 
 
 def test_a_damaged_line_costs_that_line(tmp_path, capsys):

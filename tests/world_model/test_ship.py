@@ -92,3 +92,26 @@ def test_too_large_leaves_what_was_there(shipped, trained, dataset):
 def test_wrong_settings_are_named(trained, dataset, tmp_path, option, message):
     with pytest.raises(ValueError, match=message):
         ship.main(config_of(trained, dataset, tmp_path / "out", option))
+
+
+@pytest.mark.parametrize("name", ("../data", "/tmp/x", "..", "", "a/../../b"))
+def test_names_stay_inside_of_the_folder(name, tmp_path):
+    with pytest.raises(ValueError, match="name: expected a name, such as name=NAME"):
+        config_of(tmp_path, tmp_path, tmp_path, f"name='{name}'")
+
+
+def test_a_folder_that_it_did_not_write_is_left_alone(trained, dataset, tmp_path):
+    thesis = tmp_path / "out" / "data" / "thesis.tex"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    with pytest.raises(ValueError, match="name: expected a folder that ship.py wrote, or none"):
+        ship.main(config_of(trained, dataset, tmp_path / "out", "name=data"))
+    assert thesis.read_text() == "years of work"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["data"]
+
+
+def test_it_replaces_what_it_wrote(shipped, trained, dataset):
+    (shipped / "starts" / "old").touch()
+    ship.main(config_of(trained, dataset, shipped.parent, "seed=1"))
+    assert not (shipped / "starts" / "old").exists()
+    assert [path.name for path in shipped.parent.iterdir()] == ["fake_game"]

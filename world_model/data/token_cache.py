@@ -1,11 +1,15 @@
 """Datasets as tokens: encoded once per tokenizer, cached next to the frames, held in memory."""
 
-import zipfile
+import errno
+import os
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from worldtokens.collect import EpisodeDataset, EpisodeSource
+from worldtokens.common.arrays import load_arrays
 from worldtokens.common.atomic import replacing
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
@@ -18,26 +22,29 @@ def load_tokens(dataset: EpisodeDataset, tokenizer: Tokenizer) -> TokenDataset:
     """Loads the episodes of one split as tokens.
 
     Tokens of the whole dataset are cached in tokens/<tokenizer>/<dataset>.npz below its folder,
-    named by fingerprints. Where the dataset has grown since, only new episodes are encoded.
+    named by fingerprints; where nobody may write there, below the user's cache folder. Where the
+    dataset has grown since, only new episodes are encoded.
 
     Raises:
         ValueError: The dataset has frames of another size than the tokenizer takes.
-        OSError: The cache cannot be written.
+        OSError: The disk is full.
     """
     if tuple(dataset.frame_shape) != tuple(tokenizer.frame_shape):
         raise ValueError(
             f"{dataset.path} has frames of shape {dataset.frame_shape}, but the tokenizer was "
             f"trained on {tokenizer.frame_shape}; give the tokenizer of this dataset"
         )
-    folder = dataset.path / TOKENS_FOLDER / tokenizer.fingerprint
-    path = folder / f"{dataset.fingerprint}.npz"
-    tokens = _read(path, tokenizer)
+    folders = [
+        base / tokenizer.fingerprint for base in (dataset.path / TOKENS_FOLDER, _user_folder())
+    ]
+    name = f"{dataset.fingerprint}.npz"
+    tokens = None
+    for folder in folders:
+        tokens = tokens or _read(folder / name, dataset, tokenizer)
     if tokens is None:
-        tokens = _encode(EpisodeDataset(dataset.path), tokenizer, _older(folder, tokenizer))
-        _write(path, tokens)
-        for other in folder.glob("[!.]*.npz"):
-            if other != path:
-                other.unlink(missing_ok=True)
+        older = {k: v for folder in folders for k, v in _older(folder, tokenizer).items()}
+        tokens = _encode(EpisodeDataset(dataset.path), tokenizer, older)
+        _write_somewhere(folders, name, tokens)
     lives = dataset.read("lives", 0, dataset.num_frames)
     return TokenDataset(
         [_episode(dataset, i, tokens[e.id], lives) for i, e in enumerate(dataset.infos)]
@@ -96,6 +103,28 @@ def _encode(
     return tokens
 
 
+def _write_somewhere(folders: list[Path], name: str, tokens: dict[str, np.ndarray]) -> None:
+    """Writes the cache into the first folder that may be written to; without one, says so."""
+    for folder in folders:
+        try:
+            _write(folder / name, tokens)
+        except OSError as error:
+            if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
+                raise
+            continue
+        # Earlier states of the same dataset.
+        for other in folder.iterdir():
+            if other.name != name and re.fullmatch(r"[0-9a-f]{16}\.npz", other.name):
+                if folder == folders[0]:
+                    other.unlink(missing_ok=True)
+        return
+    print(
+        f"note: tokens were not cached, since neither {folders[0]} nor {folders[1]} may be written "
+        "to; they are encoded anew by each command",
+        file=sys.stderr,
+    )
+
+
 def _write(path: Path, tokens: dict[str, np.ndarray]) -> None:
     names = sorted(tokens)
     with replacing(path) as partial:
@@ -107,21 +136,38 @@ def _write(path: Path, tokens: dict[str, np.ndarray]) -> None:
         )
 
 
-def _read(path: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
-    """Reads tokens by episode; None if there is no file or it is damaged."""
+def _read(path: Path, dataset: EpisodeSource, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
+    """Reads tokens by episode; None if there is no file, or it is damaged or of other episodes."""
+    tokens = _read_any(path, tokenizer)
+    if tokens is None:
+        return None
+    fits = all(len(tokens.get(info.id, ())) == info.num_steps + 1 for info in dataset.infos)
+    return tokens if fits else None
+
+
+def _read_any(path: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray] | None:
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            names, frames, tokens = file["names"], file["frames"], file["tokens"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        file = load_arrays(path)
+        names, frames, tokens = file["names"], file["frames"], file["tokens"]
+        if tokens.shape != (frames.sum(), tokenizer.tokens_per_frame) or frames.min() < 1:
+            return None
+        if tokens.dtype.kind != "i" or tokens.min() < 0 or tokens.max() >= tokenizer.vocab_size:
+            return None
+        parts = np.split(tokens, np.cumsum(frames)[:-1])
+        return dict(zip(names.tolist(), parts, strict=True))
+    except (OSError, ValueError, KeyError, TypeError):
         # What cannot be read of a cache is encoded again.
         return None
-    if tokens.shape != (frames.sum(), tokenizer.tokens_per_frame):
-        return None
-    return dict(zip(names.tolist(), np.split(tokens, np.cumsum(frames)[:-1]), strict=True))
 
 
 def _older(folder: Path, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     known: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob("[!.]*.npz")):
-        known.update(_read(path, tokenizer) or {})
+        known.update(_read_any(path, tokenizer) or {})
     return known
+
+
+def _user_folder() -> Path:
+    """Returns the folder of caches of this user."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "worldtokens" / TOKENS_FOLDER

@@ -1,8 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.tokenizer import Tokenizer
+from worldtokens.world_model.data import token_cache
 from worldtokens.world_model.data.token_cache import load_tokens
 
 
@@ -76,3 +79,48 @@ def test_frames_of_another_size_are_refused(dataset, tokenizer_folder):
     tokenizer.frame_shape = (64, 64, 3)
     with pytest.raises(ValueError, match=r"frames of shape \(16, 32, 3\), but the tokenizer"):
         load_tokens(EpisodeDataset(dataset), tokenizer)
+
+
+def test_a_dataset_that_may_not_be_written_to_is_cached_elsewhere(
+    dataset, trained, monkeypatch, tmp_path, capsys
+):
+    tokenizer = Tokenizer.from_pretrained(trained / "FakeGame" / "tokenizer")
+    shutil.rmtree(dataset / "tokens", ignore_errors=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write, allowed = token_cache._write, [tmp_path / "cache"]
+
+    def refuse(path, tokens):
+        if not any(path.is_relative_to(folder) for folder in allowed):
+            raise PermissionError(13, "Permission denied", str(path))
+        write(path, tokens)
+
+    monkeypatch.setattr(token_cache, "_write", refuse)
+    episodes = EpisodeDataset(dataset)
+    first = load_tokens(episodes, tokenizer)
+    assert not (dataset / "tokens").exists()
+    cached = tmp_path / "cache/worldtokens/tokens" / tokenizer.fingerprint
+    assert [path.name for path in cached.iterdir()] == [f"{episodes.fingerprint}.npz"]
+    again = load_tokens(episodes, tokenizer)
+    np.testing.assert_array_equal(first.episodes[0].tokens, again.episodes[0].tokens)
+    shutil.rmtree(tmp_path / "cache")
+    allowed.clear()
+    load_tokens(episodes, tokenizer)
+    assert "note: tokens were not cached, since neither" in capsys.readouterr().err
+
+
+def test_a_cache_that_lacks_an_episode_is_written_anew(dataset, trained):
+    tokenizer = Tokenizer.from_pretrained(trained / "FakeGame" / "tokenizer")
+    episodes = EpisodeDataset(dataset)
+    right = load_tokens(episodes, tokenizer).episodes[0].tokens
+    path = dataset / "tokens" / tokenizer.fingerprint / f"{episodes.fingerprint}.npz"
+    with np.load(path) as file:
+        content = dict(file)
+    content["names"] = np.array([f"{name}x" for name in content["names"]])
+    np.savez(path, **content)
+    np.testing.assert_array_equal(load_tokens(episodes, tokenizer).episodes[0].tokens, right)
+    other = path.with_name("notes.npz")
+    other.write_bytes(b"mine")
+    path.unlink()
+    load_tokens(episodes, tokenizer)
+    assert other.read_bytes() == b"mine"
+    other.unlink()
