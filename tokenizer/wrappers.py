@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from worldtokens.tokenizer.autoencoder import Tokenizer
@@ -63,8 +63,9 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
 class VectorTokenObservation(VectorWrapper):
     """Passes the frames of a vector environment through a tokenizer, all in one batch.
 
-    Works under every autoreset mode: where "same step" puts the last frames of ended episodes into
-    `infos["final_obs"]`, those are encoded too, in the same batch.
+    Works under every autoreset mode of the environment inside: where SAME_STEP puts the last frames
+    of ended episodes into `infos["final_obs"]`, those are encoded too, in the same batch; where it
+    is DISABLED, `reset(options={"reset_mask": mask})` begins the episodes of the mask.
 
     Attributes:
         single_observation_space: As in `TokenObservation`.
@@ -82,13 +83,22 @@ class VectorTokenObservation(VectorWrapper):
         self.single_observation_space = observation_space(tokenizer, observation)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
+    @property
+    def autoreset_mode(self) -> AutoresetMode:
+        """The mode of the environment inside, which its maker chose."""
+        mode = (self.metadata or {}).get("autoreset_mode")
+        if mode is None:
+            raise AttributeError(f"autoreset_mode: {self.env} has none in its metadata")
+        return mode
+
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Resets the environments; see `VectorEnv.reset`."""
         frames, infos = self.env.reset(
             seed=seed,  # pyright: ignore[reportArgumentType]
-            options=options,
+            # A copy: gymnasium takes the mask out of the options that it gets.
+            options=None if options is None else dict(options),
         )
         return self._observe(frames), infos
 

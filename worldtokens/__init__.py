@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorldModel,
         WorldModelConfig,
     )
+    from worldtokens.world_model.rl.sb3 import to_sb3
     from worldtokens.world_model.video.display import save_video, show
 
 _MODULES = {
@@ -42,6 +43,7 @@ _MODULES = {
     "make_env": "envs",
     "save_video": "world_model.video.display",
     "show": "world_model.video.display",
+    "to_sb3": "world_model.rl.sb3",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "make_env",
     "save_video",
     "show",
+    "to_sb3",
 ]
 
 

@@ -192,8 +192,18 @@ def test_autoreset_disabled_resets_by_mask(tokenizer):
     env.step(np.array([2, 5]))
     mask = np.array([False, True])
     frames, _ = plain.reset(seed=[1, 2], options={"reset_mask": mask.copy()})
-    observed, _ = env.reset(seed=[1, 2], options={"reset_mask": mask.copy()})
+    options = {"reset_mask": mask.copy()}
+    observed, _ = env.reset(seed=[1, 2], options=options)
     assert np.array_equal(observed, tokenizer.encode(frames).numpy())
+    assert options["reset_mask"].tolist() == mask.tolist()
+
+
+def test_the_autoreset_mode_is_that_of_the_environment_inside(tokenizer):
+    for mode in AutoresetMode:
+        env = VectorTokenObservation(vector_env(mode, 1), tokenizer)
+        assert env.autoreset_mode is env.metadata["autoreset_mode"] is mode
+    env.metadata = {}
+    assert not hasattr(env, "autoreset_mode")
 
 
 def test_final_frames_in_one_array_and_without_a_mask(tokenizer):

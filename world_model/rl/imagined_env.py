@@ -1,6 +1,5 @@
 """A vector of environments inside of a world model, for agents that learn in dreams."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium
@@ -20,15 +19,14 @@ from worldtokens.tokenizer.observations import (
     observe,
 )
 from worldtokens.world_model.imagination.sampling import Sampling
-from worldtokens.world_model.imagination.state import ImaginationState
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.rl.autoreset import (
     masked_info,
     parse_autoreset_mode,
     read_reset_mask,
 )
+from worldtokens.world_model.rl.dream_batch import DreamBatch, Seed
 from worldtokens.world_model.rl.starts import Start, Starts
-
 
 # As the game's at a frame skip of 4; a world model does not know its own.
 RENDER_FPS = 15
@@ -118,30 +116,23 @@ class ImaginedVectorEnv(VectorEnv):
             "render_fps": RENDER_FPS,
         }
         self.render_mode = "rgb_array"
-        self._imaginer = world_model.eval().imaginer
         self._num_actions = world_model.config.num_actions
-        self._device = world_model.device
         self._tokenizer = tokenizer
-        self._context = context
         self._observation: ObservationMode = check_mode(observation)
-        self._sampling = sampling or Sampling()
-        self._outcomes = outcomes
         self._terminate_on_life_loss = terminate_on_life_loss
-        self._with_entropy = with_entropy
-        self._starts = Starts(start, tokenizer)
+        self._dreams = DreamBatch(
+            world_model, Starts(start, tokenizer), num_envs, context, sampling or Sampling(),
+            outcomes, with_entropy,
+        )  # fmt: skip
         self.single_observation_space = observation_space(tokenizer, observation)
         self.single_action_space = gymnasium.spaces.Discrete(world_model.config.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._state: ImaginationState | None = None
-        self._rngs = [np.random.default_rng()] * num_envs
-        self._generators = [torch.Generator()] * num_envs
-        self._seed(None)
 
     def reset(
         self,
         *,
-        seed: int | Sequence[int | None] | None = None,
+        seed: Seed = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts dreams anew.
@@ -160,21 +151,14 @@ class ImaginedVectorEnv(VectorEnv):
             ResetNeeded: A mask that leaves out environments before there was a reset of all.
         """
         mask = read_reset_mask(options, self.num_envs)
-        if mask is not None and not mask.all():
+        if mask is not None and not (mask.all() and self._dreams.state is None):
             return self._reset_some(np.nonzero(mask)[0], seed), {}
         if seed is not None:
-            self._seed(seed)
-        windows = self._draw(np.arange(self.num_envs))
-        # Dreams of one batch share a counter, so all read as many frames as the shortest has.
-        length = min(len(tokens) for tokens, _ in windows)
-        self._state = self._imaginer.new_state(self.num_envs)
-        tokens, actions = self._stack(windows, length)
-        for t in range(length - 1):
-            self._imaginer.read(tokens[:, t], actions[:, t], self._state)
-        self._tokens = tokens[:, -1]
+            self._dreams.seed(seed)
+        self._dreams.begin()
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._done = np.zeros(self.num_envs, bool)
-        return self._observe(self._tokens), {}
+        return self._observe(self._dreams.tokens), {}
 
     def step(
         self, actions: np.ndarray
@@ -188,13 +172,8 @@ class ImaginedVectorEnv(VectorEnv):
             ValueError: Actions of another shape or out of range.
             ResetNeeded: There was no reset yet, or, where autoreset is disabled, none since an end.
         """
-        state = self._needs_reset()
-        chosen = torch.from_numpy(self._check_actions(actions)).to(self._device)
-        frame = self._imaginer.next_frame(
-            self._tokens, chosen, state, self._sampling, self._generators, self._outcomes,
-            self._with_entropy,
-        )  # fmt: skip
-        self._tokens = frame.tokens
+        self._check_can_step()
+        frame = self._dreams.step(self._check_actions(actions))
         self._elapsed += 1
         rewards = frame.rewards.cpu().numpy().astype(np.float64)
         lives_lost = frame.lives_lost.cpu().numpy().copy()
@@ -205,24 +184,23 @@ class ImaginedVectorEnv(VectorEnv):
         # Only NEXT_STEP comes here with dreams that have ended.
         restarted = np.nonzero(self._done)[0]
         if len(restarted):
-            self._restart(restarted, state)
+            self._restart(restarted)
             for values in (rewards, terminated, *info.values()):
                 values[restarted] = 0
         truncated = (self._elapsed >= self.horizon) & ~terminated
         self._done = terminated | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._done.any():
-            observations, info = self._restart_ended(state, info)
+            observations, info = self._restart_ended(info)
             return observations, rewards, terminated, truncated, info
         everyone = {f"_{name}": np.ones(self.num_envs, bool) for name in info}
-        return self._observe(self._tokens), rewards, terminated, truncated, info | everyone
+        return self._observe(self._dreams.tokens), rewards, terminated, truncated, info | everyone
 
     def render(self) -> tuple[np.ndarray, ...]:
         """Returns the frame of each environment, uint8 (height, width, 3)."""
-        return tuple(self._tokenizer.decode(self._tokens).cpu().numpy())
+        return tuple(self._tokenizer.decode(self._dreams.tokens).cpu().numpy())
 
-    def _needs_reset(self) -> ImaginationState:
-        """Returns the state, if all dreams can go on."""
-        if self._state is None:
+    def _check_can_step(self) -> None:
+        if self._dreams.state is None:
             raise ResetNeeded("call reset before step")
         if self.autoreset_mode == AutoresetMode.DISABLED and self._done.any():
             raise ResetNeeded(
@@ -230,7 +208,6 @@ class ImaginedVectorEnv(VectorEnv):
                 f"{np.nonzero(self._done)[0].tolist()}; call "
                 "reset(options={'reset_mask': terminated | truncated}) first"
             )
-        return self._state
 
     def _check_actions(self, actions: np.ndarray) -> np.ndarray:
         actions, limit = np.asarray(actions), self._num_actions
@@ -242,26 +219,24 @@ class ImaginedVectorEnv(VectorEnv):
             )
         return actions.astype(np.int64)
 
-    def _reset_some(self, rows: np.ndarray, seed: int | Sequence[int | None] | None) -> np.ndarray:
+    def _reset_some(self, rows: np.ndarray, seed: Seed) -> np.ndarray:
         """Resets some dreams, int64 (n,); returns the observations of all."""
-        if self._state is None:
+        if self._dreams.state is None:
             raise ResetNeeded("reset: expected a reset of all environments before one by a mask")
         if seed is not None:
-            self._seed(seed, rows)
-        self._restart(rows, self._state)
+            self._dreams.seed(seed, rows.tolist())
+        self._restart(rows)
         self._done[rows] = False
-        return self._observe(self._tokens)
+        return self._observe(self._dreams.tokens)
 
-    def _restart_ended(
-        self, state: ImaginationState, info: dict[str, np.ndarray]
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def _restart_ended(self, info: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, Any]]:
         """Begins the dreams that follow those that ended; returns observations and infos."""
         ended, rows = self._done, np.nonzero(self._done)[0]
-        last = self._tokens[torch.from_numpy(rows).to(self._device)]
-        self._restart(rows, state)
+        last = self._dreams.tokens[rows.tolist()]
+        self._restart(rows)
         self._done = np.zeros(self.num_envs, bool)
         # First and last frames are decoded in one batch.
-        observed = self._observe(torch.cat((self._tokens, last)))
+        observed = self._observe(torch.cat((self._dreams.tokens, last)))
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row, observation in zip(rows, observed[self.num_envs :], strict=True):
             final_obs[row] = observation
@@ -269,42 +244,9 @@ class ImaginedVectorEnv(VectorEnv):
         infos |= {"final_info": masked_info(info, ended), "_final_info": ended.copy()}
         return observed[: self.num_envs], infos | masked_info(info, ~ended)
 
-    def _restart(self, rows: np.ndarray, state: ImaginationState) -> None:
-        windows = self._draw(rows)
-        self._tokens = self._tokens.clone()
-        for row, window in zip(rows.tolist(), windows, strict=True):
-            tokens, actions = self._stack([window], len(window[0]))
-            # Dreams from one known frame have read nothing before their first step.
-            if state.past_frames:
-                index = torch.tensor([row], device=self._device)
-                self._imaginer.restart(state, index, tokens, actions)
-            self._tokens[row] = tokens[0, -1]
+    def _restart(self, rows: np.ndarray) -> None:
+        self._dreams.restart(rows)
         self._elapsed[rows] = 0
-
-    def _seed(
-        self, seed: int | Sequence[int | None] | None, rows: Iterable[int] | None = None
-    ) -> None:
-        """Seeds all environments, or those of `rows`."""
-        if isinstance(seed, int | np.integer):
-            seed = [int(seed) + index for index in range(self.num_envs)]
-        seeds = list(seed) if seed is not None else [None] * self.num_envs
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"seed: expected {self.num_envs} of them, got {len(seeds)}")
-        for row in range(self.num_envs) if rows is None else rows:
-            rng = np.random.default_rng(seeds[row])
-            self._rngs[row] = rng
-            self._generators[row] = torch.Generator().manual_seed(int(rng.integers(2**62)))
-
-    def _draw(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [self._starts.draw(self._context, self._rngs[row]) for row in rows]
-
-    def _stack(
-        self, windows: list[tuple[np.ndarray, np.ndarray]], length: int
-    ) -> tuple[Tensor, Tensor]:
-        tokens = np.stack([tokens[-length:] for tokens, _ in windows])
-        actions = np.stack([actions[len(actions) - length + 1 :] for _, actions in windows])
-        device = self._device
-        return torch.from_numpy(tokens).to(device), torch.from_numpy(actions).to(device)
 
     def _observe(self, tokens: Tensor) -> np.ndarray:
         return observe(self._tokenizer, tokens, self._observation)
