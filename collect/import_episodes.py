@@ -7,12 +7,15 @@ python collect/import_episodes.py format=dataset source=data/from_another_machin
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from worldtokens.collect.dataset.checks import check_episode
 from worldtokens.collect.dataset.description import (
     DatasetDescription,
     read_description,
@@ -21,9 +24,16 @@ from worldtokens.collect.dataset.description import (
 from worldtokens.collect.dataset.episodes import SHARDS_FOLDER, EpisodeDataset
 from worldtokens.collect.dataset.shards import ShardWriter
 from worldtokens.collect.formats.image_files import read_images
-from worldtokens.collect.formats.importing import ImportedEpisode, Source, to_episode
+from worldtokens.collect.formats.importing import (
+    FrameSize,
+    ImportedEpisode,
+    NoEpisode,
+    Source,
+    to_episode,
+)
 from worldtokens.collect.formats.iris_diamond import read_peer_episodes
 from worldtokens.collect.formats.minari_format import read_minari
+from worldtokens.common.checks import check_at_least
 from worldtokens.envs import EnvConfig, make_env
 from worldtokens.training.command_line import launch
 
@@ -39,26 +49,36 @@ class ImportConfig:
     frame_height: int
     frame_width: int
     shard_steps: int
+    full_action_space: bool | None
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        check_at_least(
+            1,
+            frame_height=self.frame_height,
+            frame_width=self.frame_width,
+            shard_steps=self.shard_steps,
+        )
 
 
 def read_dataset(folder: Path) -> Source:
     """Opens another dataset of this project, to merge it."""
-    dataset = EpisodeDataset(folder)
+    dataset = EpisodeDataset(folder, check_values=False)
 
-    def episodes() -> Iterator[ImportedEpisode]:
-        for episode in dataset.episodes:
-            arrays = {
-                name: getattr(episode, name)
-                for name in ("frames", "actions", "rewards", "terminated", "truncated")
-            }
-            yield ImportedEpisode(**arrays, ram=episode.ram, lives=episode.lives, info=episode.info)
+    def load(index: int, size: FrameSize) -> ImportedEpisode:
+        episode = dataset.episodes[index]
+        arrays = {
+            name: getattr(episode, name)
+            for name in ("frames", "actions", "rewards", "terminated", "truncated")
+        }
+        return ImportedEpisode(**arrays, ram=episode.ram, lives=episode.lives, info=episode.info)
 
     return Source(
         game=dataset.game,
         num_actions=dataset.num_actions,
         action_meanings=dataset.action_meanings,
         lossy=dataset.description.lossy,
-        episodes=episodes(),
+        loaders=(partial(load, index) for index in range(len(dataset))),
     )
 
 
@@ -71,7 +91,10 @@ READERS: dict[str, Callable[[Path], Source]] = {
 
 
 def main(config: ImportConfig) -> None:
-    """Imports everything; what an earlier run imported counts once."""
+    """Imports everything; what an earlier run imported counts once.
+
+    An episode with an impossible value is left out, all others are imported.
+    """
     if config.format not in READERS:
         raise ValueError(f"format: expected one of {', '.join(READERS)}, got {config.format!r}")
     folder = Path(config.source).expanduser()
@@ -85,20 +108,91 @@ def main(config: ImportConfig) -> None:
         )
     target = Path(config.data if config.env or config.data != "data/None" else f"data/{game}")
     size = (config.frame_height, config.frame_width)
-    write_description(target, _describe(config, folder, source, game, size))
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
-    writer = ShardWriter(target / SHARDS_FOLDER, f"import-{digest}", (*size, 3))
-    frames = 0
-    for number, imported in enumerate(tqdm(source.episodes, unit="episode", mininterval=0.5)):
-        episode = to_episode(imported, number, f"import-{digest}", size)
-        writer.append(episode)
-        frames += len(episode.frames)
-        if writer.num_steps >= config.shard_steps:
-            writer.flush()
-    writer.flush()
+    description = _describe(config, folder, source, game, size)
+    importer = _Importer(config, folder, target, description)
+    for number, loader in enumerate(tqdm(source.loaders, unit="episode", mininterval=0.5)):
+        importer.add(number, lambda loader=loader: loader(size))
+    importer.finish()
     dataset = EpisodeDataset(target)
-    print(f"imported   {frames} frames{' (lossy)' if source.lossy else ''}")
+    lossy = " (lossy)" if source.lossy else ""
+    print(f"imported   {importer.frames} frames of {importer.imported} episodes{lossy}")
+    importer.print_rest()
     print(f"dataset    {target}: {len(dataset)} episodes, {dataset.num_frames} frames")
+
+
+class _Importer:
+    """Writes episodes, and counts those that it leaves out.
+
+    Attributes:
+        imported: Episodes written.
+        frames: Frames written.
+    """
+
+    def __init__(
+        self, config: ImportConfig, folder: Path, target: Path, description: DatasetDescription
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._target = target
+        self._description = description
+        self._job = f"import-{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]}"
+        self._writer: ShardWriter | None = None
+        self._bad: list[str] = []
+        self._others: list[str] = []
+        self.imported = 0
+        self.frames = 0
+
+    def add(self, number: int, load: Callable[[], ImportedEpisode]) -> None:
+        """Reads an episode and writes it, or notes why not."""
+        height, width, _ = self._description.frame_shape
+        try:
+            episode = to_episode(load(), number, self._job, (height, width))
+            check_episode(
+                episode, self._description.frame_shape, len(self._description.action_meanings)
+            )
+        except NoEpisode as error:
+            self._others.append(str(error))
+            return
+        except (ValueError, TypeError) as error:
+            self._bad.append(str(error))
+            return
+        if self._writer is None:
+            # Here, so that a source without a good episode leaves nothing behind.
+            write_description(self._target, self._description)
+            self._writer = ShardWriter(
+                self._target / SHARDS_FOLDER, self._job, self._description.frame_shape
+            )
+        self._writer.append(episode)
+        self.imported += 1
+        self.frames += len(episode.frames)
+        if self._writer.num_steps >= self._config.shard_steps:
+            self._writer.flush()
+
+    def finish(self) -> None:
+        """Writes what is gathered.
+
+        Raises:
+            ValueError: No episode could be imported.
+        """
+        if self._writer is not None:
+            self._writer.flush()
+            return
+        count = len(self._bad) + len(self._others)
+        first = (self._bad or self._others or ["it has none"])[0]
+        way_out = ""
+        if "actions: expected numbers in" in first and self._config.full_action_space is None:
+            way_out = "; set full_action_space=true if it was recorded with all 18 actions"
+        raise ValueError(
+            f"source: expected episodes, got {count} in {self._folder} that cannot be imported; "
+            f"the first: {first}{way_out}"
+        )
+
+    def print_rest(self) -> None:
+        """Prints how many files and episodes were left out, and the first of each."""
+        if self._others:
+            print(f"skipped    {len(self._others)} files that are no episodes: {self._others[0]}")
+        if self._bad:
+            print(f"left out   {len(self._bad)} bad episodes, the first: {self._bad[0]}")
 
 
 def _describe(
@@ -109,7 +203,9 @@ def _describe(
     env_config = EnvConfig(game, frame_height=size[0], frame_width=size[1])
     meanings = source.action_meanings
     if meanings is None:
-        meanings = make_env(game).action_meanings
+        full = bool(config.full_action_space)
+        meanings = make_env(game, full_action_space=full).action_meanings
+        env_config = EnvConfig(**{**asdict(env_config), "full_action_space": full})
         if source.num_actions not in (None, len(meanings)):
             meanings = make_env(game, full_action_space=True).action_meanings
             env_config = EnvConfig(**{**asdict(env_config), "full_action_space": True})

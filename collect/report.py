@@ -107,10 +107,11 @@ def verify(folder: Path) -> None:
     is: none of that is damage.
     """
     shards = list_shards(folder / SHARDS_FOLDER)
+    num_actions = len(read_description(folder).action_meanings)
     whole = 0
     for shard in shards:
         try:
-            verify_shard(shard)
+            verify_shard(shard, num_actions)
             whole += 1
         except DamagedShard as error:
             reason = str(error).partition("(")[2].partition(");")[0]

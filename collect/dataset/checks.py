@@ -27,7 +27,7 @@ def check_episode(
     Raises:
         ValueError: The message names the episode, the array and the step.
     """
-    check_info(episode.info)
+    _check_identity(episode.info)
     steps = episode.info.num_steps
     _check_array(episode, "frames", np.uint8, (steps + 1, *frame_shape))
     _check_array(episode, "ram", np.uint8, (steps + 1, RAM_BYTES))
@@ -38,7 +38,8 @@ def check_episode(
     ):  # fmt: skip
         _check_array(episode, name, dtype, (steps,))
     check_steps(episode.id, episode.actions, episode.rewards, num_actions)
-    _check_ends(episode)
+    check_ends(episode.id, episode.terminated, episode.truncated)
+    _check_total(episode.info)
 
 
 def check_info(info: EpisodeInfo) -> None:
@@ -47,6 +48,11 @@ def check_info(info: EpisodeInfo) -> None:
     Raises:
         ValueError: The id is no name of a file, or a number is out of its range.
     """
+    _check_identity(info)
+    _check_total(info)
+
+
+def _check_identity(info: EpisodeInfo) -> None:
     label = f"episode {info.id!r:.80}"
     if not isinstance(info.id, str) or _UNSAFE.search(info.id) or _size(info.id) > _ID_BYTES:
         raise ValueError(
@@ -61,10 +67,6 @@ def check_info(info: EpisodeInfo) -> None:
             raise ValueError(
                 f"{label}: {name}: expected a whole number of at least {least}, got {value!r}"
             )
-    if not isinstance(info.total_reward, int | float) or not np.isfinite(info.total_reward):
-        raise ValueError(
-            f"{label}: total_reward: expected a finite number, got {info.total_reward!r}"
-        )
     if not isinstance(info.start_cell, str) or _size(info.start_cell) > CELL_BYTES:
         raise ValueError(
             f"{label}: start_cell: expected a name of at most {CELL_BYTES} bytes, "
@@ -72,8 +74,25 @@ def check_info(info: EpisodeInfo) -> None:
         )
 
 
+def _check_total(info: EpisodeInfo) -> None:
+    if not isinstance(info.total_reward, int | float) or not np.isfinite(info.total_reward):
+        raise ValueError(
+            f"episode {info.id}: total_reward: expected a finite number, got {info.total_reward!r}"
+        )
+
+
 def check_steps(id: str, actions: np.ndarray, rewards: np.ndarray, num_actions: int | None) -> None:
-    """Checks the values of steps (T,)."""
+    """Checks actions and rewards, (T,).
+
+    Args:
+        id: Of the episode, for the message.
+        actions: Integers.
+        rewards: Floats.
+        num_actions: As for `check_episode`.
+
+    Raises:
+        ValueError: The message names the first step that is wrong.
+    """
     limit = np.iinfo(np.int16).max if num_actions is None else num_actions
     if (wrong := np.flatnonzero((actions < 0) | (actions >= limit))).size:
         step = int(wrong[0])
@@ -88,18 +107,28 @@ def check_steps(id: str, actions: np.ndarray, rewards: np.ndarray, num_actions: 
         )
 
 
-def _check_ends(episode: Episode) -> None:
-    steps = episode.info.num_steps
-    over = np.flatnonzero(episode.terminated | episode.truncated)
+def check_ends(id: str, terminated: np.ndarray, truncated: np.ndarray) -> None:
+    """Checks that an episode ends with its last step, bool (T,), in one of the two ways.
+
+    Args:
+        id: Of the episode, for the message.
+        terminated: Whether the game ended with each step.
+        truncated: Whether the episode was cut after each step.
+
+    Raises:
+        ValueError: It does not.
+    """
+    steps = len(terminated)
+    over = np.flatnonzero(terminated | truncated)
     if over.size and over[0] != steps - 1:
         raise ValueError(
-            f"episode {episode.id}: terminated, truncated: expected an end at the last step only, "
-            f"got one at step {over[0]} of {steps}; cut the episode there"
+            f"episode {id}: terminated, truncated: expected an end at the last step only, got one "
+            f"at step {over[0]} of {steps}; cut the episode there"
         )
-    if not over.size or (episode.terminated[-1] and episode.truncated[-1]):
+    if not over.size or (terminated[-1] and truncated[-1]):
         got = "both" if over.size else "neither"
         raise ValueError(
-            f"episode {episode.id}: expected the last step to be terminated or truncated, got {got}"
+            f"episode {id}: expected the last step to be terminated or truncated, got {got}"
         )
 
 

@@ -59,13 +59,20 @@ class EpisodeDataset(EpisodeSource):
     Objects may be pickled and used after a fork: every process opens the files for itself.
     """
 
-    def __init__(self, path: str | os.PathLike[str], split: Split | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        split: Split | None = None,
+        *,
+        check_values: bool = True,
+    ) -> None:
         """Reads the tables of all shards; frames are read when asked for.
 
         Args:
             path: The dataset's folder, for example "data/MontezumaRevenge"; or a name such as
                 "montezuma_revenge", for the start frames beside the weights of that name.
             split: None for everything, "train" or "heldout".
+            check_values: Whether `steps` refuses actions and rewards that are impossible.
 
         Raises:
             ValueError: No dataset there, a bad shard, an unknown split or an empty split.
@@ -95,6 +102,7 @@ class EpisodeDataset(EpisodeSource):
             _fingerprint(shards),
         )
         self._steps: StepArrays | None = None
+        self._checks_values = check_values
 
     def in_memory(self) -> "InMemoryDataset":
         """Returns a copy that holds every frame in memory (12 kB each) and is much faster."""
@@ -157,7 +165,8 @@ class EpisodeDataset(EpisodeSource):
             for name, values in columns[location.shard].items():
                 rows = values[location.step_row : location.step_row + count]
                 getattr(arrays, name)[first : first + count] = rows
-        self._check_values(arrays)
+        if self._checks_values:
+            self._check_values(arrays)
         return arrays
 
     def _check_values(self, steps: StepArrays) -> None:

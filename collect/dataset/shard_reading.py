@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (makes HDF5 know the Zstandard filter)
 import numpy as np
 
-from worldtokens.collect.dataset.checks import STARTS, check_info
+from worldtokens.collect.dataset.checks import STARTS, check_ends, check_info, check_steps
 from worldtokens.collect.dataset.episode import RAM_BYTES, EpisodeInfo
 from worldtokens.common.commands import stage_command
 from worldtokens.common.digests import DamagedFile, check_digest
@@ -126,12 +127,16 @@ def check_whole(path: Path) -> None:
         check_digest(path, _OPEN_FLAGS)
 
 
-def verify_shard(path: Path) -> ShardInfo:
-    """Reads every byte of a shard against its checksums.
+def verify_shard(path: Path, num_actions: int | None = None) -> ShardInfo:
+    """Reads every byte of a shard against its checksums, and checks the values of its episodes.
+
+    Args:
+        path: The file.
+        num_actions: Actions of the dataset; None where they are not known.
 
     Raises:
         DamagedShard: Something is damaged.
-        ForeignShard: See `read_shard_info`.
+        ForeignShard: See `read_shard_info`; what it holds is whole but impossible.
         OSError: It cannot be read for another reason.
     """
     info = read_shard_info(path)
@@ -142,6 +147,16 @@ def verify_shard(path: Path) -> ShardInfo:
             rows = array.chunks[0] if array.chunks else max(len(array), 1)
             for start in range(0, len(array), rows):
                 array[start : start + rows]
+        arrays = [_array(file, name)[:] for name in STEP_ARRAYS]
+        first = 0
+        for episode in info.episodes:
+            steps = [array[first : first + episode.num_steps] for array in arrays]
+            first += episode.num_steps
+            try:
+                check_steps(episode.id, steps[0], steps[1], num_actions)
+                check_ends(episode.id, steps[2], steps[3])
+            except ValueError as error:
+                raise ForeignShard(str(error)) from None
     return info
 
 
@@ -258,16 +273,21 @@ def _check_array(file: h5py.File, name: str, rows: int) -> None:
         raise ForeignShard(f"{name}: expected another shape, got {array.shape}")
     if len(array) != rows:
         raise ValueError(f"{name}: expected {rows} rows, got {len(array)}")
-    if array.chunks is None:
-        stored, expected = array.id.get_storage_size(), array.nbytes
-    else:
-        if np.prod(array.chunks, dtype=np.float64) * array.dtype.itemsize > _LARGEST_CHUNK:
-            raise ForeignShard(f"{name}: expected chunks of at most 256 MB, got {array.chunks}")
-        stored = array.id.get_num_chunks()
-        grid = zip(array.shape, array.chunks, strict=True)
-        expected = int(np.prod([-(-size // chunk) for size, chunk in grid]))
-    if stored != expected:
+    chunks = array.chunks or (0,)
+    if np.prod(chunks, dtype=np.float64) * array.dtype.itemsize > _LARGEST_CHUNK:
+        raise ForeignShard(f"{name}: expected chunks of at most 256 MB, got {array.chunks}")
+    if not is_stored(array):
         raise ValueError(f"{name}: a part of it is not in the file")
+
+
+def is_stored(array: h5py.Dataset) -> bool:
+    """Tells whether all of an array lies in its file, which may declare more than it holds."""
+    if array.is_virtual or array.external:
+        return False
+    if array.chunks is None:
+        return array.dtype.kind == "O" or array.id.get_storage_size() == array.nbytes
+    grid = zip(array.shape, array.chunks, strict=True)
+    return array.id.get_num_chunks() == math.prod(-(-size // chunk) for size, chunk in grid)
 
 
 def _read_episodes(file: h5py.File) -> tuple[EpisodeInfo, ...]:

@@ -6,21 +6,28 @@ of images, or of folders of images, without actions.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from worldtokens.collect.dataset.episode import EpisodeInfo
 from worldtokens.collect.dataset.source import EpisodeSource
-from worldtokens.collect.formats.importing import ImportedEpisode, Source
+from worldtokens.collect.formats.importing import (
+    FrameSize,
+    ImportedEpisode,
+    Loader,
+    Source,
+    resize_frame,
+)
+from worldtokens.common.arrays import load_arrays
+from worldtokens.common.images import LOSSY_ENDINGS, describe_lack, list_images, read_image
 
-_LOSSY = (".jpg", ".jpeg")
-_SUFFIXES = (".png", ".bmp", *_LOSSY)
 _ARRAYS = "episode.npz"
+_NAMES = ("actions", "rewards", "terminated", "truncated", "ram", "lives")
 
 
 def export_images(source: EpisodeSource, folder: Path) -> None:
@@ -31,6 +38,7 @@ def export_images(source: EpisodeSource, folder: Path) -> None:
         folder: Must not exist.
     """
     for episode in source.episodes:
+        # Ids never leave the folder: the dataset checks them when it is opened.
         target = folder / episode.id
         target.mkdir(parents=True)
         for number, frame in enumerate(episode.frames):
@@ -55,64 +63,62 @@ def export_images(source: EpisodeSource, folder: Path) -> None:
 def read_images(folder: Path) -> Source:
     """Opens a folder of images (one episode) or of folders of images (an episode each).
 
-    Images follow each other in the natural order of their names. Without episode.npz every
-    action is 0 and every reward 0, and the episode is truncated at its end.
+    Images follow each other in the natural order of their names; they may differ in size. Without
+    episode.npz every action is 0 and every reward 0, and the episode is truncated at its end.
 
     Raises:
-        ValueError: There are no images.
+        ValueError: There are no images, or the first episode.npz is damaged.
     """
-    folders = [f for f in [folder, *sorted(folder.glob("*/"))] if len(_images_in(f)) > 1]
-    if not folders:
-        raise ValueError(
-            f"source: expected two or more images ({', '.join(_SUFFIXES)}) per episode in "
-            f"{folder} or in its folders, got none"
-        )
-    header = _read_header(folders[0])
-    lossy = any(image.suffix.lower() in _LOSSY for f in folders for image in _images_in(f))
+    inner = sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
+    images = {path: list_images(path, recursive=False) for path in [folder, *inner]}
+    episodes = {path: files for path, files in images.items() if len(files) > 1}
+    if not episodes:
+        raise ValueError(f"source: {describe_lack(folder, recursive=True)}, two or more an episode")
+    header = _read_header(next(iter(episodes)))
+    files = [file for files in episodes.values() for file in files]
     meanings = header.get("action_meanings")
     return Source(
         game=header.get("game"),
         num_actions=len(meanings) if meanings else None,
-        action_meanings=tuple(meanings) if meanings else None,
-        lossy=lossy,
-        episodes=_episodes_in(folders),
+        action_meanings=tuple(map(str, meanings)) if meanings else None,
+        lossy=any(file.suffix.lower() in LOSSY_ENDINGS for file in files),
+        loaders=_loaders(episodes),
     )
 
 
-def _episodes_in(folders: list[Path]) -> Iterator[ImportedEpisode]:
-    for folder in folders:
-        frames = np.stack([_read_image(path) for path in _images_in(folder)])
-        num_steps = len(frames) - 1
-        if not (folder / _ARRAYS).exists():
-            no = np.zeros(num_steps, np.bool_)
-            yield ImportedEpisode(frames, np.zeros(num_steps, np.int64), no.astype(float), no, no)
-            continue
-        with np.load(folder / _ARRAYS, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name != "facts"}
-        yield ImportedEpisode(
-            frames=frames, info=EpisodeInfo(**_read_header(folder)["info"]), **arrays
-        )
+def _loaders(episodes: dict[Path, list[Path]]) -> Iterator[Loader]:
+    for folder, files in episodes.items():
+        yield partial(_load, folder, files)
+
+
+def _load(folder: Path, files: list[Path], size: FrameSize) -> ImportedEpisode:
+    """Reads an episode; each picture is shrunk when it is read, so that few lie in memory."""
+    frames = np.zeros((len(files), *size, 3), np.uint8)
+    for number, file in enumerate(files):
+        frames[number] = resize_frame(np.asarray(read_image(file)), size)
+    num_steps = len(frames) - 1
+    if not (folder / _ARRAYS).exists():
+        no = np.zeros(num_steps, np.bool_)
+        return ImportedEpisode(frames, np.zeros(num_steps, np.int64), no.astype(float), no, no)
+    arrays = load_arrays(folder / _ARRAYS)
+    info = _read_header(folder).get("info")
+    if not isinstance(info, dict) or not set(_NAMES) <= arrays.keys():
+        raise ValueError(f"{folder / _ARRAYS}: expected {', '.join(_NAMES)} and the episode's id")
+    return ImportedEpisode(
+        frames=frames, info=EpisodeInfo(**info), **{name: arrays[name] for name in _NAMES}
+    )
 
 
 def _read_header(folder: Path) -> dict:
     if not (folder / _ARRAYS).exists():
         return {}
-    with np.load(folder / _ARRAYS, allow_pickle=False) as file:
-        return json.loads(file["facts"].tobytes())
-
-
-def _images_in(folder: Path) -> list[Path]:
-    def natural(path: Path) -> list[int | str]:
-        parts = re.split(r"(\d+)", path.name)
-        return [int(part) if part.isdigit() else part for part in parts]
-
-    images = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES]
-    return sorted(images, key=natural)
-
-
-def _read_image(path: Path) -> np.ndarray:
+    facts = load_arrays(folder / _ARRAYS).get("facts")
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"{path} cannot be read as an image ({error})") from None
+        header = json.loads(facts.tobytes()) if facts is not None else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ValueError(
+            f"{folder / _ARRAYS}: expected an export of this project, got another file"
+        )
+    return header

@@ -1,12 +1,19 @@
 """Episodes of other projects, and their conversion to the form of this one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from worldtokens.collect.dataset.episode import RAM_BYTES, Episode, EpisodeInfo
+
+# (height, width)
+FrameSize = tuple[int, int]
+
+
+class NoEpisode(ValueError):
+    """A file beside episodes that is none itself."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,10 @@ class ImportedEpisode:
     seed: int | None = None
 
 
+# Reads one episode; frames may be shrunk to the size at once. Raises ValueError or NoEpisode.
+Loader = Callable[[FrameSize], ImportedEpisode]
+
+
 @dataclass(frozen=True)
 class Source:
     """Episodes of another project, read one by one.
@@ -45,24 +56,22 @@ class Source:
         num_actions: Number of actions, where the source has it.
         action_meanings: Names of the actions, where the source has them.
         lossy: Frames went through a lossy codec.
-        episodes: Read while iterating.
+        loaders: One for each episode; a bad episode costs no other.
     """
 
     game: str | None
     num_actions: int | None
     action_meanings: tuple[str, ...] | None
     lossy: bool
-    episodes: Iterator[ImportedEpisode]
+    loaders: Iterator[Loader]
 
 
-def to_episode(
-    imported: ImportedEpisode, number: int, job: str, frame_size: tuple[int, int]
-) -> Episode:
-    """Converts an episode to the form of this project.
+def to_episode(imported: ImportedEpisode, number: int, job: str, frame_size: FrameSize) -> Episode:
+    """Converts an episode to the form of this project; `check_episode` checks its values.
 
     Frames of another size are shrunk or magnified by area interpolation. An episode without a
     seed gets its number, so that one in ten is held out. The last step of an episode that has
-    not ended counts as truncated.
+    not ended counts as truncated; one that is both counts as terminated.
 
     Args:
         imported: The episode.
@@ -71,49 +80,94 @@ def to_episode(
         frame_size: (height, width) that frames should have.
 
     Raises:
-        ValueError: The arrays do not fit together.
+        ValueError: The arrays do not fit together, or a value would change without a word.
     """
-    num_steps = len(imported.actions)
+    label = f"episode {number}"
+    actions = _whole_numbers(f"{label}: actions", imported.actions)
+    num_steps = len(actions)
     for name in ("rewards", "terminated", "truncated"):
-        if len(getattr(imported, name)) != num_steps:
+        shape = np.shape(getattr(imported, name))
+        if shape[:1] != (num_steps,):
             raise ValueError(
-                f"episode {number}: expected {num_steps} {name}, one for each action, "
-                f"got {len(getattr(imported, name))}"
+                f"{label}: expected {num_steps} {name}, one for each action, "
+                f"got {shape[0] if shape else 'a single value'}"
             )
     if len(imported.frames) != num_steps + 1 or num_steps == 0:
         raise ValueError(
-            f"episode {number}: expected an action at least and one frame more than actions, "
+            f"{label}: expected an action at least and one frame more than actions, "
             f"got {num_steps} actions and {len(imported.frames)} frames"
         )
-    rewards = np.asarray(imported.rewards, np.float32)
-    terminated = np.asarray(imported.terminated, np.bool_)
-    truncated = np.array(imported.truncated, np.bool_)
-    truncated[-1] |= not terminated[-1]
+    rewards = _vector(f"{label}: rewards", imported.rewards, "iufb").astype(np.float32)
+    terminated = _flags(f"{label}: terminated", imported.terminated)
+    truncated = _flags(f"{label}: truncated", imported.truncated)
+    truncated[-1] = not terminated[-1]
     info = imported.info or EpisodeInfo(
         id=f"{job}-{number:08d}",
-        seed=number if imported.seed is None else imported.seed,
+        seed=number if imported.seed is None else int(imported.seed),
         start="reset",
         num_steps=num_steps,
         total_reward=float(rewards.sum()),
     )
-    frames = _resized(imported.frames, frame_size)
     no_ram = np.zeros((num_steps + 1, RAM_BYTES), np.uint8)
     no_lives = np.zeros(num_steps + 1, np.uint8)
     return Episode(
         info=replace(info, num_steps=num_steps),
-        frames=frames,
-        actions=np.asarray(imported.actions, np.int64),
+        frames=_resized(label, imported.frames, frame_size),
+        actions=actions,
         rewards=rewards,
         terminated=terminated,
         truncated=truncated,
-        ram=no_ram if imported.ram is None else imported.ram.astype(np.uint8),
-        lives=no_lives if imported.lives is None else imported.lives.astype(np.uint8),
+        ram=no_ram if imported.ram is None else _bytes(f"{label}: ram", imported.ram),
+        lives=no_lives if imported.lives is None else _bytes(f"{label}: lives", imported.lives),
     )
 
 
-def _resized(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_frame(frame: np.ndarray, size: FrameSize) -> np.ndarray:
+    """Returns a frame, uint8 (H, W, 3), at another size, by area interpolation."""
+    if frame.shape[:2] == size:
+        return frame
+    return cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _resized(label: str, frames: np.ndarray, size: FrameSize) -> np.ndarray:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
+        raise ValueError(
+            f"{label}: frames: expected uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}"
+        )
     if frames.shape[1:3] == size:
         return frames
-    return np.stack(
-        [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA) for frame in frames]
-    )
+    return np.stack([resize_frame(frame, size) for frame in frames])
+
+
+def _vector(name: str, values: np.ndarray, kinds: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in kinds:
+        raise ValueError(
+            f"{name}: expected one number for each step, got {array.dtype} {array.shape}"
+        )
+    return array
+
+
+def _whole_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    array = _vector(name, values, "iuf")
+    if array.dtype.kind == "f" and (wrong := np.flatnonzero(array != np.floor(array))).size:
+        raise ValueError(
+            f"{name}: expected whole numbers, got {array[wrong[0]]} at step {wrong[0]}"
+        )
+    if array.size and (float(array.max()) >= 2**31 or float(array.min()) < -(2**31)):
+        raise ValueError(f"{name}: expected small whole numbers, got {array.max()}")
+    return array.astype(np.int64)
+
+
+def _flags(name: str, values: np.ndarray) -> np.ndarray:
+    array = _vector(name, values, "iufb")
+    if (wrong := np.flatnonzero((array != 0) & (array != 1))).size:
+        raise ValueError(f"{name}: expected 0 or 1, got {array[wrong[0]]} at step {wrong[0]}")
+    return array.astype(np.bool_)
+
+
+def _bytes(name: str, values: np.ndarray) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" or (array.size and (array.min() < 0 or array.max() > 255)):
+        raise ValueError(f"{name}: expected whole numbers from 0 to 255, got {array.dtype}")
+    return array.astype(np.uint8)

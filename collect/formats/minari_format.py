@@ -6,17 +6,21 @@ Needs the package minari: pip install 'worldtokens[minari]'.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import h5py
 import numpy as np
 
 from worldtokens.collect.dataset.episode import RAM_BYTES, EpisodeInfo
+from worldtokens.collect.dataset.shard_reading import is_stored
 from worldtokens.collect.dataset.source import EpisodeSource
-from worldtokens.collect.formats.importing import ImportedEpisode, Source
+from worldtokens.collect.formats.importing import FrameSize, ImportedEpisode, Loader, Source
 
 _INFO = "worldtokens_episode"
+_DATA = "data/main_data.hdf5"
 
 
 def export_minari(source: EpisodeSource, folder: Path) -> None:
@@ -80,8 +84,11 @@ def read_minari(folder: Path) -> Source:
 
     try:
         storage = MinariStorage.read(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{folder} is not a Minari dataset ({error})") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"source: {folder} is not a Minari dataset ({reason:.200})") from None
+    if (folder / _DATA).is_file():
+        _check_links(folder / _DATA)
     frames, actions = storage.observation_space, storage.action_space
     is_image = isinstance(frames, gymnasium.spaces.Box) and frames.dtype == np.uint8
     shape = frames.shape or ()
@@ -100,28 +107,64 @@ def read_minari(folder: Path) -> Source:
         action_meanings=tuple(meanings) if meanings else None,
         # Minari encodes images as JPEG by default.
         lossy=bool(metadata.get("jpeg_encoding", True)),
-        episodes=_episodes_of(storage),
+        loaders=_loaders(storage, int(actions.start)),
     )
 
 
-def _episodes_of(storage: Any) -> Iterator[ImportedEpisode]:
+def _loaders(storage: Any, first_action: int) -> Iterator[Loader]:
     for index in range(int(storage.total_episodes)):
+        yield partial(_load, storage, index, first_action)
+
+
+def _load(storage: Any, index: int, first_action: int, size: FrameSize) -> ImportedEpisode:
+    """Reads an episode; its actions are counted from 0, whatever number the space begins with."""
+    try:
         (episode,) = storage.get_episodes([index])
         (metadata,) = storage.get_episode_metadata([index])
         frames = np.asarray(episode["observations"])
         infos = episode["infos"] or {}
         info = metadata.get(_INFO)
-        yield ImportedEpisode(
+        return ImportedEpisode(
             frames=frames,
-            actions=np.asarray(episode["actions"]),
+            actions=np.asarray(episode["actions"]) - first_action,
             rewards=np.asarray(episode["rewards"]),
             terminated=np.asarray(episode["terminations"]),
             truncated=np.asarray(episode["truncations"]),
             ram=_fitting(infos.get("ram"), (len(frames), RAM_BYTES)),
             lives=_fitting(infos.get("lives"), (len(frames),)),
             info=EpisodeInfo(**json.loads(info)) if info else None,
-            seed=metadata.get("seed"),
+            seed=None if metadata.get("seed") is None else int(metadata["seed"]),
         )
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"episode {index}: expected an episode of Minari ({reason:.200})"
+        ) from None
+
+
+def _check_links(path: Path) -> None:
+    """Checks that all arrays lie in the file itself, and that it holds what they declare.
+
+    Raises:
+        ValueError: One does not.
+    """
+
+    def walk(group: h5py.Group, prefix: str) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"source: {path}: {prefix}{name} is a link, which is not followed")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                walk(item, f"{prefix}{name}/")
+            elif isinstance(item, h5py.Dataset) and not is_stored(item):
+                raise ValueError(f"source: {path}: {prefix}{name} is not stored in the file")
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            walk(file, "")
+    except (RuntimeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"source: {path} is damaged ({reason:.200})") from None
 
 
 def _fitting(values: Any, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from worldtokens.common.images import describe_lack, list_images, read_image
 
 ASPECTS = ("crop", "stretch")
-ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 HELDOUT_ONE_IN = 10
 
 Split = Literal["train", "heldout"]
@@ -50,11 +51,14 @@ class ImageSource:
         """
         if aspect not in ASPECTS:
             raise ValueError(f"image_aspect: expected one of {ASPECTS}, got {aspect!r}")
-        path = Path(path)
+        # Absolute, so that the working folder may change.
+        path = Path(path).absolute()
         self.game = path.stem
         self.frame_shape = frame_shape
         self._aspect = aspect
         images = _read_array(path) if path.suffix == ".npy" else _list_files(path)
+        if len(images) == 0 and path.is_dir():
+            raise ValueError(f"data={path}: {describe_lack(path, recursive=True)}")
         if len(images) < 2:
             raise ValueError(f"data={path}: expected at least 2 images, got {len(images)}")
         index = np.arange(len(images))
@@ -115,11 +119,22 @@ def resize(image: Image.Image, frame_shape: tuple[int, int, int], aspect: str) -
 
 
 def is_image_data(path: str | Path) -> bool:
-    """Tells whether `path` is a .npy file or a folder of images without dataset.json."""
+    """Tells whether `path` is a .npy file or a folder of images without dataset.json.
+
+    Raises:
+        ValueError: It is a folder of pictures of other kinds.
+    """
     path = Path(path)
     if path.is_file():
         return path.suffix == ".npy"
-    return path.is_dir() and not (path / "dataset.json").exists() and bool(_list_files(path))
+    if not path.is_dir() or (path / "dataset.json").exists() or (path / "shards").exists():
+        return False
+    if _list_files(path):
+        return True
+    lack = describe_lack(path, recursive=True)
+    if "convert" in lack:
+        raise ValueError(f"data={path}: {lack}")
+    return False
 
 
 def _folder(image: Path | np.ndarray, root: Path) -> str:
@@ -132,19 +147,15 @@ def _folder(image: Path | np.ndarray, root: Path) -> str:
 def _open(image: Path | np.ndarray) -> Image.Image:
     if isinstance(image, np.ndarray):
         return Image.fromarray(np.ascontiguousarray(image))
-    try:
-        with Image.open(image) as opened:
-            opened.load()
-            return opened
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"data: expected an image, got {image} ({error})") from error
+    return read_image(image)
 
 
 def _list_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         what = "another file" if folder.exists() else "nothing there"
         raise ValueError(f"data={folder}: expected a folder of images or a .npy file, got {what}")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    # The plain order decides which images are held out; runs of before go on with it.
+    return sorted(list_images(folder, recursive=True))
 
 
 def _read_array(path: Path) -> np.ndarray:

@@ -191,7 +191,8 @@ def test_impossible_values_are_named_and_are_no_damage(dataset_folder):
         rewards = file["rewards"]
         assert isinstance(rewards, h5py.Dataset)
         rewards[3] = np.nan
-    verify_shard(shard)
+    with pytest.raises(ForeignShard, match="job-00000010: rewards: expected finite .* at step 1"):
+        verify_shard(shard)
     with pytest.raises(ValueError, match=r"rewards: expected finite .* nan at step 1; make a data"):
         _ = EpisodeDataset(dataset_folder).steps
     with h5py.File(shard, "r+") as file:

@@ -51,3 +51,36 @@ def test_arrays_that_do_not_fit_together_are_named():
         to_episode(imported(3), 2, "import", (4, 4))
     with pytest.raises(ValueError, match="got 0 actions and 1 frames"):
         to_episode(imported(1, 0), 2, "import", (4, 4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    (
+        ({"actions": np.array([0, 1.5, 2])}, "actions: expected whole numbers, got 1.5 at step 1"),
+        ({"actions": np.array([0, np.nan, 2])}, "actions: expected whole numbers, got nan"),
+        ({"actions": np.zeros((3, 2))}, r"actions: expected one number for each step, .*\(3, 2\)"),
+        ({"actions": np.array([0, 2**40, 1])}, "actions: expected small whole numbers"),
+        ({"rewards": np.zeros((3, 1))}, r"rewards: expected one number for each step"),
+        ({"terminated": np.array([0, 2, 1])}, "terminated: expected 0 or 1, got 2 at step 1"),
+        ({"truncated": np.array([0, np.nan, 1])}, "truncated: expected 0 or 1, got nan at step 1"),
+        ({"frames": np.zeros((4, 4, 4, 3))}, r"frames: expected uint8 \(N, H, W, 3\), got float64"),
+        ({"frames": np.zeros((4, 4, 4, 1), np.uint8)}, r"frames: .* got uint8 \(4, 4, 4, 1\)"),
+        ({"lives": np.array([3, 3, 300, 2])}, "lives: expected whole numbers from 0 to 255"),
+    ),
+)
+def test_values_that_would_change_without_a_word_are_refused(changes, message):
+    with pytest.raises(ValueError, match=f"episode 7: {message}"):
+        to_episode(imported(**changes), 7, "import", (4, 4))
+
+
+def test_numbers_of_other_types_are_kept():
+    episode = to_episode(
+        imported(
+            actions=np.array([2.0, 0.0, 1.0]), rewards=np.array([1, 0, -1]),
+            terminated=np.array([0, 0, 1]), truncated=np.array([0.0, 0.0, 1.0]),
+        ), 0, "import", (4, 4),
+    )  # fmt: skip
+    assert episode.actions.tolist() == [2, 0, 1] and episode.actions.dtype == np.int64
+    assert episode.rewards.tolist() == [1, 0, -1]
+    # Both at once: the game ended.
+    assert episode.terminated.tolist() == [False, False, True] and not episode.truncated.any()
