@@ -77,17 +77,39 @@ def scheduled_sampling(
         int64 (B, L, K).
     """
     true, mixed = segments.tokens, segments.tokens
-    predict_mask = (chosen & segments.mask)[:, 1:, None].expand(-1, -1, true.shape[-1]).clone()
-    predict_mask[:, -1] = False
+    replaced = (chosen & segments.mask)[:, 1:].clone()
+    replaced[:, -1] = False
     was_training = model.training
     model.eval()
     for _ in range(depth):
-        prediction = model(mixed, segments.actions, predict_mask, from_prior=True)
-        likeliest = prediction.tokens.argmax(dim=-1)
+        likeliest = _likeliest_frames(model, mixed, segments.actions, replaced)
         mixed = true.clone()
-        mixed[:, 1:][predict_mask] = likeliest
+        mixed[:, 1:][replaced] = likeliest
     model.train(was_training)
     return mixed
+
+
+def _likeliest_frames(model: WorldModel, tokens: Tensor, actions: Tensor, chosen: Tensor) -> Tensor:
+    """Predicts the frames that bool (B, L - 1) chooses, each from those before it: int64 (n, K)."""
+    network = model.network
+    if not network.config.stay_gate:
+        mask = chosen[..., None].expand(-1, -1, tokens.shape[-1])
+        prediction = model(tokens, actions, mask, from_prior=True)
+        return prediction.tokens.argmax(dim=-1).view(-1, tokens.shape[-1])
+    # As greedy dreams do it: the vocabulary is looked at for tokens that may change only.
+    tables = network.tables()
+    past = network.stack_past(tokens[:, :-1])
+    x = network.transformer(network.embed_blocks(past, actions, tables))[chosen]
+    past, x, at_action = past[chosen], x[:, :-1], x[:, -1]
+    if network.config.latents:
+        codes, _ = network.latents.from_prior(at_action, None)
+        x = network.latents.condition(x, codes)
+    features = network.token_features(x, past, tables)
+    likeliest = past[..., 0].clone()
+    changes = network.stay_logits(network.head_features(features)) < 0
+    logits = network.token_logits(features[changes], past[changes], tables)
+    likeliest[changes] = logits.argmax(dim=-1)
+    return likeliest
 
 
 def corrupt_tokens(tokens: Tensor, prob: float) -> Tensor:

@@ -10,13 +10,24 @@ from worldtokens.world_model.scheduled_sampling import (
     scheduled_sampling,
 )
 
+KINDS = (
+    {},
+    {"stay_gate": True},
+    {"stay_gate": True, "latents": 2, "latent_dropout": 0.5},
+    {"stay_gate": True, "latents": 2},
+    {"prediction": "autoregressive", "attention": "full", "merge": 1, "history": 1},
+)
 
-def tiny():
+
+def tiny(**changes):
     torch.manual_seed(0)
     config = WorldModelConfig(
-        vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2, width=16,
-        copies=2, history=2, stay_gate=False, dropout=0.5,
-    )  # fmt: skip
+        **{
+            **dict(vocab_size=7, grid=(4, 2), num_actions=3, context=3, layers=2, heads=2),
+            **dict(width=16, copies=2, history=2, stay_gate=False, dropout=0.5),
+            **changes,
+        }
+    )
     model = WorldModel(config)
     model.imaginer.uses_autocast = False
     for parameter in model.parameters():
@@ -48,8 +59,9 @@ def test_true_frames_are_the_default_and_draw_no_random_number():
     assert torch.equal(torch.get_rng_state(), tiny_state)
 
 
-def test_one_pass_puts_the_one_step_prediction_in_the_place_of_chosen_frames():
-    model, batch = tiny(), segments()
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_pass_puts_the_one_step_prediction_in_the_place_of_chosen_frames(kind):
+    model, batch = tiny(**kind), segments()
     chosen = torch.zeros(2, 6, dtype=torch.bool)
     chosen[0, 2] = chosen[1, 4] = True
     chosen[:, 0] = chosen[:, 5] = True  # Nothing foretells the first, nothing follows the last.
@@ -57,15 +69,16 @@ def test_one_pass_puts_the_one_step_prediction_in_the_place_of_chosen_frames():
     assert model.training
     model.eval()
     with torch.no_grad():
-        likeliest = model(batch.tokens, batch.actions).tokens.argmax(-1)
+        likeliest = model(batch.tokens, batch.actions, from_prior=True).tokens.argmax(-1)
     expected = batch.tokens.clone()
     expected[0, 2], expected[1, 4] = likeliest[0, 1], likeliest[1, 3]
     assert torch.equal(got, expected)
     assert not torch.equal(got, batch.tokens)
 
 
-def test_as_many_passes_as_frames_are_a_greedy_dream():
-    model, batch = tiny().eval(), segments()
+@pytest.mark.parametrize("kind", KINDS[:4])
+def test_as_many_passes_as_frames_are_a_greedy_dream(kind):
+    model, batch = tiny(**kind).eval(), segments()
     chosen = torch.zeros(2, 6, dtype=torch.bool)
     chosen[:, 2:5] = True
     got = scheduled_sampling(model, batch, chosen, depth=3)
