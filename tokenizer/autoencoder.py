@@ -40,7 +40,12 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             hardware. Quantization is float32 either way.
     """
 
-    kind = Kind("tokenizer", TokenizerConfig, "train-tokenizer")
+    kind = Kind(
+        "tokenizer",
+        TokenizerConfig,
+        "train-tokenizer",
+        legacy_values={"encoder_scope": "patch", "codebook_dead_share": 0.03},
+    )
     config: TokenizerConfig
 
     def __init__(self, config: TokenizerConfig):

@@ -3,9 +3,12 @@
 import math
 from dataclasses import dataclass, field
 
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_probability
 
-NETWORKS = ("dictionary", "patch", "vqgan", "vqvae", "vqvae2")
+NETWORKS = ("dictionary", "patch", "resnet", "vqgan", "vqvae", "vqvae2")
+SCOPES = ("patch", "frame")
+# Side of the square of pixels that the first convolution of the network "resnet" takes as one.
+STEM = 4
 QUANTIZERS = ("dictionary", "fsq", "lfq", "vq")
 UPDATES = ("gradient", "ema")
 # Far above every real design; larger values in a damaged file would fill the memory.
@@ -27,13 +30,15 @@ class TokenizerConfig:
     Attributes:
         frame_height: Pixels, any number: see `padded_shape`.
         frame_width: Pixels.
-        network: dictionary, patch, vqgan, vqvae or vqvae2.
+        network: dictionary, patch, resnet, vqgan, vqvae or vqvae2.
         patch_size: Side of the square of pixels that one token stands for, in pixels.
         encoder_width: Channels of the encoder; of the first level of a VQGAN.
         encoder_depth: Residual blocks of the encoder; at each level of a VQGAN and of its decoder,
             which has one more.
-        channel_multipliers: Channels of each level of a VQGAN in units of encoder_width; between
-            two levels the size is halved.
+        channel_multipliers: Channels of each level of a VQGAN or a "resnet" in units of
+            encoder_width (of decoder_width in the decoder of "resnet"); between two levels the size
+            is halved. The first level of "resnet" has a quarter of the frame's size.
+        encoder_scope: What a token of the network "resnet" depends on: its own patch, or the frame.
         attention_resolutions: Heights at which a VQGAN has attention after each block, besides the
             one block of attention that it always has at the resolution of the tokens.
         latent_channels: Channels between a VQGAN's network and its latents.
@@ -46,6 +51,8 @@ class TokenizerConfig:
         code_dim: Dimension of latents and codes of "vq".
         codebook_update: How the codes of "vq" move: by gradient or as moving averages (ema).
         codebook_decay: Decay of the moving averages.
+        codebook_dead_share: A code of "vq" that is used less than this share of an even use is
+            moved to a latent.
         cosine_codes: Whether the latents and codes of "vq" are of length 1.
         residual_depth: Quantizers in a row, each of the residual of those before it; each position
             has as many tokens.
@@ -60,6 +67,7 @@ class TokenizerConfig:
     encoder_width: int = 256
     encoder_depth: int = 2
     channel_multipliers: list[int] = field(default_factory=lambda: [1, 1, 1, 1, 1])
+    encoder_scope: str = "patch"
     attention_resolutions: list[int] = field(default_factory=lambda: [16, 8])
     latent_channels: int = 512
     decoder_width: int = 64
@@ -70,6 +78,7 @@ class TokenizerConfig:
     code_dim: int = 64
     codebook_update: str = "ema"
     codebook_decay: float = 0.99
+    codebook_dead_share: float = 0.03
     cosine_codes: bool = False
     residual_depth: int = 1
     fsq_levels: list[int] = field(default_factory=lambda: [8, 8, 8])
@@ -82,10 +91,12 @@ class TokenizerConfig:
         """
         _check_choice("network", self.network, NETWORKS)
         _check_choice("quantizer", self.quantizer, QUANTIZERS)
+        _check_choice("encoder_scope", self.encoder_scope, SCOPES)
         _check_choice("codebook_update", self.codebook_update, UPDATES)
         depths = ("encoder_depth", "decoder_depth", "decoder_fine_depth")
         for name, largest in LARGEST.items():
             _check_between(name, getattr(self, name), 0 if name in depths else 1, largest)
+        check_probability(codebook_dead_share=self.codebook_dead_share)
         _check_between("codebook_size", self.codebook_size, 2, LARGEST_VOCABULARY)
         self._check_sizes()
         self._check_quantizer()
@@ -93,7 +104,8 @@ class TokenizerConfig:
     @property
     def factor(self) -> int:
         """Side of the square of pixels under one position of the coarsest level."""
-        factors = {"vqgan": 2 ** (len(self.channel_multipliers) - 1), "vqvae": 4, "vqvae2": 8}
+        halved = 2 ** (len(self.channel_multipliers) - 1)
+        factors = {"resnet": STEM * halved, "vqgan": halved, "vqvae": 4, "vqvae2": 8}
         return factors.get(self.network, self.patch_size)
 
     @property
@@ -111,7 +123,7 @@ class TokenizerConfig:
     def _check_sizes(self) -> None:
         if self.patch_size % 4:
             raise ValueError(f"patch_size: expected a multiple of 4, got {self.patch_size}")
-        if self.network != "vqgan":
+        if self.network not in ("resnet", "vqgan"):
             return
         multipliers = self.channel_multipliers
         if not 1 <= len(multipliers) <= 10 or not all(1 <= m <= 256 for m in multipliers):
@@ -119,7 +131,7 @@ class TokenizerConfig:
                 "channel_multipliers: expected 1 to 10 whole numbers from 1 to 256, "
                 f"got {multipliers}"
             )
-        if self.encoder_width % 32:
+        if self.network == "vqgan" and self.encoder_width % 32:
             raise ValueError(
                 "encoder_width: expected a multiple of 32 for vqgan (its normalization has 32 "
                 f"groups), got {self.encoder_width}"

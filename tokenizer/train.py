@@ -9,6 +9,7 @@ The run lies in runs/<env>/<run>/. The same command continues an interrupted run
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -24,11 +25,18 @@ from worldtokens.tokenizer.data.sources import open_sources
 from worldtokens.tokenizer.data.training import FrameBatch, TrainingFrames
 from worldtokens.tokenizer.evaluation.plots import save_sheet
 from worldtokens.tokenizer.evaluation.reconstruction import evaluate, one_per_scene
+from worldtokens.tokenizer.initial_weights import start_from
 from worldtokens.tokenizer.losses.adversarial import Adversary, make_adversary
 from worldtokens.tokenizer.losses.discriminator import AdversaryConfig
-from worldtokens.tokenizer.losses.lpips_loss import Perceptual, load_perceptual
+from worldtokens.tokenizer.losses.lpips_loss import (
+    MissingWeightsError,
+    Perceptual,
+    load_perceptual,
+)
 from worldtokens.tokenizer.losses.terms import LossConfig, tokenizer_loss
+from worldtokens.tokenizer.renamed_preset import check_preset_of_run
 from worldtokens.training.accelerator import make_accelerator
+from worldtokens.training.added_keys import with_values_of_run
 from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
@@ -47,6 +55,9 @@ class TrainConfig(SessionConfig):
         balance_scenes: Draw every scene (room) equally often.
         heldout_frames: Held-out frames to evaluate on during training.
         start_frames: Training frames from which a codebook starts.
+        init_from: Other weights to start from: a run folder, an export folder, the name of shipped
+            weights or a Hub repo id. Layers that they do not fit start fresh, and codes that they
+            do fit need no start from training frames. Only a new run reads it.
         batch_size: Frames per step and process.
         learning_rate: Peak learning rate.
         weight_decay: Weight decay of AdamW.
@@ -65,6 +76,7 @@ class TrainConfig(SessionConfig):
     balance_scenes: bool
     heldout_frames: int
     start_frames: int
+    init_from: str | None
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -85,17 +97,18 @@ class TrainConfig(SessionConfig):
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
+    config = with_values_of_run(config)
+    run = Path(config.root) / config.env / config.run
+    check_preset_of_run(run, config.model, config.overwrite)
     accelerator = make_accelerator(config.mixed_precision)
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(config.model)
     training, heldout = open_data(config, tokenizer.frame_shape)
-    lpips = load_perceptual(config.loss.perceptual_weights) if config.loss.perceptual else None
-    lpips = lpips.to(accelerator.device) if lpips else None
+    lpips = open_lpips(config, accelerator)
     session = Session(accelerator, config)
     start_time, is_new = time.perf_counter(), session.saved is None
     if is_new:
-        first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
-        tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
+        start(tokenizer, training, config)
     start_seconds = time.perf_counter() - start_time
     optimizer = torch.optim.AdamW(
         tokenizer.parameters(),
@@ -105,7 +118,7 @@ def main(config: TrainConfig) -> None:
         fused=True,
     )
     model, optimizer = accelerator.prepare(tokenizer, optimizer)
-    adversary = make_adversary(accelerator, config.adversary, config.schedule)
+    adversary = make_adversary(accelerator, config.adversary, config.schedule, lpips is not None)
     average = WeightAverage(tokenizer, config.ema_decay)
     session.begin(
         {"model": tokenizer, "optimizer": optimizer, "average": average, **adversary.parts},
@@ -118,8 +131,8 @@ def main(config: TrainConfig) -> None:
     for progress, rng in session.steps():
         batch = training.draw(config.batch_size, rng).to(accelerator.device)
         metrics = train_step(
-            accelerator, model, optimizer, adversary, lpips, batch, config, progress
-        )
+            accelerator, model, optimizer, adversary, lpips, batch, config, progress,
+        )  # fmt: skip
         average.update()
         session.log(metrics, shown="loss", units=config.batch_size)
         if session.is_evaluation_due:
@@ -127,6 +140,40 @@ def main(config: TrainConfig) -> None:
         if session.is_checkpoint_due:
             session.save(average.model)
     session.end(average.model)
+
+
+def open_lpips(config: TrainConfig, accelerator: Accelerator) -> Perceptual | None:
+    """Loads LPIPS if the loss has it; says so where it goes on without.
+
+    Raises:
+        ValueError: Its weights are required and missing, or they are damaged.
+    """
+    loss, matching = config.loss, config.adversary.feature_matching
+    if not loss.perceptual:
+        return None
+    try:
+        lpips = load_perceptual(loss.perceptual_weights, download=loss.perceptual_required)
+    except MissingWeightsError as error:
+        if loss.perceptual_required:
+            raise
+        instead = (
+            "the discriminator's features take its place" if matching else "nothing replaces it"
+        )
+        accelerator.print(f"{error}: training without LPIPS, {instead}")
+        return None
+    return lpips.to(accelerator.device)
+
+
+def start(tokenizer: Tokenizer, training: TrainingFrames, config: TrainConfig) -> None:
+    """Starts from other weights, if there are any, and codes that they lack from training frames.
+
+    Raises:
+        ValueError: There are no such weights, or none of them fits.
+    """
+    if config.init_from is not None and start_from(tokenizer, config.init_from):
+        return
+    first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
+    tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
 
 
 def open_data(

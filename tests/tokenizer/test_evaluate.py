@@ -95,7 +95,7 @@ def test_images_have_neither_flicker_nor_foreground(overrides, tmp_path, capsys)
     rng = np.random.default_rng(0)
     np.save(tmp_path / "toys.npy", rng.integers(0, 256, (30, 28, 28), dtype=np.uint8))
     more = [
-        "env=toys", f"data={tmp_path}/toys.npy", "tokenizer_preset=vqgan", "budget.max_steps=2",
+        "env=toys", f"data={tmp_path}/toys.npy", "tokenizer_preset=vqgan256", "budget.max_steps=2",
         "model={frame_height: 16, frame_width: 16, encoder_width: 32, encoder_depth: 1, "
         "channel_multipliers: [1, 2], attention_resolutions: [8], latent_channels: 16, "
         "code_dim: 8, codebook_size: 32}",

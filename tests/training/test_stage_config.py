@@ -15,7 +15,7 @@ from worldtokens.world_model.prior.config import PriorArchitecture
 from worldtokens.world_model.train import TrainConfig as WorldModelTrainConfig
 from worldtokens.world_model.train_prior import TrainPriorConfig
 
-TOKENIZER_PRESETS = ("fast", "iris", "iris64", "patch_fsq", "vqgan", "vqvae", "vqvae2")
+TOKENIZER_PRESETS = ("fast", "iris", "iris64", "patch_fsq", "vqgan", "vqgan256", "vqvae", "vqvae2")
 WORLD_MODEL_PRESETS = ("default", "autoregressive", "iris")
 
 
@@ -69,7 +69,10 @@ def test_tokenizer_presets_compose_and_give_way_to_overrides(preset):
     overrides = ["env=Pong", f"tokenizer_preset={preset}", "model.frame_height=128", "batch_size=3"]
     config = compose(TokenizerTrainConfig, "tokenizer", overrides)
     assert config.model.frame_height == 128 and config.batch_size == 3
-    networks = {"fast": "dictionary", "iris": "vqgan", "iris64": "vqgan", "patch_fsq": "patch"}
+    networks = {
+        "fast": "dictionary", "iris": "vqgan", "iris64": "vqgan", "patch_fsq": "patch",
+        "vqgan": "resnet", "vqgan256": "vqgan",
+    }  # fmt: skip
     assert config.model.network == networks.get(preset, preset)
 
 

@@ -1,5 +1,6 @@
 """The adversarial part of a training step: a discriminator with its optimizer, or none."""
 
+import dataclasses
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,7 @@ from worldtokens.tokenizer.losses.discriminator import (
     adversarial_loss,
     discriminator_loss,
     lecam,
+    match_features,
     r1_penalty,
 )
 from worldtokens.tokenizer.output import TokenizerOutput
@@ -91,15 +93,23 @@ class PatchAdversary:
         self, output: TokenizerOutput, pixels: Tensor, last_layer: Tensor, progress: Progress
     ) -> tuple[Tensor, dict[str, float]]:
         """See Adversary.generator_term; the discriminator gets no gradient."""
-        weight = self._config.weight_at(progress.step)
-        if not weight:
+        growth = self._config.growth(progress.step)
+        if not growth:
             return pixels.new_zeros(()), {}
         self.discriminator.requires_grad_(False)
         with self._accelerator.autocast():
-            term = adversarial_loss(self.discriminator(output.reconstruction))
+            *fake, scores = self.discriminator.features(output.reconstruction)
+        term = adversarial_loss(scores.float())
         scale = adaptive_lambda(pixels, term, last_layer)
         metrics = {"adversarial": float(term.detach()), "adaptive_lambda": float(scale)}
-        return weight * scale * term, metrics
+        total = self._config.weight * scale * term
+        if self._config.feature_matching:
+            with self._accelerator.autocast(), torch.no_grad():
+                *real, _ = self.discriminator.features(output.target)
+            matching = match_features(real, fake)
+            metrics["feature_matching"] = float(matching.detach())
+            total = total + self._config.feature_matching * matching
+        return growth * total, metrics
 
     def step(self, output: TokenizerOutput, progress: Progress) -> dict[str, float]:
         """See Adversary.step; the frames are detached, so no gradient reaches the tokenizer."""
@@ -141,9 +151,14 @@ class PatchAdversary:
 
 
 def make_adversary(
-    accelerator: Accelerator, config: AdversaryConfig, schedule: ScheduleConfig
+    accelerator: Accelerator,
+    config: AdversaryConfig,
+    schedule: ScheduleConfig,
+    has_lpips: bool = False,
 ) -> Adversary:
-    """Makes the adversary that `config` asks for."""
+    """Makes the adversary that `config` asks for; LPIPS takes the place of feature matching."""
     if config.weight == 0:
         return NoAdversary()
+    if has_lpips:
+        config = dataclasses.replace(config, feature_matching=0.0)
     return PatchAdversary(accelerator, config, schedule)

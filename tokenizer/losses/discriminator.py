@@ -3,6 +3,7 @@
 Esser et al. 2021 (arXiv 2012.09841, section 3.1 and equation 7) on Isola et al. 2017 (1611.07004).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,8 @@ class AdversaryConfig:
         regularizer: none, "lecam" (Tseng et al. 2021, arXiv 2104.03310, equation 5) or "r1"
             (Mescheder et al. 2018, arXiv 1801.04406, equation 9).
         regularizer_weight: Weight of that term.
+        feature_matching: Weight of the distance between the discriminator's features of a frame and
+            of its reconstruction, where the loss has no LPIPS; it grows as the adversarial term.
     """
 
     weight: float
@@ -44,6 +47,7 @@ class AdversaryConfig:
     depth: int
     regularizer: str
     regularizer_weight: float
+    feature_matching: float
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -55,14 +59,25 @@ class AdversaryConfig:
             )
         if self.weight < 0:
             raise ValueError(f"adversary.weight: expected at least 0, got {self.weight}")
+        if self.feature_matching < 0:
+            raise ValueError(
+                f"adversary.feature_matching: expected at least 0, got {self.feature_matching}"
+            )
         for name, least in (("start", 0), ("warmup", 0), ("width", 1), ("depth", 1)):
             check_at_least(least, **{f"adversary.{name}": getattr(self, name)})
 
     def weight_at(self, step: int) -> float:
-        """Returns the term's weight at a step: 0 before `start`, then a linear warm-up."""
+        """Returns the adversarial term's weight at a step."""
+        return self.weight * self.growth(step)
+
+    def growth(self, step: int) -> float:
+        """Returns the share of their weights that the terms have at a step.
+
+        It is 0 before `start`, then it grows evenly to 1.
+        """
         if step < self.start:
             return 0.0
-        return self.weight * min(1.0, (step - self.start + 1) / max(1, self.warmup))
+        return min(1.0, (step - self.start + 1) / max(1, self.warmup))
 
 
 class Discriminator(nn.Module):
@@ -102,7 +117,16 @@ class Discriminator(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Scores pixels (n, 3, height, width) in [-1, 1]: float32 (n, 1, rows, columns)."""
-        return self.layers(pixels).float()
+        return self.features(pixels)[-1].float()
+
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        """Returns the features (n, C, rows, columns) after each activation, then the scores."""
+        found = []
+        for layer in self.layers:
+            pixels = layer(pixels)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(pixels)
+        return [*found, pixels]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, loss: str) -> Tensor:
@@ -115,6 +139,19 @@ def discriminator_loss(real: Tensor, fake: Tensor, loss: str) -> Tensor:
 def adversarial_loss(fake: Tensor) -> Tensor:
     """Returns the generator's loss, small where `fake` scores are high."""
     return -fake.mean()
+
+
+def match_features(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """Returns the mean absolute difference of features, mean over layers.
+
+    Wang et al. 2018 (arXiv 1711.11585, equation 4). No gradient reaches the features of true
+    frames.
+    """
+    distances = [
+        functional.l1_loss(own.float(), true.detach().float())
+        for own, true in zip(fake, real, strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 def lecam(model: Discriminator, real: Tensor, fake: Tensor, decay: float = 0.99) -> Tensor:

@@ -16,6 +16,10 @@ from torchvision.models import VGG16_Weights
 SMALLEST = 32
 
 
+class MissingWeightsError(ValueError):
+    """VGG16's weights are not at hand."""
+
+
 class Perceptual(nn.Module):
     """LPIPS over VGG16, frozen: it stays in eval mode, or its dropout would make it random."""
 
@@ -87,19 +91,20 @@ def load_perceptual(weights: str | None, download: bool = True) -> Perceptual:
         download: Whether to download that file if it is missing.
 
     Raises:
-        ValueError: The weights are missing and cannot be downloaded, or are damaged.
+        MissingWeightsError: The weights are missing and cannot be downloaded.
+        ValueError: They are damaged.
     """
     if weights is not None:
         return Perceptual(_read(Path(weights)))
     url = VGG16_Weights.IMAGENET1K_V1.url
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not cached.exists() and not download:
-        raise ValueError(f"perceptual weights: {cached} is missing")
+        raise MissingWeightsError(f"perceptual weights: {cached} is missing")
     if not cached.exists():
         try:
             torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True)
         except (urllib.error.URLError, OSError, RuntimeError) as error:
-            raise ValueError(
+            raise MissingWeightsError(
                 f"perceptual weights: {cached} is missing and cannot be downloaded ({error}); put "
                 f"{url} there, or name a local copy with loss.perceptual_weights=PATH, or set "
                 "loss.perceptual=0"

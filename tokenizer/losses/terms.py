@@ -19,6 +19,8 @@ class LossConfig:
         hard_share: Share of a frame's pixels that are the worst, in (0, 1].
         foreground: Mean absolute error over the foreground of the frames.
         perceptual: LPIPS.
+        perceptual_required: Whether to stop, or to go on without LPIPS, where its weights are
+            missing; only if they are required are they downloaded.
         perceptual_weights: Path of VGG16's weights, see load_perceptual.
         codebook: The quantizer's codebook loss.
         commitment: The quantizer's commitment loss (beta).
@@ -31,6 +33,7 @@ class LossConfig:
     hard_share: float
     foreground: float
     perceptual: float
+    perceptual_required: bool
     perceptual_weights: str | None
     codebook: float
     commitment: float
@@ -73,7 +76,7 @@ def tokenizer_loss(
         output: The tokenizer's output.
         config: The weights.
         foreground: bool (n, height, width), needed where config.foreground is not 0.
-        lpips: LPIPS, needed where config.perceptual is not 0.
+        lpips: LPIPS; without it the term is left out.
     """
     reconstruction = output.reconstruction.float()
     error = (reconstruction - output.target).abs()
@@ -87,8 +90,7 @@ def tokenizer_loss(
     if config.foreground:
         assert foreground is not None
         weighted.append(("foreground", config.foreground, masked_mean(error, foreground)))
-    if config.perceptual:
-        assert lpips is not None
+    if config.perceptual and lpips is not None:
         distance = lpips(reconstruction, output.target).mean()
         weighted.append(("perceptual", config.perceptual, distance))
     pixels = _sum(weighted, error)

@@ -3,6 +3,7 @@
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks.base import Network
 from worldtokens.tokenizer.networks.patch import DictionaryNetwork, PatchNetwork
+from worldtokens.tokenizer.networks.resnet import ResNetNetwork
 from worldtokens.tokenizer.networks.vqgan import VQGANNetwork
 from worldtokens.tokenizer.networks.vqvae import VQVAE2Network, VQVAENetwork
 
@@ -10,6 +11,7 @@ __all__ = ["Network", "build_network"]
 
 _NETWORKS = {
     "patch": PatchNetwork,
+    "resnet": ResNetNetwork,
     "vqgan": VQGANNetwork,
     "vqvae": VQVAENetwork,
     "vqvae2": VQVAE2Network,

@@ -10,9 +10,9 @@ GROUPS = 32
 EPSILON = 1e-6
 
 
-def make_norm(width: int) -> nn.GroupNorm:
+def make_norm(width: int, groups: int = GROUPS) -> nn.GroupNorm:
     """Makes the normalization that all layers share."""
-    return nn.GroupNorm(GROUPS, width, eps=EPSILON)
+    return nn.GroupNorm(groups, width, eps=EPSILON)
 
 
 class ResidualBlock(nn.Module):
@@ -48,10 +48,10 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """One head of self-attention over all positions."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, groups: int = GROUPS):
         """Builds the projections."""
         super().__init__()
-        self.norm = make_norm(width)
+        self.norm = make_norm(width, groups)
         self.project_in = nn.Conv2d(width, 3 * width, 1)
         self.project_out = nn.Conv2d(width, width, 1)
 

@@ -39,6 +39,7 @@ def _build_stage(config: TokenizerConfig) -> Quantizer:
             update=config.codebook_update,
             decay=config.codebook_decay,
             is_cosine=config.cosine_codes,
+            dead_share=config.codebook_dead_share,
         )
     assert config.quantizer == "fsq"
     return FSQ(config.fsq_levels)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 ITERATIONS = 10
 LARGEST_SAMPLE = 65536
-_ROWS = 2048
+_ROWS = 256
 
 
 def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
@@ -53,6 +53,35 @@ def first_rows(chunks: Iterable[Tensor]) -> list[Tensor]:
         if sum(some.shape[:-1].numel() for some in taken) >= LARGEST_SAMPLE:
             break
     return taken
+
+
+def distinct_rows(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Finds vectors that differ, and counts each; stops when LARGEST_SAMPLE are found.
+
+    Vectors count as equal where they agree in steps of 1/127 of the first chunk's largest value.
+    Frames come in random order, and a slow encoder need not see more of them than are clustered.
+
+    Args:
+        chunks: float32 (n, d).
+
+    Returns:
+        float32 (m, d), at most LARGEST_SAMPLE, and float32 (m,).
+    """
+    found: list[Tensor] = []
+    rows = counts = scale = None
+    for chunk in chunks:
+        scale = chunk.abs().max().clamp_min(1e-12) / 127 if scale is None else scale
+        levels = (chunk / scale).round().clamp(-32767, 32767).to(torch.int16).view(torch.int8)
+        first, which = first_of_each(levels if rows is None else torch.cat([rows, levels]))
+        ones = torch.ones(len(levels))
+        ones = ones if counts is None else torch.cat([counts, ones])
+        counts = torch.zeros(len(first)).index_add_(0, which, ones)
+        found = [torch.cat([*found, chunk])[first]]
+        rows = levels[first] if rows is None else torch.cat([rows, levels])[first]
+        if len(first) >= LARGEST_SAMPLE:
+            break
+    assert counts is not None, "no chunks"
+    return found[0][:LARGEST_SAMPLE], counts[:LARGEST_SAMPLE]
 
 
 def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:

@@ -9,15 +9,13 @@ from torch.nn import functional
 
 from worldtokens.tokenizer.quantizers.base import Quantized, Quantizer
 from worldtokens.tokenizer.quantizers.clustering import (
-    LARGEST_SAMPLE,
-    first_rows,
+    distinct_rows,
+    first_of_each,
     k_means,
     nearest_center,
 )
 
 UPDATES = ("gradient", "ema")
-# A code that is used less than this share of an equal use is moved to a latent.
-DEAD_SHARE = 0.03
 
 
 class VQ(Quantizer):
@@ -25,7 +23,8 @@ class VQ(Quantizer):
 
     The codes follow the latents by the codebook loss, or as exponential moving averages of the
     latents assigned to them (appendix A.1 there). Codes start as centers of the first latents, and
-    a code that is no longer used is moved to a latent, so that the codebook does not collapse.
+    a code that is no longer used is moved to a latent that lies far from its code, so that the
+    codebook does not collapse.
     """
 
     codes: Tensor
@@ -33,7 +32,13 @@ class VQ(Quantizer):
     sums: Tensor
 
     def __init__(
-        self, vocab_size: int, dim: int, update: str, decay: float = 0.99, is_cosine: bool = False
+        self,
+        vocab_size: int,
+        dim: int,
+        update: str,
+        decay: float = 0.99,
+        is_cosine: bool = False,
+        dead_share: float = 0.03,
     ):
         """Draws random codes, which `start` replaces.
 
@@ -44,6 +49,7 @@ class VQ(Quantizer):
             decay: Decay of the moving averages: of the codes' use, and of the codes under "ema".
             is_cosine: Whether latents and codes are of length 1 (Yu et al. 2021, arXiv 2110.04627,
                 section 3.2), so that the nearest code has the smallest angle.
+            dead_share: A code that is used less than this share of an even use is moved.
         """
         super().__init__()
         assert update in UPDATES
@@ -52,6 +58,7 @@ class VQ(Quantizer):
         self.update = update
         self.decay = decay
         self.is_cosine = is_cosine
+        self.dead_share = dead_share
         codes = self._normalize(torch.randn(vocab_size, dim) / dim**0.5)
         if update == "gradient":
             self.codes = nn.Parameter(codes)
@@ -66,7 +73,7 @@ class VQ(Quantizer):
         latents = self._normalize(latents)
         flat = latents.flatten(0, -2)
         codes = self._normalize(self.codes)
-        tokens = nearest_center(flat.detach(), codes.detach())
+        tokens = _nearest(flat.detach(), codes.detach())
         vectors = codes[tokens].view_as(latents)
         zero = latents.new_zeros(())
         gradient = self.update == "gradient"
@@ -78,7 +85,7 @@ class VQ(Quantizer):
             entropy=zero,
         )
         if self.training:
-            self._update(flat.detach(), tokens)
+            self._update(flat.detach(), tokens, vectors.detach().view_as(flat))
         return quantized
 
     def lookup(self, tokens: Tensor) -> Tensor:
@@ -87,15 +94,18 @@ class VQ(Quantizer):
 
     @torch.no_grad()
     def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
-        """Starts the codes at the centers of the first latents (k-means)."""
-        chunks = first_rows(latents)
-        vectors = torch.cat([self._normalize(chunk.flatten(0, -2)).cpu() for chunk in chunks])
-        vectors = vectors[:LARGEST_SAMPLE]
-        centers = k_means(vectors, torch.ones(len(vectors)), self.vocab_size, generator)
+        """Starts the codes at the centers of latents (k-means).
+
+        Equal latents count as often as the root of their number, so that rare ones get codes too.
+        """
+        chunks = (self._normalize(chunk.flatten(0, -2)).cpu() for chunk in latents)
+        vectors, counts = distinct_rows(chunks)
+        centers = k_means(vectors, counts.sqrt(), self.vocab_size, generator)
+        self.mass.zero_()
         self._put(slice(None), self._normalize(centers).to(self.codes))
 
     @torch.no_grad()
-    def _update(self, latents: Tensor, tokens: Tensor) -> None:
+    def _update(self, latents: Tensor, tokens: Tensor, vectors: Tensor) -> None:
         """Moves the averages by one batch, the codes with them under "ema", and revives codes."""
         counts = torch.bincount(tokens, minlength=self.vocab_size).to(self.mass)
         sums = torch.zeros_like(self.codes).index_add_(0, tokens, latents)
@@ -113,15 +123,16 @@ class VQ(Quantizer):
             self.sums.lerp_(sums, 1 - self.decay)
             used = self.mass > 1e-6
             self.codes[used] = self._normalize(self.sums[used] / self.mass[used, None])
-        self._revive(latents, float(counts.sum()) / self.vocab_size)
+        self._revive(latents, (latents - vectors).square().sum(1), float(counts.mean()))
 
-    def _revive(self, latents: Tensor, even_use: float) -> None:
-        """Moves codes that are no longer used to latents of the batch."""
-        dead = self.mass < DEAD_SHARE * min(1.0, even_use)
+    def _revive(self, latents: Tensor, errors: Tensor, even_use: float) -> None:
+        """Moves codes that are no longer used to latents, drawn in proportion to their errors."""
+        dead = self.mass < self.dead_share * min(1.0, even_use)
         count = int(dead.sum())
         if not count:
             return
-        drawn = latents[torch.randint(len(latents), (count,), device=latents.device)]
+        # The least number keeps the draw possible where all errors are 0.
+        drawn = latents[torch.multinomial(errors + 1e-12, count, replacement=True)]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.broadcast(drawn, src=0)
         # As if used once on average, so that it is not moved again at once.
@@ -136,3 +147,11 @@ class VQ(Quantizer):
 
     def _normalize(self, vectors: Tensor) -> Tensor:
         return functional.normalize(vectors, dim=-1) if self.is_cosine else vectors
+
+
+def _nearest(latents: Tensor, codes: Tensor) -> Tensor:
+    """Finds the code nearest to each latent (n, d), int64 (n,); on a CPU equal ones once."""
+    if latents.device.type != "cpu" or torch.compiler.is_compiling():
+        return nearest_center(latents, codes)
+    distinct, which = first_of_each(latents.contiguous().view(torch.int8))
+    return nearest_center(latents[distinct], codes)[which]

@@ -9,7 +9,7 @@ from worldtokens.training.budget import Progress, ScheduleConfig
 
 CONFIG = dict(
     weight=0.5, loss="hinge", start=0, warmup=0, learning_rate=1e-3, width=4, depth=1,
-    regularizer="none", regularizer_weight=0.1,
+    regularizer="none", regularizer_weight=0.1, feature_matching=0.0,
 )  # fmt: skip
 
 
@@ -55,6 +55,32 @@ def test_each_step_leaves_the_other_side_alone(tokenizer):
     adversary.step(tokenizer(frames), Progress(1, 0.0, 0.5))
     for value, gradient, weight in zip(tokenizer.parameters(), gradients, weights, strict=True):
         assert torch.equal(value.grad, gradient) and torch.equal(value, weight)
+
+
+def test_feature_matching_is_added_where_there_is_no_lpips(tokenizer):
+    frames = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
+    output = tokenizer(frames)
+    pixels = (output.reconstruction - output.target).abs().mean()
+    terms = {}
+    for matching, has_lpips in ((0.0, False), (2.0, True), (2.0, False)):
+        torch.manual_seed(0)
+        adversary = make_adversary(
+            Accelerator(cpu=True),
+            config_with(feature_matching=matching, start=2, warmup=2),
+            ScheduleConfig(),
+            has_lpips,
+        )
+        arguments = output, pixels, tokenizer.last_layer
+        assert float(adversary.generator_term(*arguments, Progress(1, 0.0, 0.5))[0]) == 0.0
+        half, metrics = adversary.generator_term(*arguments, Progress(2, 0.0, 0.5))
+        whole, _ = adversary.generator_term(*arguments, Progress(3, 0.0, 0.5))
+        assert float(whole.detach()) == pytest.approx(2 * float(half.detach()), rel=1e-5)
+        terms[matching, has_lpips] = float(whole.detach()), metrics.get("feature_matching")
+    assert terms[2.0, True] == terms[0.0, False]
+    assert terms[2.0, True][1] is None
+    total, distance = terms[2.0, False]
+    assert distance is not None and distance > 0
+    assert total - terms[0.0, False][0] == pytest.approx(2 * distance, rel=1e-4)
 
 
 def test_no_adversary(tokenizer):

@@ -10,12 +10,13 @@ from worldtokens.tokenizer.losses.discriminator import (
     adversarial_loss,
     discriminator_loss,
     lecam,
+    match_features,
     r1_penalty,
 )
 
 CONFIG = dict(
     weight=0.5, loss="hinge", start=0, warmup=0, learning_rate=1e-3, width=4, depth=1,
-    regularizer="none", regularizer_weight=0.1,
+    regularizer="none", regularizer_weight=0.1, feature_matching=0.0,
 )  # fmt: skip
 
 
@@ -45,6 +46,27 @@ def test_weight_starts_and_warms_up():
     assert [config.weight_at(step) for step in (0, 9, 10, 11, 13, 99)] == [0, 0, 0.5, 1.0, 2.0, 2.0]
 
 
+def test_features_end_with_the_scores():
+    torch.manual_seed(0)
+    model = Discriminator(4, 2)
+    pixels = torch.randn(2, 3, 16, 16)
+    *features, scores = model.features(pixels)
+    assert torch.equal(scores, model(pixels))
+    # A layer of 4 channels at half the size, then 8 at a quarter, then 16.
+    assert [tuple(f.shape[1:]) for f in features] == [(4, 8, 8), (8, 4, 4), (16, 3, 3)]
+    assert torch.equal(features[0], torch.nn.functional.leaky_relu(model.layers[0](pixels), 0.2))
+
+
+def test_feature_matching_is_the_mean_over_layers():
+    real = [torch.tensor([1.0, 2.0], requires_grad=True), torch.zeros(4)]
+    fake = [torch.tensor([0.0, 0.0], requires_grad=True), torch.tensor([2.0, 0.0, 0.0, 0.0])]
+    distance = match_features(real, fake)
+    assert float(distance.detach()) == pytest.approx((1.5 + 0.5) / 2)
+    distance.backward()
+    assert fake[0].grad is not None and fake[0].grad.tolist() == [-0.25, -0.25]
+    assert real[0].grad is None
+
+
 def test_lecam_pulls_scores_to_the_opposite_averages():
     model = Discriminator(4, 1)
     model.real_mean.fill_(1.0)
@@ -67,6 +89,7 @@ def test_r1_is_half_the_squared_gradient():
         ({"loss": "wgan"}, "adversary.loss: expected one of"),
         ({"regularizer": "l2"}, "adversary.regularizer: expected one of"),
         ({"weight": -0.5}, "adversary.weight: expected at least 0, got -0.5"),
+        ({"feature_matching": -1.0}, "adversary.feature_matching: expected at least 0, got -1.0"),
         ({"start": -1}, "adversary.start: expected a whole number of at least 0, got -1"),
         ({"width": 0}, "adversary.width: expected a whole number of at least 1, got 0"),
     ],

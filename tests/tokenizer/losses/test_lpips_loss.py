@@ -1,7 +1,11 @@
 import pytest
 import torch
 
-from worldtokens.tokenizer.losses.lpips_loss import Perceptual, load_perceptual
+from worldtokens.tokenizer.losses.lpips_loss import (
+    MissingWeightsError,
+    Perceptual,
+    load_perceptual,
+)
 
 
 def test_perceptual_distance(vgg16_weights):
@@ -44,5 +48,9 @@ def test_perceptual_without_weights(vgg16_weights, tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
-    with pytest.raises(ValueError, match=r"vgg16-.*is missing and cannot be downloaded \(no route"):
+    with pytest.raises(
+        MissingWeightsError, match=r"vgg16-.*is missing and cannot be downl.*no route"
+    ):
         load_perceptual(None)
+    with pytest.raises(MissingWeightsError, match=r"vgg16-.*\.pth is missing$"):
+        load_perceptual(None, download=False)

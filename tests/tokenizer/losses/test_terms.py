@@ -6,7 +6,7 @@ from worldtokens.tokenizer.output import TokenizerOutput
 
 NOTHING = dict(
     absolute=0.0, squared=0.0, hard=0.0, hard_share=0.5, foreground=0.0, perceptual=0.0,
-    perceptual_weights=None, codebook=0.0, commitment=0.0, entropy=0.0,
+    perceptual_required=True, perceptual_weights=None, codebook=0.0, commitment=0.0, entropy=0.0,
 )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from worldtokens.tokenizer.quantizers import clustering
 from worldtokens.tokenizer.quantizers.clustering import (
     count_distinct,
+    distinct_rows,
     first_of_each,
     first_rows,
     k_means,
@@ -57,3 +59,16 @@ def test_first_of_each_names_the_first_row_of_every_group():
 def test_first_rows_takes_all_of_a_small_sample():
     chunks = [torch.zeros(2, 3, 1), torch.ones(1, 3, 1)]
     assert [chunk.shape[0] for chunk in first_rows(iter(chunks))] == [2, 1]
+
+
+def test_distinct_rows_are_counted_over_chunks(monkeypatch):
+    chunks = [
+        torch.tensor([[1.0, 0.0], [0.5, 0.0], [1.0, 0.001]]),
+        torch.tensor([[0.5, 0.0], [0.0, 0.0]]),
+    ]
+    rows, counts = distinct_rows(chunks)
+    found = {tuple(row): count for row, count in zip(rows.tolist(), counts.tolist(), strict=True)}
+    assert found == {(1.0, 0.0): 2.0, (0.5, 0.0): 2.0, (0.0, 0.0): 1.0}
+    monkeypatch.setattr(clustering, "LARGEST_SAMPLE", 2)
+    rows, counts = distinct_rows(iter(chunks))
+    assert len(rows) == len(counts) == 2 and float(counts.sum()) == 3.0

@@ -2,7 +2,7 @@ import pytest
 import torch
 import vector_quantize_pytorch as reference
 
-from worldtokens.tokenizer.quantizers import VQ, Residual, clustering, vq
+from worldtokens.tokenizer.quantizers import VQ, Residual, clustering
 
 CODES, DIM = 24, 5
 
@@ -28,7 +28,6 @@ def test_residual_quantizes_the_residual():
 
 def test_start_computes_no_more_latents_than_it_clusters(monkeypatch):
     monkeypatch.setattr(clustering, "LARGEST_SAMPLE", 50)
-    monkeypatch.setattr(vq, "LARGEST_SAMPLE", 50)
     computed = []
 
     def chunks():

@@ -2,7 +2,7 @@ import pytest
 import torch
 import vector_quantize_pytorch as reference
 
-from worldtokens.tokenizer.quantizers import VQ, clustering, vq
+from worldtokens.tokenizer.quantizers import VQ, clustering
 
 CODES, DIM = 24, 5
 
@@ -108,13 +108,12 @@ def test_start_puts_codes_where_the_latents_are():
 
 def test_start_computes_no_more_latents_than_it_clusters(monkeypatch):
     monkeypatch.setattr(clustering, "LARGEST_SAMPLE", 50)
-    monkeypatch.setattr(vq, "LARGEST_SAMPLE", 50)
     computed = []
 
     def chunks():
         for number in range(10):
             computed.append(number)
-            yield torch.full((2, 10, 1), float(number))
+            yield (20 * number + torch.arange(20.0)).view(2, 10, 1)
 
     VQ(2, 1, "ema").start(chunks(), generator())
     assert computed == [0, 1, 2]
@@ -192,3 +191,33 @@ def test_reference_at_evaluation(is_cosine):
     assert torch.equal(quantized.tokens, tokens)
     torch.testing.assert_close(quantized.vectors, vectors)
     torch.testing.assert_close(ours.lookup(tokens), theirs.get_codes_from_indices(tokens))
+
+
+def test_rare_latents_get_codes():
+    # Nine in ten latents are equal: drawn evenly, the first centers would mostly be these.
+    rare = torch.randn(30, 2, generator=generator())
+    latents = torch.cat([torch.zeros(2700, 2), rare.repeat(10, 1)])
+    quantizer = VQ(31, 2, "ema")
+    quantizer.start([latents.view(30, 100, 2)], generator())
+    distances = torch.cdist(torch.cat([torch.zeros(1, 2), rare]), quantizer.codes).min(1).values
+    assert distances.max() < 0.05
+
+
+def test_dead_codes_move_to_latents_that_are_badly_served():
+    quantizer = vq_with([[0.0], [500.0], [600.0]], update="gradient", decay=0.5).train()
+    latents = torch.tensor([[0.0]] * 99 + [[7.0]])
+    for _ in range(12):
+        quantizer(latents)
+    # Of 100 latents only one lies apart from its code.
+    assert sorted(quantizer.codes.flatten().tolist()) == pytest.approx([0.0, 7.0, 7.0], abs=1e-5)
+
+
+def test_a_smaller_share_keeps_rare_codes_longer():
+    kept = []
+    for share in (0.03, 1e-7):
+        quantizer = vq_with([[0.0], [9.0]], update="gradient", decay=0.9, dead_share=share).train()
+        quantizer(torch.tensor([[0.0], [9.0]]))
+        for _ in range(100):
+            quantizer(torch.zeros(2, 1))
+        kept.append(9.0 in quantizer.codes.flatten().tolist())
+    assert kept == [False, True]
