@@ -6,14 +6,18 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from ale_py import ALEInterface
 
 from worldtokens.envs.ale_emulator import ALEEmulator
-from worldtokens.envs.config import EnvConfig
+from worldtokens.envs.config import EnvConfig, UnknownArgumentError
 from worldtokens.envs.emulator import Emulator
 from worldtokens.envs.fake_game import FakeGameEmulator
 from worldtokens.envs.games import FAKE_GAME, rom_of
 from worldtokens.envs.screens import FrameBuilder
 from worldtokens.envs.state import EnvState
+
+# Of a console for NTSC television; the few games for PAL, with 50, are not told apart.
+EMULATED_FPS = 60
 
 Value = int | float | bool | str
 
@@ -27,6 +31,10 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
 
     `info` holds "ram", uint8 (128,), and "lives", int.
 
+    It can be copied by `copy.deepcopy` and pickled: the copy goes on exactly as the original does.
+    Stable-Baselines3's wrappers for Atari take it, with frame_skip=1 where they skip frames
+    themselves.
+
     Attributes:
         config: The settings.
         action_meanings: Atari's name of each action.
@@ -38,6 +46,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         """Wraps an emulator; use `make_env` to make an environment by its name."""
         self.config = config
         self.action_meanings = emulator.action_meanings
+        self.metadata = {**self.metadata, "render_fps": EMULATED_FPS / config.frame_skip}
         self.render_mode = "rgb_array"
         frame_shape = (config.frame_height, config.frame_width)
         self.observation_space = gymnasium.spaces.Box(0, 255, (*frame_shape, 3), np.uint8)
@@ -134,6 +143,15 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
             self._frame = self._builder.build()
         return self._frame
 
+    def get_action_meanings(self) -> list[str]:
+        """Returns Atari's name of each action, as ale-py's environments do."""
+        return list(self.action_meanings)
+
+    @property
+    def ale(self) -> ALEInterface | Emulator:
+        """The emulator, to be read: `ale.lives()`; ale-py's own for every game of its."""
+        return getattr(self._emulator, "ale", self._emulator)
+
     def get_state(self) -> EnvState:
         """Returns the full state, from which `restore_state` goes on exactly.
 
@@ -215,15 +233,16 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
         A `gymnasium.Env` with frames of uint8 (64, 64, 3) unless overridden.
 
     Raises:
-        ValueError: No such game, no such field or a value out of range.
+        ValueError: No such game, or a value out of range.
+        UnknownArgumentError: No such field.
     """
     known = [field.name for field in fields(EnvConfig) if field.name != "name"]
     for key in overrides:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3) or known
-            raise ValueError(
-                f"env_config: expected fields of EnvConfig, got {key!r}; "
-                f"did you mean {', '.join(close)}?"
+            raise UnknownArgumentError(
+                f"env_config: expected fields of EnvConfig, got an unexpected keyword argument "
+                f"{key!r}; did you mean {', '.join(close)}?"
             )
     return make_env_from_config(
         EnvConfig(name=name, **overrides)  # pyright: ignore[reportArgumentType]

@@ -6,6 +6,13 @@ from worldtokens.common.checks import check_at_least
 from worldtokens.envs.games import usual_name
 
 
+class UnknownArgumentError(TypeError, ValueError):
+    """An argument that no setting has.
+
+    A TypeError, as Python raises for unknown keyword arguments, whose text TorchRL's GymEnv reads.
+    """
+
+
 @dataclass
 class EnvConfig:
     """What makes two environments the same; stored with every dataset.

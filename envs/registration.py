@@ -32,7 +32,8 @@ def make_registered(name: str, render_mode: str | None = None, **overrides: Valu
         **overrides: Other values for fields of `EnvConfig`.
 
     Raises:
-        ValueError: Another render mode, no such field or a value out of range.
+        ValueError: Another render mode, or a value out of range.
+        UnknownArgumentError: No such field.
     """
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"render_mode: expected None or 'rgb_array', got {render_mode!r}")

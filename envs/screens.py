@@ -7,6 +7,8 @@ direct computation costs half as much as the emulation, and most of a screen doe
 step to step.
 """
 
+from typing import Any
+
 import numpy as np
 
 _WORD = 4  # pixels that are compared at once
@@ -61,6 +63,11 @@ class FrameBuilder:
         self._folds = max(n for n in range(1, 12) if height % n == 0)
         self._frame = np.zeros((*frame_shape, 3), np.uint8)
         self._is_first = True
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Lets a copy's `last_but_one` and `last` be parts of its own buffer again."""
+        vars(self).update(state)
+        self.last_but_one, self.last = self._screens
 
     def reset(self) -> None:
         """Makes the next frame come from whole screens: after a reset or a restore."""

@@ -1,3 +1,9 @@
+import copy
+import hashlib
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -92,6 +98,91 @@ def test_restored_ram_is_that_of_the_saved_moment():
     np.testing.assert_array_equal(restored["ram"], info["ram"])
 
 
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("settings", ({}, {"repeat_action_probability": 0.25}, {"frame_skip": 1}))
+def test_a_copy_goes_on_as_the_original(name, settings):
+    env = make_env(name, **settings)
+    env.reset(seed=1)
+    play(env, actions_for(env, 110))
+    later = actions_for(env, 60, seed=1)
+    copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    copies.append(copy.deepcopy(copies[0]))
+    frame, screen = env.frame.tobytes(), env.render().tobytes()
+    continued = play(env, later)
+    assert len(set(part[0] for part in continued)) > 1
+    for one in copies:
+        assert (one.frame.tobytes(), one.render().tobytes()) == (frame, screen)
+        assert play(one, later) == continued
+        # An episode of its own.
+        one.reset(seed=3)
+    assert env.render().tobytes() != screen
+    first = [one.reset(seed=5)[0].tobytes() for one in (env, *copies)]
+    assert len(set(first)) == 1
+
+
+PLAY_ON = """
+import hashlib, pickle, sys
+env, actions = pickle.load(sys.stdin.buffer)
+shown = [env.frame.tobytes(), env.render().tobytes()]
+shown += [env.step(action)[0].tobytes() for action in actions]
+print(hashlib.sha256(b"".join(shown)).hexdigest())
+"""
+
+
+def test_a_copy_in_another_process():
+    env = make_env("Pong", repeat_action_probability=0.25)
+    env.reset(seed=1)
+    play(env, actions_for(env, 50))
+    later = actions_for(env, 40, seed=1)
+    there = subprocess.run(
+        [sys.executable, "-c", PLAY_ON], input=pickle.dumps((env, later)), capture_output=True,
+        check=True, timeout=120,
+    )  # fmt: skip
+    shown = [env.frame.tobytes(), env.render().tobytes()]
+    shown += [env.step(action)[0].tobytes() for action in later]
+    assert there.stdout.decode().strip() == hashlib.sha256(b"".join(shown)).hexdigest()
+
+
+def test_copies_before_a_reset_and_after_an_end():
+    env = make_env("Pong", max_episode_steps=2)
+    before = copy.deepcopy(env)
+    assert before.reset(seed=1)[0].tobytes() == env.reset(seed=1)[0].tobytes()
+    env.step(0), env.step(0)
+    with pytest.raises(ValueError, match=r"call reset\(\)"):
+        copy.deepcopy(env).step(0)
+
+
+def test_what_other_libraries_look_for():
+    env = make_env("Breakout")
+    _, info = env.reset(seed=0)
+    assert env.get_action_meanings() == ["NOOP", "FIRE", "RIGHT", "LEFT"]
+    assert env.ale.lives() == 5 and env.ale.getRAM().tolist() == info["ram"].tolist()
+    assert env.metadata["render_fps"] == 15
+    assert make_env("Breakout", frame_skip=8).metadata["render_fps"] == 7.5
+    fake = make_env("FakeGame", frame_skip=1)
+    fake.reset(seed=0)
+    assert fake.ale.lives() == 3 and fake.metadata["render_fps"] == 60
+
+
+def test_sb3s_wrappers_take_it():
+    wrappers = pytest.importorskip(
+        "stable_baselines3.common.atari_wrappers", reason="needs stable-baselines3 (the extra sb3)"
+    )
+    env = wrappers.AtariWrapper(make_env("Breakout", frame_skip=1), noop_max=10)
+    frame, _ = env.reset(seed=2)
+    assert frame.shape == (84, 84, 1)
+    # A lost life ends an episode, but not the game.
+    lives = []
+    for _ in range(2000):
+        *_, terminated, _, info = env.step(1)
+        if terminated:
+            lives.append(info["lives"])
+            env.reset()
+            if len(lives) == 5:
+                break
+    assert lives == [4, 3, 2, 1, 0]
+
+
 def test_states_of_other_frames_are_refused():
     env = make_env("FakeGame")
     env.reset(seed=0)
@@ -135,8 +226,10 @@ def test_a_lost_life_ends_the_episode_when_asked():
 
 
 def test_wrong_arguments_name_the_close_ones():
-    with pytest.raises(ValueError, match="'frameskip'; did you mean frame_skip"):
-        make_env("Pong", frameskip=2)
+    message = "got an unexpected keyword argument 'frameskip'; did you mean frame_skip"
+    for error in (ValueError, TypeError):
+        with pytest.raises(error, match=message):
+            make_env("Pong", frameskip=2)
     env = make_env("Pong")
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"action: expected a number in \[0, 6\), got 6"):

@@ -18,7 +18,7 @@ def test_colors_are_those_of_the_emulator(name):
         emulator.act(int(rng.integers(len(emulator.action_meanings))))
         if step % 20 == 0:
             emulator.read_screen(screen)
-            emulator._ale.getScreenRGB(colors)
+            emulator.ale.getScreenRGB(colors)
             np.testing.assert_array_equal(emulator.palette[screen], colors)
 
 
