@@ -87,6 +87,25 @@ class EventSteps:
     values: np.ndarray
 
 
+def event_masks(
+    rewards: np.ndarray, lives_lost: np.ndarray, terminated: np.ndarray, scene_changed: np.ndarray
+) -> dict[Kind, np.ndarray]:
+    """Returns in which of n steps each kind of event happens, bool (n,); a step may have several.
+
+    Args:
+        rewards: Float (n,).
+        lives_lost: bool (n,), whether a life was lost.
+        terminated: bool (n,), whether the game ended.
+        scene_changed: bool (n,), whether the scene after the step is another.
+    """
+    return {
+        "reward": rewards != 0,
+        "life_lost": lives_lost,
+        "end": terminated,
+        "scene": scene_changed,
+    }
+
+
 def find_events(source: EpisodeSource) -> dict[Kind, EventSteps]:
     """Finds the events of a dataset, by kind; a step may have several."""
     steps = source.steps
@@ -94,12 +113,13 @@ def find_events(source: EpisodeSource) -> dict[Kind, EventSteps]:
     rewards = steps.rewards[frames].astype(np.float64)
     lives = source.read("lives", 0, source.num_frames).astype(np.float64)
     scene = source.scene.astype(np.float64)
-    happened: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
-        "reward": (rewards != 0, rewards),
-        "life_lost": (lives[frames + 1] < lives[frames], lives[frames + 1]),
-        "end": (steps.terminated[frames], np.zeros(len(frames))),
-        "scene": (scene[frames + 1] != scene[frames], scene[frames + 1]),
-    }
-    return {
-        kind: EventSteps(frames[mask], values[mask]) for kind, (mask, values) in happened.items()
-    }
+    before, after = frames, frames + 1
+    masks = event_masks(
+        rewards, lives[after] < lives[before], steps.terminated[frames],
+        scene[after] != scene[before],
+    )  # fmt: skip
+    values: dict[Kind, np.ndarray] = {
+        "reward": rewards, "life_lost": lives[after], "end": np.zeros(len(frames)),
+        "scene": scene[after],
+    }  # fmt: skip
+    return {kind: EventSteps(frames[mask], values[kind][mask]) for kind, mask in masks.items()}

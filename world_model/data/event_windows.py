@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldtokens.collect.dataset.events import event_masks
 from worldtokens.common.checks import check_probability
 from worldtokens.world_model.data.segments import (
     TokenDataset,
@@ -54,13 +55,17 @@ def find_events(episode: TokenEpisode) -> dict[str, np.ndarray]:
     Returns:
         For each kind that occurs ("reward 100", "lost life", "end", "scene") its steps, int64 (n,).
     """
+    masks = event_masks(
+        episode.rewards, episode.lives_lost, episode.terminated,
+        episode.scenes[1:] != episode.scenes[:-1],
+    )  # fmt: skip
     events = {
         f"reward {value:g}": np.flatnonzero(episode.rewards == value)
-        for value in np.unique(episode.rewards[episode.rewards != 0])
+        for value in np.unique(episode.rewards[masks["reward"]])
     }
-    events["lost life"] = np.flatnonzero(episode.lives_lost)
-    events["end"] = np.flatnonzero(episode.terminated)
-    events["scene"] = np.flatnonzero(episode.scenes[1:] != episode.scenes[:-1])
+    events["lost life"] = np.flatnonzero(masks["life_lost"])
+    events["end"] = np.flatnonzero(masks["end"])
+    events["scene"] = np.flatnonzero(masks["scene"])
     return {kind: steps for kind, steps in events.items() if len(steps)}
 
 
