@@ -50,6 +50,14 @@ STAGES = (
         "evaluates tokenizers on held-out episodes",
     ),
     Stage(
+        "guide", "tokenizer/guide.py", "guide",
+        "changes frames until a scorer sees what was asked for",
+    ),
+    Stage(
+        "import-iris-tokenizer", "tokenizer/import_iris.py", "import_iris",
+        "loads a tokenizer that IRIS's own code trained",
+    ),
+    Stage(
         "export-tokenizer-onnx", "tokenizer/export_onnx.py", "tokenizer_export_onnx",
         "writes a tokenizer as ONNX graphs",
     ),

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from worldtokens.common.devices import native_autocast_dtype
+from worldtokens.common.forks import settle_after_fork
+from worldtokens.hub.eval_view import eval_view
 from worldtokens.hub.model_card import CardModel
 from worldtokens.hub.model_files import Kind
 from worldtokens.hub.pretrained_model import PretrainedModel
@@ -115,12 +118,12 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         tokens = torch.empty(
             len(flat), self.tokens_per_frame, dtype=torch.int64, device=self.device
         )
-        with self._inference():
+        with self._inference() as model:
             for start, chunk in self._chunks(flat):
                 if not self.network.is_exact:
                     rest = self._chunk_size() - len(chunk)
                     chunk = torch.cat([chunk, chunk[-1:].expand(rest, -1, -1, -1)])
-                encoded = self.tokens_of(chunk)[: len(flat) - start]
+                encoded = model.tokens_of(chunk)[: len(flat) - start]
                 tokens[start : start + len(encoded)] = encoded
         return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
 
@@ -139,9 +142,9 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         tokens = as_tokens(tokens, self.tokens_per_frame, self.vocab_size, self.device)
         flat = tokens.reshape(-1, self.tokens_per_frame)
         frames = torch.empty(len(flat), *self.frame_shape, dtype=torch.uint8, device=self.device)
-        with self._inference():
+        with self._inference() as model:
             for start, chunk in self._chunks(flat):
-                frames[start : start + len(chunk)] = self.frames_of(chunk)
+                frames[start : start + len(chunk)] = model.frames_of(chunk)
         return frames.reshape(*tokens.shape[:-1], *self.frame_shape)
 
     def embed(self, tokens: Tensor | np.ndarray) -> Tensor:
@@ -157,6 +160,7 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             ValueError: `tokens` has another type, dtype, shape, range or device.
         """
         tokens = as_tokens(tokens, self.tokens_per_frame, self.vocab_size, self.device)
+        settle_after_fork()
         with torch.no_grad():
             parts = [q.lookup(part) for q, part in self._split(tokens.to(self.device))]
         leading = tokens.shape[:-1]
@@ -181,9 +185,9 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             generator: A CPU generator.
         """
         frames = as_frames(frames, self.frame_shape, self.device)
-        with self._inference():
+        with self._inference() as model:
             for level, quantizer in enumerate(self._levels()):
-                quantizer.start(self._latents(frames, level), generator)
+                quantizer.start(model._latents(frames, level), generator)
 
     def first_names(self) -> Mapping[str, str]:
         """See PretrainedModel.first_names."""
@@ -223,15 +227,17 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
             yield quantizer, part.unflatten(-1, (-1, depth)) if depth > 1 else part
 
     @contextmanager
-    def _inference(self) -> Iterator[None]:
-        """Turns gradients off, eval mode on, and autocast on where the device gains from it."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad(), self._autocast():
-                yield
-        finally:
-            self.train(was_training)
+    def _inference(self) -> Iterator[Self]:
+        """Yields this model in eval mode, without gradients, with autocast where it is faster."""
+        settle_after_fork()
+        dtype = next(self.parameters()).dtype
+        if dtype != torch.float32:
+            raise ValueError(
+                f"tokenizer: expected weights of torch.float32, got {dtype}; use .float(), encode "
+                "and decode choose a faster type by themselves (uses_autocast)"
+            )
+        with torch.no_grad(), self._autocast():
+            yield eval_view(self)
 
     def _autocast(self) -> AbstractContextManager:
         dtype = native_autocast_dtype(self.device) if self.uses_autocast else None

@@ -20,7 +20,6 @@ from worldtokens.collect.dataset.source import EpisodeSource
 from worldtokens.collect.formats.importing import FrameSize, ImportedEpisode, Loader, Source
 
 _INFO = "worldtokens_episode"
-_DATA = "data/main_data.hdf5"
 
 
 def export_minari(source: EpisodeSource, folder: Path) -> None:
@@ -87,8 +86,8 @@ def read_minari(folder: Path) -> Source:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"source: {folder} is not a Minari dataset ({reason:.200})") from None
-    if (folder / _DATA).is_file():
-        _check_links(folder / _DATA)
+    for file in sorted(folder.rglob("*.hdf5")):
+        _check_links(file)
     frames, actions = storage.observation_space, storage.action_space
     is_image = isinstance(frames, gymnasium.spaces.Box) and frames.dtype == np.uint8
     shape = frames.shape or ()

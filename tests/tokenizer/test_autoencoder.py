@@ -1,3 +1,6 @@
+import copy
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -230,3 +233,41 @@ def test_a_device_without_native_bfloat16_runs_without_autocast(tokenizer, monke
     monkeypatch.setattr(torch, "autocast", None)
     tokens = tokenizer.encode(random_frames(2, 16, 24, 3))
     assert tokenizer.decode(tokens).shape == (2, 16, 24, 3)
+
+
+@pytest.mark.parametrize("update", ("ema", "gradient"))
+def test_threads_share_a_tokenizer_in_train_mode(update):
+    tokenizer = Tokenizer(
+        TokenizerConfig(
+            16, 16, "patch", quantizer="vq", codebook_size=16, code_dim=4, codebook_update=update,
+            encoder_width=8, encoder_depth=1, decoder_width=8, decoder_depth=1,
+            decoder_fine_depth=1,
+        )
+    ).train()  # fmt: skip
+    frames = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    before, truth = tokenizer.fingerprint, tokenizer.encode(frames)
+    wrong = []
+
+    def work():
+        for _ in range(10):
+            tokens = tokenizer.encode(frames)
+            wrong.extend([tokens] * (not torch.equal(tokens, truth)))
+            tokenizer.decode(tokens)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and tokenizer.fingerprint == before
+    assert all(part.training for part in tokenizer.modules())
+
+
+@pytest.mark.parametrize("change", ("half", "double", "bfloat16"))
+def test_other_types_of_weights_are_refused_in_words(tokenizer, change):
+    frames = np.zeros((1, *tokenizer.frame_shape), np.uint8)
+    changed = getattr(copy.deepcopy(tokenizer), change)()
+    with pytest.raises(ValueError, match="tokenizer: expected weights of torch.float32, got torch"):
+        changed.encode(frames)
+    with pytest.raises(ValueError, match=r"use .float\(\), encode and decode choose"):
+        changed.decode(np.zeros((1, tokenizer.tokens_per_frame), np.int64))

@@ -68,7 +68,7 @@ def test_actions_of_a_space_with_a_start_are_counted_from_0(
 
 
 def test_links_to_other_files_are_not_followed(counted_from_one, tmp_path, import_from):
-    path = counted_from_one / "data" / "main_data.hdf5"
+    path = counted_from_one / "main_data.hdf5"
     with h5py.File(path, "r+") as file:
         del file["episode_0/rewards"]
         file["episode_0/rewards"] = h5py.ExternalLink("/etc/other.h5", "rewards")
