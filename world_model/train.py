@@ -32,11 +32,12 @@ from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.validation import Heldout
 from worldtokens.world_model.imagination.precision import compile_training
 from worldtokens.world_model.initial_weights import start_from
-from worldtokens.world_model.losses import choose_reward_values, sample_tokens, world_model_loss
+from worldtokens.world_model.losses import choose_reward_values, world_model_loss
 from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.networks.refinement import random_draft
 from worldtokens.world_model.optimizers import MuonAdamW
 from worldtokens.world_model.scheduled_sampling import ContextConfig, make_context
+from worldtokens.world_model.token_sampling import sample_tokens
 
 
 @dataclass

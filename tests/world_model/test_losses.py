@@ -4,33 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.world_model.tiny import episode, tiny
-from worldtokens.world_model.data.segments import (
-    TokenSegments,
-)
+from tests.world_model.tiny import episode, real_segments, small_segments, tiny
 from worldtokens.world_model.losses import (
-    TokenSample,
     WeightedCrossEntropy,
     choose_reward_values,
-    foreground_tokens,
     reward_classes,
-    sample_tokens,
     world_model_loss,
 )
 from worldtokens.world_model.networks.predictions import Prediction
 from worldtokens.world_model.networks.refinement import Draft
-
-
-def segments(**changes):
-    values = dict(
-        tokens=torch.tensor([[[0, 1], [1, 1], [0, 0]]]),
-        actions=torch.zeros(1, 2, dtype=torch.int64),
-        rewards=torch.tensor([[0.0, 100.0]]),
-        terminated=torch.tensor([[False, True]]),
-        truncated=torch.tensor([[False, False]]),
-        mask=torch.ones(1, 3, dtype=torch.bool),
-    )
-    return TokenSegments(**{**values, **changes})
+from worldtokens.world_model.token_sampling import TokenSample, sample_tokens
 
 
 def prediction():
@@ -45,7 +28,7 @@ VALUES = torch.tensor([0.0, 100.0])
 
 
 def test_terms_are_the_hand_computed_cross_entropies():
-    loss = world_model_loss(prediction(), segments(), VALUES)
+    loss = world_model_loss(prediction(), small_segments(), VALUES)
     first = (-math.log(3 / 4) - math.log(1 / 4)) / 2
     expected = [
         (first + math.log(2)) / 2,
@@ -59,7 +42,7 @@ def test_terms_are_the_hand_computed_cross_entropies():
 
 def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
     torch.manual_seed(0)
-    batch = segments()
+    batch = small_segments()
     whole = float(world_model_loss(prediction(), batch, VALUES).tokens)
     found = []
     for _ in range(400):
@@ -76,35 +59,16 @@ def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
     assert abs(np.mean(found) - whole) < 0.05
 
 
-@pytest.mark.parametrize("unchanged_sample_prob", [None, 0.25])
-def test_few_different_numbers_of_tokens_are_predicted(unchanged_sample_prob):
-    generator = torch.Generator().manual_seed(0)
-    counts, shape = set(), (4, 12, 64)
-    for step in range(40):
-        tokens = torch.randint(2, shape, generator=generator)
-        tokens *= torch.rand(shape, generator=generator) < 0.02 + 0.005 * step
-        mask = torch.ones(shape[:2], dtype=torch.bool)
-        mask[0, 7:] = False
-        sample = sample_tokens(segments(tokens=tokens, mask=mask), unchanged_sample_prob)
-        assert not sample.predict_mask[0, 6:].any()
-        assert sample.predict_mask[sample.hard & mask[:, 1:, None]].all()
-        counts.add(int(sample.predict_mask.sum()))
-    assert len(counts) < 20 and all(count % 128 == 0 for count in counts if count > 128)
-
-
 def test_tokens_added_to_make_the_number_round_do_not_count():
     torch.manual_seed(0)
     tokens = torch.randint(2, (4, 12, 64))
-    sample = sample_tokens(segments(tokens=tokens, mask=torch.ones(4, 12, dtype=torch.bool)), 0.5)
+    sample = sample_tokens(
+        small_segments(tokens=tokens, mask=torch.ones(4, 12, dtype=torch.bool)), 0.5
+    )
     still = tokens[:, 1:] == tokens[:, :-1]
     weights = sample.weights[sample.predict_mask & still]
     assert set(weights.tolist()) == {0.0, 2.0}
     assert int((weights == 0.0).sum()) < 128
-
-
-def test_padded_tokens_are_never_predicted():
-    batch = segments(mask=torch.tensor([[True, True, False]]))
-    assert sample_tokens(batch, 1.0).predict_mask.tolist() == [[[True, True], [False, False]]]
 
 
 def test_padding_reaches_no_term():
@@ -112,7 +76,7 @@ def test_padding_reaches_no_term():
     made.tokens[0, 1] = torch.nan
     made.rewards[0, 1] = torch.nan
     made.ends[0, 1] = torch.nan
-    loss = world_model_loss(made, segments(mask=torch.tensor([[True, True, False]])), VALUES)
+    loss = world_model_loss(made, small_segments(mask=torch.tensor([[True, True, False]])), VALUES)
     assert math.isclose(float(loss.tokens), (-math.log(3 / 4) - math.log(1 / 4)) / 2, rel_tol=1e-6)
     assert math.isclose(float(loss.rewards), -math.log(4 / 5), rel_tol=1e-6)
     assert math.isclose(float(loss.ends), math.log(2), rel_tol=1e-6)
@@ -122,25 +86,25 @@ def test_padding_gives_no_gradient():
     made = prediction()
     made.tokens.requires_grad_()
     mask = torch.tensor([[True, True, False]])
-    world_model_loss(made, segments(mask=mask), VALUES).total.backward()
+    world_model_loss(made, small_segments(mask=mask), VALUES).total.backward()
     assert made.tokens.grad is not None
     assert made.tokens.grad[0, 0].abs().sum() > 0 and made.tokens.grad[0, 1].abs().sum() == 0
 
 
 def test_a_truncated_step_does_not_train_the_end_head_but_the_others():
-    cut = segments(
+    cut = small_segments(
         terminated=torch.tensor([[False, False]]), truncated=torch.tensor([[False, True]])
     )
     loss = world_model_loss(prediction(), cut, VALUES)
     assert math.isclose(float(loss.ends), math.log(2), rel_tol=1e-6)
-    whole = world_model_loss(prediction(), segments(), VALUES)
+    whole = world_model_loss(prediction(), small_segments(), VALUES)
     assert float(loss.tokens) == float(whole.tokens)
     assert float(loss.rewards) == float(whole.rewards)
 
 
 def test_an_end_at_the_time_limit_is_still_an_end():
-    both = segments(truncated=torch.tensor([[False, True]]))
-    whole = world_model_loss(prediction(), segments(), VALUES)
+    both = small_segments(truncated=torch.tensor([[False, True]]))
+    whole = world_model_loss(prediction(), small_segments(), VALUES)
     assert float(world_model_loss(prediction(), both, VALUES).ends) == float(whole.ends)
 
 
@@ -162,36 +126,8 @@ def test_many_reward_values_are_thinned_out_evenly_in_symlog_scale():
     assert values == sorted(values) and values[-2] < 3000
 
 
-def test_a_token_that_was_wrong_in_the_context_changes_when_it_becomes_right():
-    batch = segments()
-    context = batch.tokens.clone()
-    context[0, 0, 1] = 0  # Really 1, as it stays in frame 1.
-    for _ in range(20):
-        assert bool(sample_tokens(batch, 0.01, context).predict_mask[0, 0, 1])
-    assert not all(bool(sample_tokens(batch, 0.01).predict_mask[0, 0, 1]) for _ in range(20))
-
-
-def test_foreground_is_what_its_position_shows_in_less_than_half_of_the_real_frames():
-    tokens = torch.tensor([[[5, 1], [5, 1], [6, 2], [5, 2], [0, 0]]])
-    steps = (1, 4)
-    batch = segments(
-        tokens=tokens, actions=torch.zeros(steps).long(), rewards=torch.zeros(steps),
-        terminated=torch.zeros(steps, dtype=torch.bool),
-        truncated=torch.zeros(steps, dtype=torch.bool),
-        mask=torch.tensor([[True] * 4 + [False]]),
-    )  # fmt: skip
-    # Of four real frames: 5 three times and 6 once; 1 and 2 twice each.
-    expected = [[False, False], [True, False], [False, False]]
-    assert foreground_tokens(batch)[0, :3].tolist() == expected
-    sample = sample_tokens(batch, 1.0, foreground_weight=4.0)
-    # Six real tokens, one of which counts four times: a mean of 9 / 6.
-    np.testing.assert_allclose(sample.weights[0, 1, 0], 4 / 1.5)
-    np.testing.assert_allclose(sample.weights[0, 0], 1 / 1.5)
-    assert bool(sample.hard[0, 1, 0]) and not bool(sample.hard[0, 0, 0])
-
-
 def test_the_refined_term_is_the_mean_over_hidden_tokens():
-    batch = segments()
+    batch = small_segments()
     sample = TokenSample(
         torch.ones(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2), torch.ones(1, 2, 2).bool()
     )
@@ -219,18 +155,6 @@ def test_the_weighted_cross_entropy_and_its_gradient_are_torch_s():
     torch.testing.assert_close(got, expected)
     (found,) = torch.autograd.grad(3 * got, logits)
     torch.testing.assert_close(found, torch.autograd.grad(3 * expected, logits)[0])
-
-
-def real_segments(tokens, actions):
-    batch, steps = actions.shape
-    return TokenSegments(
-        tokens=tokens,
-        actions=actions,
-        rewards=torch.zeros(batch, steps),
-        terminated=torch.zeros(batch, steps, dtype=torch.bool),
-        truncated=torch.zeros(batch, steps, dtype=torch.bool),
-        mask=torch.ones(batch, steps + 1, dtype=torch.bool),
-    )
 
 
 def gated(shape="gated", **changes):
@@ -264,18 +188,6 @@ def test_the_loss_of_gate_and_changes_is_the_cross_entropy_of_all_tokens(if_chan
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-
-
-def test_foreground_counts_more_at_the_gate_too():
-    tokens, actions = episode(4, batch=1)
-    tokens[:] = 1
-    tokens[0, 1, 0] = 2  # Comes and goes: foreground at frame 1, background at 2 and 3.
-    batch = real_segments(tokens, actions)
-    sample = sample_tokens(batch, None, foreground_weight=3.0)
-    assert sample.predict_mask.nonzero().tolist() == [[0, 0, 0], [0, 1, 0]]
-    # 23 tokens of weight 1 and one of weight 3, scaled to a mean of 1.
-    torch.testing.assert_close(sample.weights[0, 0, 0], torch.tensor(3 * 24 / 26))
-    torch.testing.assert_close(sample.weights[0, 2, 5], torch.tensor(24 / 26))
 
 
 def test_padding_reaches_neither_the_gate_nor_the_output_layer():

@@ -3,6 +3,7 @@
 import torch
 
 from worldtokens.world_model import WorldModel, WorldModelConfig
+from worldtokens.world_model.data.segments import TokenSegments
 
 SHAPES = {
     "autoregressive": dict(prediction="autoregressive", attention="full", merge=1, history=1),
@@ -38,3 +39,29 @@ def episode(frames: int, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randint(7, (batch, frames, 8), generator=generator)
     return tokens, torch.randint(3, (batch, frames - 1), generator=generator)
+
+
+def small_segments(**changes) -> TokenSegments:
+    """One segment of three frames of two tokens; the second step pays 100 and ends the game."""
+    values = dict(
+        tokens=torch.tensor([[[0, 1], [1, 1], [0, 0]]]),
+        actions=torch.zeros(1, 2, dtype=torch.int64),
+        rewards=torch.tensor([[0.0, 100.0]]),
+        terminated=torch.tensor([[False, True]]),
+        truncated=torch.tensor([[False, False]]),
+        mask=torch.ones(1, 3, dtype=torch.bool),
+    )
+    return TokenSegments(**{**values, **changes})
+
+
+def real_segments(tokens, actions):
+    """Segments without padding, rewards or ends."""
+    batch, steps = actions.shape
+    return TokenSegments(
+        tokens=tokens,
+        actions=actions,
+        rewards=torch.zeros(batch, steps),
+        terminated=torch.zeros(batch, steps, dtype=torch.bool),
+        truncated=torch.zeros(batch, steps, dtype=torch.bool),
+        mask=torch.ones(batch, steps + 1, dtype=torch.bool),
+    )
