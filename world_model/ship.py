@@ -9,6 +9,8 @@ float32; the change of the outputs is measured first, printed and written in the
 both models before: the cards take their metrics from there.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import dataclasses
 import shutil
 from collections.abc import Sequence
@@ -23,7 +25,7 @@ from worldtokens.hub.model_files import round_to_half, write_half_weights
 from worldtokens.hub.pretrained_model import PretrainedModel
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.training.command_line import launch
-from worldtokens.world_model.data.excerpts import choose_excerpts, save_excerpts
+from worldtokens.world_model.data.excerpts import add_excerpts, choose_excerpts, save_excerpts
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.evaluation.rounding import compute_outputs, describe_rounding
 from worldtokens.world_model.model import WorldModel
@@ -44,6 +46,7 @@ class ShipConfig:
         starts: Held-out excerpts to ship.
         start_steps: Steps of each.
         include: Excerpts that come first, as EPISODE:FRAME; the others are drawn.
+        keep_starts: Whether the excerpts that were shipped before stay, and the new ones follow.
         max_megabytes: Limit for all files together, in units of 1,000,000 bytes.
         limits: Sentences for the cards on what these models cannot do.
         seed: Of the choice of excerpts.
@@ -59,6 +62,7 @@ class ShipConfig:
     starts: int
     start_steps: int
     include: list[str]
+    keep_starts: bool
     max_megabytes: float
     limits: list[str]
     seed: int
@@ -93,6 +97,8 @@ def main(config: ShipConfig) -> None:
     excerpts = choose_excerpts(
         heldout, config.starts, config.start_steps, config.include, config.seed
     )
+    if config.keep_starts:
+        excerpts = add_excerpts(EpisodeDataset(config.folder / STARTS, "heldout"), excerpts)
     rounding = round_weights(tokenizer, world_model, excerpts)
     folder = config.folder
     partial = folder.with_name(f".{folder.name}.partial")

@@ -115,3 +115,13 @@ def test_it_replaces_what_it_wrote(shipped, trained, dataset):
     ship.main(config_of(trained, dataset, shipped.parent, "seed=1"))
     assert not (shipped / "starts" / "old").exists()
     assert [path.name for path in shipped.parent.iterdir()] == ["fake_game"]
+
+
+def test_starts_that_were_shipped_may_stay(shipped, trained, dataset):
+    before = [info.id for info in EpisodeDataset(shipped / "starts", "heldout").infos]
+    ship.main(config_of(trained, dataset, shipped.parent, "seed=3", "keep_starts=true"))
+    starts = EpisodeDataset(shipped / "starts", "heldout")
+    ids = [info.id for info in starts.infos]
+    assert set(before) < set(ids) and len(ids) == len(set(ids))
+    ship.main(config_of(trained, dataset, shipped.parent, "seed=3", "keep_starts=true"))
+    assert [info.id for info in EpisodeDataset(shipped / "starts", "heldout").infos] == ids

@@ -58,6 +58,17 @@ def choose_excerpts(
     return [cut(dataset.episodes[index], first, steps) for index, first in starts[:count]]
 
 
+def add_excerpts(shipped: EpisodeDataset, excerpts: Sequence[Episode]) -> list[Episode]:
+    """Returns excerpts that were saved before, then the new ones that are not among them.
+
+    Args:
+        shipped: The held-out episodes of what `save_excerpts` wrote.
+        excerpts: What `choose_excerpts` returned.
+    """
+    known = {info.id for info in shipped.infos}
+    return [*shipped.episodes, *(e for e in excerpts if e.id not in known)]
+
+
 def find_excerpt(dataset: EpisodeDataset, frame_id: str, steps: int) -> tuple[int, int]:
     """Finds the number of the episode and the first frame of an excerpt at EPISODE:FRAME.
 
