@@ -4,6 +4,8 @@ python collect/export_episodes.py env=MontezumaRevenge format=minari to=exports/
 python collect/export_episodes.py env=MontezumaRevenge format=images split=heldout to=exports/png
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast

@@ -6,6 +6,8 @@ python collect/import_episodes.py env=Pong format=peer source=outputs/dataset da
 python collect/import_episodes.py format=dataset source=data/from_another_machine data=data/Pong
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import hashlib
 import os
 from collections.abc import Callable

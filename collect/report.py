@@ -4,6 +4,8 @@ python collect/report.py env=MontezumaRevenge
 python collect/report.py data=data/MontezumaRevenge verify=true
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -8,6 +8,8 @@ python collect/run.py env=MontezumaRevenge policy=stable_baselines3 policy.check
 python collect/run.py env=Breakout env_config.repeat_action_probability=0.25 data=data/sticky
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import hashlib
 import json
 import os

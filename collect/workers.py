@@ -17,6 +17,7 @@ from worldtokens.collect.dataset.episode import Episode
 from worldtokens.collect.dataset.shards import ShardWriter
 from worldtokens.collect.policies.policy import make_policy
 from worldtokens.collect.tasks import Progress, Scheduler, Task, Worker
+from worldtokens.common.interrupts import start_uninterrupted
 from worldtokens.envs import EnvConfig, make_env_from_config, ram_labels
 
 _PR_SET_PDEATHSIG = 1
@@ -84,7 +85,7 @@ def run_workers(
         process = context.Process(
             target=_work, args=(theirs, setup, os.getpid()), daemon=True, name=f"worker {index}"
         )
-        process.start()
+        start_uninterrupted(process)
         theirs.close()
         workers[ours] = process
     try:

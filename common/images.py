@@ -50,7 +50,7 @@ def read_image(path: str | Path) -> Image.Image:
     """Reads a picture as 8-bit RGB.
 
     It is turned as its EXIF data say; where it is transparent it is black; of 16 bits the upper 8
-    are kept.
+    are kept, floats from 0 to 1 are scaled.
 
     Raises:
         ValueError: The file is damaged, too large, or of a kind whose values have no fixed range.
@@ -81,20 +81,28 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     # Phones store a second view behind the first.
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise ValueError(f"it holds {image.n_frames} pictures; save each to a file of its own")
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"its values are of mode {image.mode} (32 bits), whose range is not known; save it "
-            "with 8 or 16 bits"
-        )
     image.load()
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = _from_unit_range(image)
     else:
         image = _turned(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return image.convert("RGB")
+
+
+def _from_unit_range(image: Image.Image) -> Image.Image:
+    """Reads 32 bits a pixel: floats from 0 to 1, the one range that all agree on."""
+    values = np.asarray(image)
+    if image.mode != "F" or not np.all((values >= 0) & (values <= 1)):
+        raise ValueError(
+            f"its values are of mode {image.mode} (32 bits) from {values.min():g} to "
+            f"{values.max():g}, a range that is not known; save it with 8 or 16 bits"
+        )
+    return Image.fromarray(np.rint(values * 255).astype(np.uint8))
 
 
 def _turned(image: Image.Image) -> Image.Image:

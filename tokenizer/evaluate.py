@@ -8,6 +8,8 @@ Prints a table, a column for each run; writes metrics.json and pictures to
 runs/<env>/<run>/evaluation/, and the metrics into the card of runs/<env>/<run>/export/.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import json
 from dataclasses import dataclass
 from pathlib import Path

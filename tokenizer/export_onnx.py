@@ -6,6 +6,8 @@
 Writes encode.onnx and decode.onnx to runs/<env>/<run>/onnx/. Needs the extra `onnx`.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import logging
 import tempfile
 from dataclasses import dataclass

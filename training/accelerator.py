@@ -2,6 +2,7 @@
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState, GradientState
 
 from worldtokens.common.devices import native_autocast_dtype
 
@@ -27,6 +28,9 @@ def make_accelerator(mixed_precision: str, cpu: bool = False) -> Accelerator:
         assert isinstance(device, torch.device)
         is_native = native_autocast_dtype(device) is torch.bfloat16
         mixed_precision = "bf16" if is_native else "no"
+    # An earlier run of this process may have had another precision.
+    AcceleratorState._reset_state()
+    GradientState._reset_state()
     return Accelerator(mixed_precision=mixed_precision, cpu=cpu)
 
 

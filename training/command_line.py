@@ -1,26 +1,31 @@
 """The command line that all entry scripts share: Hydra in, a dataclass out, one line per error."""
 
-import difflib
+import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from worldtokens.common.interrupts import NOTE
 from worldtokens.training.command_help import describe_stage
+from worldtokens.training.config_values import check_values
+from worldtokens.training.error_lines import (
+    CONFIG_ERRORS,
+    USER_ERRORS,
+    explain,
+    is_lack_of_memory,
+)
+from worldtokens.training.multirun import Jobs, is_one_of_several
 from worldtokens.training.renamed_keys import rename_overrides
 from worldtokens.training.stage_config import StageConfig
+from worldtokens.training.typed_words import quote_words
 
 CONFIGS = "worldtokens.configs"
 FULL_ERROR = "HYDRA_FULL_ERROR"
-CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
-USER_ERRORS = (ValueError, OSError, FloatingPointError, *CONFIG_ERRORS)
 HELP_FLAGS = ("--help", "-h")
 
 Config = TypeVar("Config")
@@ -34,8 +39,9 @@ def launch(
 ) -> None:
     """Runs `main` with the config that the command line describes; with --help, describes the keys.
 
-    A ValueError, OSError, FloatingPointError or config error ends the process with one line on
-    stderr and exit code 1. HYDRA_FULL_ERROR=1 in the environment shows the traceback instead.
+    A ValueError, OSError, FloatingPointError, lack of memory or config error ends the process with
+    one line on stderr and exit code 1; of several jobs (`-m`) the others go on.
+    HYDRA_FULL_ERROR=1 in the environment shows the traceback instead.
 
     Args:
         main: Called with an instance of `config_type`.
@@ -45,26 +51,32 @@ def launch(
     """
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     stage = StageConfig(config_type, config_name, config_module)
+    _print_any_name()
 
-    def fail(error: Exception) -> NoReturn:
+    def fail(error: BaseException) -> NoReturn:
         if wants_traceback:
             raise error
-        print(f"error: {_explain(error, stage)}", file=sys.stderr)
+        print(f"error: {explain(error, stage)}", file=sys.stderr)
         sys.exit(1)
 
     def run(config: DictConfig) -> None:
         # Caught in here, since Hydra adds a line to whatever Exception leaves the job.
         try:
+            jobs.begin(config)
             main(to_dataclass(config, config_type))
-        except KeyboardInterrupt:
-            print("interrupted: the same command continues where this one saved", file=sys.stderr)
-            sys.exit(130)
-        except USER_ERRORS as error:
-            fail(error)
+        except BrokenPipeError as error:
+            _end_quietly(error)
+        except (*USER_ERRORS, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not is_lack_of_memory(error):
+                raise
+            if wants_traceback or not is_one_of_several():
+                fail(error)
+            jobs.fail(explain(error, stage))
 
-    sys.argv[1:] = _rename(sys.argv[1:])
-    stage.register_defaults()
     try:
+        sys.argv[1:] = quote_words(_rename(sys.argv[1:]))
+        jobs = Jobs(sys.argv[1:])
+        stage.register_defaults()
         if any(flag in sys.argv[1:] for flag in HELP_FLAGS):
             overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
             _show(describe_stage(stage, sys.modules[main.__module__].__doc__ or "", overrides))
@@ -73,7 +85,11 @@ def launch(
             hydra.main(
                 version_base="1.3", config_path=f"pkg://{config_module}", config_name=config_name
             )(run)()
-    except CONFIG_ERRORS as error:
+        jobs.end()
+    except KeyboardInterrupt:
+        print(NOTE, file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, *CONFIG_ERRORS) as error:
         fail(error)
 
 
@@ -85,9 +101,9 @@ def compose(config_type: type[Config], config_name: str, overrides: Sequence[str
     """
     stage = StageConfig(config_type, config_name)
     try:
-        return to_dataclass(stage.compose(_rename(overrides)), config_type)
+        return to_dataclass(stage.compose(quote_words(_rename(overrides))), config_type)
     except CONFIG_ERRORS as error:
-        raise ValueError(_explain(error, stage)) from error
+        raise ValueError(explain(error, stage)) from error
 
 
 def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
@@ -95,8 +111,11 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
 
     Raises:
         OmegaConfBaseException: A key is missing, unknown or of another type.
+        ValueError: A value is none that any command can use, see `check_values`.
     """
     typed = OmegaConf.merge(OmegaConf.structured(config_type), config)
+    tree = OmegaConf.to_container(typed, resolve=True)
+    check_values(cast(dict[str, Any], tree))
     return cast(Config, OmegaConf.to_object(typed))
 
 
@@ -104,18 +123,38 @@ def _show(text: str) -> None:
     """Prints a text, of which the reader of a pipe (`| head`) may take a part only."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as error:
+        _end_quietly(error)
+
+
+def _end_quietly(error: BrokenPipeError) -> None:
+    """Leaves the rest of the output to nobody, where its reader has gone."""
+    if error.filename is not None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_any_name() -> None:
+    """Makes names of files that are not UTF-8 printable."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def _hydra_raises() -> Iterator[None]:
-    """Lets Hydra raise config errors, of which it else prints several lines."""
-    before = os.environ.get(FULL_ERROR)
+    """Lets Hydra raise errors, of which it else prints several lines."""
+    before, usage = os.environ.get(FULL_ERROR), argparse.ArgumentParser.error
+
+    def refuse(self: argparse.ArgumentParser, message: str) -> NoReturn:
+        raise ValueError(f"flags: {message}; see --help and --hydra-help")
+
     os.environ[FULL_ERROR] = "1"
+    argparse.ArgumentParser.error = refuse
     try:
         yield
     finally:
+        argparse.ArgumentParser.error = usage
         if before is None:
             del os.environ[FULL_ERROR]
         else:
@@ -127,31 +166,3 @@ def _rename(overrides: Sequence[str]) -> list[str]:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return renamed
-
-
-def _explain(error: Exception, stage: StageConfig) -> str:
-    """Describes an error in one line; for a misspelt key it names the close keys of the command."""
-    if isinstance(error, CONFIG_ERRORS):
-        return _explain_config_error(str(error), stage)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _explain_config_error(text: str, stage: StageConfig) -> str:
-    unknown = re.search(r"Could not override '([^']+)'", text) or re.search(
-        r"Key '([^']+)' (?:is )?not in", text
-    )
-    if unknown is None:
-        named = re.search(r"full_key: (\S+)", text)
-        reason = " ".join(text.split("full_key:")[0].split())
-        if named and "missing mandatory value" in reason:
-            return f"config key '{named.group(1)}' needs a value: give {named.group(1)}=..."
-        return f"config key '{named.group(1)}': {reason}" if named else reason
-    key, known = unknown.group(1), stage.keys()
-    close = difflib.get_close_matches(key, known, n=3) or [
-        name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]
-    ]
-    top = ", ".join(name for name in known if "." not in name)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"its keys are {top}"
-    return f"config key '{key}' does not exist in {stage.name}.yaml; {hint}"

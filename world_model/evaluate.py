@@ -18,6 +18,8 @@ Every part that follows (events, lost_lives, counterfactuals, strange_tokens, pa
 writes three such files of its own name.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import dataclasses
 
 import numpy as np

@@ -15,6 +15,8 @@ Writes an MP4, a GIF and a JSON per start to runs/<env>/dreams/. Under the actio
 taken a video shows real | reconstruction | imagined; under others, only what was imagined.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,6 +11,8 @@ completion.png, the lower half of held-out frames drawn anew, and larger.png, fr
 than the prior was trained on, where `larger` gives their size; samples.json holds the settings.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import dataclasses
 import json
 from dataclasses import dataclass

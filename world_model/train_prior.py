@@ -8,6 +8,8 @@ The data are a dataset of episodes, a folder of images or a .npy file of them. T
 runs/<env>/<run>/. The same command continues an interrupted run.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import dataclasses
 from dataclasses import dataclass
 

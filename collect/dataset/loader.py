@@ -17,6 +17,7 @@ from torch import multiprocessing
 from worldtokens.collect.dataset.segments import SegmentBatch
 from worldtokens.collect.dataset.source import EpisodeSource
 from worldtokens.common.checks import check_at_least
+from worldtokens.common.interrupts import start_uninterrupted
 
 _BUFFERS_PER_WORKER = 3
 
@@ -90,7 +91,7 @@ class _Reader:
         self._process = context.Process(
             target=_read, args=(source, self._buffers, seed, theirs), daemon=True
         )
-        self._process.start()
+        start_uninterrupted(self._process)
         theirs.close()
         for index in range(_BUFFERS_PER_WORKER):
             self._connection.send(index)

@@ -17,11 +17,26 @@ def test_of_16_bits_the_upper_8_are_kept(tmp_path):
     np.testing.assert_array_equal(pixels_of(tmp_path / "a.tif")[..., 0], ramp >> 8)
 
 
-@pytest.mark.parametrize("dtype", (np.float32, np.int32))
-def test_values_of_an_unknown_range_are_refused(tmp_path, dtype):
-    Image.fromarray(np.ones((4, 4), dtype)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match=r"a.tif: .*32 bits\), whose range is not known"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    (
+        (
+            np.full((4, 4), 200, np.float32),
+            r"mode F \(32 bits\) from 200 to 200, a range",
+        ),
+        (np.full((4, 4), np.nan, np.float32), r"mode F \(32 bits\) from nan to nan"),
+        (np.ones((4, 4), np.int32), r"mode I \(32 bits\) from 1 to 1"),
+    ),
+)
+def test_values_of_an_unknown_range_are_refused(tmp_path, values, message):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=f"a.tif: .*{message}"):
         read_image(tmp_path / "a.tif")
+
+
+def test_floats_from_0_to_1_are_scaled(tmp_path):
+    Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32)[None]).save(tmp_path / "a.tif")
+    assert pixels_of(tmp_path / "a.tif")[0, :, 2].tolist() == list(range(256))
 
 
 def test_pictures_are_turned_as_viewers_show_them(tmp_path):

@@ -50,6 +50,8 @@ def main(config: Config) -> None:
         raise ValueError("seed: expected another")
     if config.seed == 2:
         open("/no/such/file")
+    if config.seed == 4:
+        raise MemoryError("of a test")
     if config.seed == 3:
         raise KeyError("a bug of ours")
     print(config.env, config.model.layers)
@@ -207,3 +209,43 @@ def test_a_call_leaves_the_environment_as_it_was(tmp_path, monkeypatch, capsys):
         report.cli()
     assert capsys.readouterr().err.startswith("error: ")
     assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["env="], "env: expected a value, got an empty one; give env=VALUE"),
+        (["Pong"], "argument 'Pong': expected KEY=VALUE, got no '='"),
+        (["env=A,B"], "env: expected one value, got several (A,B); to keep the comma quote it twi"),
+        (["--fast"], "flags: unrecognized arguments: --fast; see --help and --hydra-help"),
+        (["--cfg", "x"], "flags: argument --cfg/-c: invalid choice: 'x'"),
+        (["seed=99999999999999999999"], "seed: expected a number of at most 64 bits"),
+        (["seed=4"], "memory does not suffice (of a test); choose a smaller batch_size"),
+    ],
+)
+def test_other_mistakes_are_one_line(script, words, line):
+    done = run(script, *words)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(f"error: {line}") and done.stderr.count("\n") == 1
+
+
+def test_values_that_hydra_does_not_know_are_taken_as_they_are(script):
+    for value in ("ünï", "lr=1e-3", "a#b", "run(1)", "[1]x", "it's", "a&b"):
+        assert run(script, f"env={value}").stdout == f"{value} 3\n"
+
+
+def test_one_bad_job_of_several_costs_no_other(script):
+    done = run(script, "--multirun", "env=A", "seed=0,1,5")
+    assert [line for line in done.stdout.splitlines() if "[HYDRA]" not in line] == ["A 3", "A 3"]
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: seed: expected another; the next job goes on",
+        "error: env=A seed=1: seed: expected another",
+        "error: 1 of 3 jobs failed",
+    ]
+
+
+def test_names_that_are_not_utf_8_are_printed(script):
+    name = os.fsdecode(b"caf\xe9")
+    done = run(script, f"env={name}")
+    assert (done.returncode, done.stdout) == (0, "caf\\udce9 3\n")
