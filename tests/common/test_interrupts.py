@@ -37,12 +37,8 @@ def test_ctrl_c_while_modules_load_is_one_line(tmp_path, wait):
         assert NOTE in err and process.returncode == 130
 
 
-def _sleep() -> None:
-    time.sleep(30)
-
-
 def test_children_are_left_to_their_parent():
-    process = get_context("spawn").Process(target=_sleep)
+    process = get_context("spawn").Process(target=time.sleep, args=(30,))
     start_uninterrupted(process)
     assert process.pid is not None
     time.sleep(0.3)
