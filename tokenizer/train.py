@@ -7,6 +7,8 @@
 The run lies in runs/<env>/<run>/. The same command continues an interrupted run.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import time
 from dataclasses import dataclass
 from pathlib import Path

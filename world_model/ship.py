@@ -86,8 +86,8 @@ def main(config: ShipConfig) -> None:
     """Measures the rounding, writes all files beside their place, checks their size, moves them."""
     if config.folder.exists() and not is_shipped(config.folder):
         raise ValueError(
-            f"name: expected a folder that ship.py wrote, or none, got {config.folder}, which holds "
-            "other files; choose another with name=NAME or out=FOLDER"
+            f"name: expected a folder that ship.py wrote, or none, got {config.folder}, which "
+            "holds other files; choose another with name=NAME or out=FOLDER"
         )
     tokenizer = Tokenizer.from_pretrained(config.tokenizer)
     world_model = WorldModel.from_pretrained(Path(config.root) / config.env / config.run)
