@@ -194,9 +194,9 @@ class ResidualBlock(nn.Module):
 class ChannelNorm(nn.LayerNorm):
     """Normalizes the channels of each position by itself, so that it depends on no other."""
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Maps features (n, width, rows, columns) to features of that shape."""
-        return super().forward(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:

@@ -1,0 +1,1 @@
+"""Codes that are moved through the decoder, up the gradient of a scorer (VQGAN+CLIP)."""
