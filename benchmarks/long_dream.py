@@ -31,7 +31,7 @@ from worldtokens.common.atomic import write_text
 from worldtokens.common.devices import choose_device
 from worldtokens.training.command_line import compose
 from worldtokens.world_model.imagination.state import ImaginationState
-from worldtokens.world_model.train import TrainConfig
+from worldtokens.world_model.training.config import TrainConfig
 
 EARLY = 50
 STRETCH = 50

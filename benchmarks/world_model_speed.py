@@ -23,8 +23,9 @@ from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import compose
 from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
 from worldtokens.world_model.data.segments import TokenSegments
-from worldtokens.world_model.optimizers import MuonAdamW
-from worldtokens.world_model.train import TrainConfig, train_step
+from worldtokens.world_model.train import train_step
+from worldtokens.world_model.training.config import TrainConfig
+from worldtokens.world_model.training.optimizers import MuonAdamW
 
 NUM_ACTIONS = 18
 IRIS_SEGMENTS = 8

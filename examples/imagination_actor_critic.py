@@ -44,9 +44,9 @@ from worldtokens import (
 )
 from worldtokens.common.devices import native_autocast_dtype
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
-from worldtokens.world_model.losses import world_model_loss
-from worldtokens.world_model.optimizers import MuonAdamW
-from worldtokens.world_model.token_sampling import sample_tokens
+from worldtokens.world_model.training.losses import world_model_loss
+from worldtokens.world_model.training.optimizers import MuonAdamW
+from worldtokens.world_model.training.token_sampling import sample_tokens
 
 CONTEXT, SEGMENT = 4, 12  # frames that the world model sees; frames of a training window
 SIZE: Any = dict(layers=3, heads=4, width=128, merge=2, history=2, copies=2)

@@ -32,7 +32,6 @@ from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
 from worldtokens.world_model.evaluation.plots import save_clip_grid
 from worldtokens.world_model.imagination.sampling import seeded_generators
-from worldtokens.world_model.optimizers import MuonAdamW
 from worldtokens.world_model.prior.config import CONDITIONS, FramePriorConfig, PriorArchitecture
 from worldtokens.world_model.prior.data import (
     PriorBatch,
@@ -41,6 +40,7 @@ from worldtokens.world_model.prior.data import (
     load_prior_frames,
 )
 from worldtokens.world_model.prior.model import ANY_CLASS, FramePrior
+from worldtokens.world_model.training.optimizers import MuonAdamW
 
 PICTURES = 8
 

@@ -6,7 +6,7 @@ import yaml
 from worldtokens.training.added_keys import with_values_of_run
 from worldtokens.training.command_line import compose
 from worldtokens.training.run_folder import RunFolder
-from worldtokens.world_model.train import TrainConfig
+from worldtokens.world_model.training.config import TrainConfig
 
 
 def test_a_run_begun_before_a_key_goes_on_without_it(tmp_path, capsys):

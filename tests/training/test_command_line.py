@@ -8,7 +8,7 @@ import pytest
 from worldtokens.collect import report
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_line import compose
-from worldtokens.world_model.train import TrainConfig as WorldModelTrainConfig
+from worldtokens.world_model.training.config import TrainConfig as WorldModelTrainConfig
 
 SCRIPT = """
 '''Says hello.

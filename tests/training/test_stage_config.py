@@ -12,8 +12,8 @@ from worldtokens.training.command_line import compose
 from worldtokens.training.stage_config import StageConfig, flatten, nested_defaults
 from worldtokens.world_model.config import Architecture, WorldModelConfig
 from worldtokens.world_model.prior.config import PriorArchitecture
-from worldtokens.world_model.train import TrainConfig as WorldModelTrainConfig
 from worldtokens.world_model.train_prior import TrainPriorConfig
+from worldtokens.world_model.training.config import TrainConfig as WorldModelTrainConfig
 
 TOKENIZER_PRESETS = ("fast", "iris", "iris64", "patch_fsq", "vqgan", "vqgan256", "vqvae", "vqvae2")
 WORLD_MODEL_PRESETS = ("default", "autoregressive", "iris")

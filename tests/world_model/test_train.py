@@ -15,8 +15,8 @@ from worldtokens.training.checkpoint import load_checkpoint
 from worldtokens.training.command_line import compose
 from worldtokens.training.metric_writers import read_metrics
 from worldtokens.world_model import WorldModel, train
-from worldtokens.world_model.losses import WorldModelLoss
-from worldtokens.world_model.train import TrainConfig
+from worldtokens.world_model.training.config import TrainConfig
+from worldtokens.world_model.training.losses import WorldModelLoss
 
 SCRIPT = Path(train.__file__)
 

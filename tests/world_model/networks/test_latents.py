@@ -4,7 +4,7 @@ import torch
 from tests.world_model.tiny import episode, tiny
 from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
 from worldtokens.world_model.imagination.sampling import seeded_generators
-from worldtokens.world_model.losses import FREE_NATS
+from worldtokens.world_model.training.losses import FREE_NATS
 
 LATENT = dict(latents=2, latent_classes=5, outcomes="frame", predicts_lives=True)
 

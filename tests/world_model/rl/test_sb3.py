@@ -18,8 +18,8 @@ from worldtokens.collect import EpisodeDataset
 from worldtokens.envs import make_env
 from worldtokens.world_model.data.segments import TokenDataset
 from worldtokens.world_model.data.token_cache import load_tokens
-from worldtokens.world_model.losses import world_model_loss
-from worldtokens.world_model.token_sampling import sample_tokens
+from worldtokens.world_model.training.losses import world_model_loss
+from worldtokens.world_model.training.token_sampling import sample_tokens
 
 SMALL = {"frame_height": 16, "frame_width": 24}
 # Some episodes end with a lost life, some at the limit.

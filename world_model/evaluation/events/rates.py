@@ -1,9 +1,9 @@
 """How many events a model expects, and how many happen, in held-out steps as they come."""
 
-from worldtokens.world_model.calibration import EventRate, measure_rates
 from worldtokens.world_model.evaluation.curves import Panel
 from worldtokens.world_model.evaluation.sections import Section, text_table
 from worldtokens.world_model.evaluation.setup import Setup
+from worldtokens.world_model.training.calibration import EventRate, measure_rates
 
 
 def rate_section(setup: Setup) -> Section:

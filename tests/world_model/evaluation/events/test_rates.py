@@ -1,5 +1,5 @@
-from worldtokens.world_model.calibration import measure_rates
 from worldtokens.world_model.evaluation.events.rates import rate_section
+from worldtokens.world_model.training.calibration import measure_rates
 
 
 def test_what_is_expected_stands_beside_what_happens(setup):

@@ -1,7 +1,7 @@
 import torch
 
 from tests.world_model.tiny import tiny
-from worldtokens.world_model.optimizers import MuonAdamW
+from worldtokens.world_model.training.optimizers import MuonAdamW
 
 
 def test_matrices_of_the_transformer_go_to_muon_and_every_weight_to_one():

@@ -11,7 +11,7 @@ from torch import Tensor
 from worldtokens.world_model.data.segments import TokenSegments
 from worldtokens.world_model.networks.predictions import Prediction
 from worldtokens.world_model.networks.refinement import Draft
-from worldtokens.world_model.token_sampling import TokenSample
+from worldtokens.world_model.training.token_sampling import TokenSample
 
 # Nats per frame that the latents' divergence may have without being trained down.
 FREE_NATS = 0.5

@@ -3,7 +3,7 @@ import torch
 
 from tests.world_model.tiny import tiny
 from worldtokens.world_model import WorldModel, WorldModelConfig
-from worldtokens.world_model.initial_weights import start_from
+from worldtokens.world_model.training.initial_weights import start_from
 
 
 def test_what_fits_is_copied_and_rewards_by_their_value(tmp_path, capsys):

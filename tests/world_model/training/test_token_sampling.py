@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.world_model.tiny import episode, real_segments, small_segments
-from worldtokens.world_model.token_sampling import foreground_tokens, sample_tokens
+from worldtokens.world_model.training.token_sampling import foreground_tokens, sample_tokens
 
 
 @pytest.mark.parametrize("unchanged_sample_prob", [None, 0.25])

@@ -3,7 +3,7 @@ import torch
 
 from worldtokens.world_model import WorldModel, WorldModelConfig
 from worldtokens.world_model.data.segments import TokenSegments
-from worldtokens.world_model.scheduled_sampling import (
+from worldtokens.world_model.training.scheduled_sampling import (
     ContextConfig,
     corrupt_tokens,
     make_context,

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from tests.world_model.tiny import tiny
-from worldtokens.world_model.calibration import calibrate, measure_rates
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
+from worldtokens.world_model.training.calibration import calibrate, measure_rates
 
 
 def random_play(steps: int = 3000, rate: float = 0.05) -> TokenDataset:

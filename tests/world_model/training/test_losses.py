@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from tests.world_model.tiny import episode, real_segments, small_segments, tiny
-from worldtokens.world_model.losses import (
+from worldtokens.world_model.networks.predictions import Prediction
+from worldtokens.world_model.networks.refinement import Draft
+from worldtokens.world_model.training.losses import (
     WeightedCrossEntropy,
     choose_reward_values,
     reward_classes,
     world_model_loss,
 )
-from worldtokens.world_model.networks.predictions import Prediction
-from worldtokens.world_model.networks.refinement import Draft
-from worldtokens.world_model.token_sampling import TokenSample, sample_tokens
+from worldtokens.world_model.training.token_sampling import TokenSample, sample_tokens
 
 
 def prediction():
@@ -179,6 +179,7 @@ def test_the_loss_of_gate_and_changes_is_the_cross_entropy_of_all_tokens(if_chan
     assert prediction.tokens.isinf().any() == if_changed
     parts = world_model_loss(prediction, batch, model.reward_values, sample)
     torch.testing.assert_close(parts.tokens, whole.tokens)
+    assert parts.window_tokens is not None
     torch.testing.assert_close(parts.window_tokens.mean(), whole.tokens.detach())
     gradients = [
         torch.autograd.grad(loss.tokens, list(model.parameters()), allow_unused=True)

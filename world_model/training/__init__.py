@@ -1,0 +1,1 @@
+"""Training a world model: losses, optimizers, contexts, calibration."""
