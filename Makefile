@@ -1,5 +1,6 @@
 # make demo   from a fresh clone to a dream on video, at a small scale on the CPU
-# make dream  from a fresh clone to a dream of the weights in pretrained/, without any training
+# make dream  from a fresh clone to a dream of the weights in pretrained/, without any training;
+#             TOKENIZER=vqgan takes the VQGAN and the world model on its tokens
 # make test   from a fresh clone to the test results
 # make check  the linters
 # make docs   the documentation, in site/
@@ -40,8 +41,9 @@ demo: .venv/installed
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
 # that were really taken there, the last one shows other actions: left, right, up and down the
 # ladder, jumps.
-DREAM := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_revenge \
-	data=montezuma_revenge out=dreams
+SHIPPED := montezuma_revenge$(addprefix _,$(TOKENIZER))
+DREAM := env=MontezumaRevenge world_model=$(SHIPPED) tokenizer=$(SHIPPED) \
+	data=montezuma_revenge out=dreams$(addprefix _,$(TOKENIZER))
 WHAT_IF := 'start="go_explore-91950a-seed1-00001329-from-000020:45"' horizon=40 \
 	'what_if=[LEFT,RIGHT,"RIGHT*4,UP*5,DOWN","(FIRE,NOOP*9)*4"]'
 
@@ -49,7 +51,7 @@ dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
 	$(BIN)/python world_model/imagine.py $(DREAM) $(WHAT_IF)
 	@echo
-	@echo "dreams  dreams/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
+	@echo "dreams  dreams$(addprefix _,$(TOKENIZER))/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
 
 # Trained models to pretrained/; see world_model/ship.py. RUNS=demo/runs DATA=demo/data/... for the demo's.
 RUNS ?= runs
