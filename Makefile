@@ -1,6 +1,8 @@
 # make demo   from a fresh clone to a dream on video, at a small scale on the CPU
 # make dream  from a fresh clone to a dream of the weights in pretrained/, without any training;
 #             TOKENIZER=vqgan takes the VQGAN and the world model on its tokens
+# make play   from a fresh clone to the dream of the same weights in a browser
+# make site   the same as a folder for any web host, in page/
 # make test   from a fresh clone to the test results
 # make check  the linters
 # make docs   the documentation, in site/
@@ -14,7 +16,7 @@ BIN := .venv/bin
 DEMO := env=$(GAME) data=demo/data/$(GAME)
 DEMO_RUNS := $(DEMO) root=demo/runs
 
-.PHONY: demo dream ship test check docs clean
+.PHONY: demo dream play site ship test check docs clean
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
@@ -53,6 +55,18 @@ dream: .venv/installed
 	@echo
 	@echo "dreams  dreams$(addprefix _,$(TOKENIZER))/*.mp4, *.gif; real | reconstruction | imagined, and what_if_*"
 
+# The graphs and the page of the shipped weights, in play/. PORT=8000 for a fixed port.
+PLAY := env=MontezumaRevenge world_model=montezuma_revenge tokenizer=montezuma_revenge \
+	data=montezuma_revenge root=play
+PORT ?= 0
+
+play: .venv/installed
+	$(BIN)/python web/play.py $(PLAY) port=$(PORT)
+
+# A folder for any static host.
+site: .venv/installed
+	$(BIN)/python web/build_page.py $(PLAY) out=page
+
 # Trained models to pretrained/; see world_model/ship.py. RUNS=demo/runs DATA=demo/data/... for the demo's.
 RUNS ?= runs
 DATA ?= data/$(GAME)
@@ -74,4 +88,4 @@ docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf .venv demo site
+	rm -rf .venv demo site play page web/node_modules

@@ -67,6 +67,15 @@ STAGES = (
         "measures how long dreams stay true",
     ),
     Stage("imagine", "world_model/imagine.py", "imagine", "writes dreams as video"),
+    Stage(
+        "export-world-model-onnx", "world_model/export_onnx.py", "world_model_export_onnx",
+        "writes a world model as ONNX graphs",
+    ),
+    Stage("play", "web/play.py", "play", "plays a dream in a browser"),
+    Stage(
+        "build-page", "web/build_page.py", "build_page",
+        "writes the page that plays a dream, for any host",
+    ),
     Stage("train-prior", "world_model/train_prior.py", "prior", "trains a prior over frames"),
     Stage("sample", "world_model/sample.py", "sample", "draws frames from a prior"),
     Stage("ship", "world_model/ship.py", "ship", "puts trained models into pretrained/"),

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The folders that the wheel holds below worldtokens/; `worldtokens` is the only one to import.
 FOLDERS = (
     "collect", "common", "configs", "envs", "hub", "pretrained", "tokenizer", "training",
-    "world_model",
+    "web", "world_model",
 )  # fmt: skip
 # What `import worldtokens.FOLDER` loads, so what users embed.
 LIBRARY_MAY_IMPORT = {
@@ -27,6 +27,7 @@ LIBRARY_MAY_IMPORT = {
     "envs": {"common"},
     "hub": {"common"},
     "training": {"common"},
+    "web": set(),
     "collect": {"common", "envs", "hub.locations"},
     "tokenizer": {"common", "hub"},
     "world_model": {"common", "hub", "tokenizer"},
@@ -39,6 +40,7 @@ EXCEPTIONS = {
 SCRIPTS_MAY_IMPORT = {
     "collect": {"training"},
     "tokenizer": {"collect", "envs", "training"},
+    "web": {"collect", "common", "hub", "tokenizer", "training", "world_model"},
     "world_model": {"collect", "envs", "training"},
 }
 MOST_FILES = 20
@@ -145,7 +147,7 @@ def test_nothing_beside_an_entry_script_hides_a_module():
     taken = set(sys.stdlib_module_names) | dependency_imports()
     assert {"torch", "numpy", "hydra", "wandb"} <= taken
     folders = {(ROOT / stage.script).parent for stage in STAGES}
-    assert {folder.name for folder in folders} == {"collect", "tokenizer", "world_model"}
+    assert {folder.name for folder in folders} == {"collect", "tokenizer", "web", "world_model"}
     hiding = [shown(path) for folder in folders for path in folder.iterdir() if path.stem in taken]
     assert hiding == []
 
@@ -284,7 +286,7 @@ def test_the_wheel_lists_every_package():
     # Folders of data whose name could be a package's, which setuptools wants to have listed.
     packages |= {
         ".".join(("worldtokens", *folder.relative_to(ROOT).parts))
-        for top in ("configs", "pretrained")
+        for top in ("configs", "pretrained", "web/page")
         for folder in [ROOT / top, *(ROOT / top).rglob("*")]
         if folder.is_dir() and folder.name.isidentifier() and folder.name != "__pycache__"
     }

@@ -19,7 +19,7 @@ from worldtokens.world_model import WorldModel, WorldModelConfig
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
     "collect", "common", "configs", "envs", "hub", "pretrained", "tokenizer", "training",
-    "world_model",
+    "web", "world_model",
 )  # fmt: skip
 PROGRAM = """
 import sys
@@ -77,7 +77,7 @@ def source(tmp_path_factory, new_tiny_tokenizer) -> Path:
     """A copy of what is packaged, with tiny weights named tiny_game in it."""
     folder = tmp_path_factory.mktemp("source")
     for name in (*PACKAGES, "worldtokens"):
-        skipped = shutil.ignore_patterns("__pycache__")
+        skipped = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -148,7 +148,7 @@ def test_the_wheel_holds_worldtokens_alone_and_every_file_of_it(source, wheel):
         f"worldtokens/{path.relative_to(source)}"
         for name in PACKAGES
         for path in (source / name).rglob("*")
-        if path.is_file() and (name == "pretrained" or path.suffix in (".py", ".yaml"))
+        if path.is_file() and (name in ("pretrained", "web") or path.suffix in (".py", ".yaml"))
     }
     assert "worldtokens/pretrained/tiny_game/starts/tokens/0123/4567.npz" in wanted
     assert "worldtokens/cli.py" in wanted

@@ -1,0 +1,49 @@
+import threading
+import urllib.request
+
+import pytest
+
+from worldtokens.web.server import HEADERS, address, can_open_browser, make_server
+
+
+@pytest.fixture
+def served(tmp_path):
+    (tmp_path / "index.html").write_text("page")
+    (tmp_path / "app.mjs").write_text("1")
+    (tmp_path / "step.onnx.gz").write_bytes(b"\x1f\x8b")
+    server = make_server(tmp_path, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_files_are_served_as_browsers_want_them(served):
+    types = {"": "text/html; charset=utf-8", "app.mjs": "text/javascript"}
+    for name, kind in {**types, "step.onnx.gz": "application/gzip"}.items():
+        with urllib.request.urlopen(address(served) + name) as answer:
+            assert answer.headers["Content-Type"] == kind
+            # Browsers must not unpack by themselves what the page unpacks.
+            assert answer.headers["Content-Encoding"] is None
+            assert {key: answer.headers[key] for key in HEADERS} == HEADERS
+
+
+def test_only_this_machine_is_served(served):
+    assert address(served).startswith("http://127.0.0.1:")
+
+
+def test_a_taken_port_is_told(served, tmp_path):
+    port = served.server_address[1]
+    with pytest.raises(ValueError, match=f"port: expected a free one, got {port} .*port=0"):
+        make_server(tmp_path, port)
+
+
+def test_a_browser_opens_where_there_is_a_display(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("SSH_CONNECTION", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not can_open_browser()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert can_open_browser()
+    monkeypatch.setenv("SSH_CONNECTION", "1.2.3.4")
+    assert not can_open_browser()

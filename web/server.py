@@ -1,0 +1,70 @@
+"""Serves the folder of a page to this machine."""
+
+import os
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HOST = "127.0.0.1"
+# Cross-origin isolation, without which browsers give a page no threads; and no stale files after
+# another export.
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+class PageHandler(SimpleHTTPRequestHandler):
+    """Serves files with the headers that let the page use threads."""
+
+    extensions_map = {
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".html": "text/html; charset=utf-8",
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+        ".gz": "application/gzip",
+    }
+
+    def end_headers(self) -> None:
+        """Adds the headers."""
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stays silent."""
+
+
+def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
+    """Returns a server of a folder; `serve_forever` runs it.
+
+    Args:
+        folder: Of the page.
+        port: On 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        ValueError: The port is taken.
+    """
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(PageHandler, directory=str(folder)))
+    except OSError as error:
+        raise ValueError(
+            f"port: expected a free one, got {port} ({error.strerror}); port=0 takes a free one"
+        ) from error
+
+
+def address(server: ThreadingHTTPServer) -> str:
+    """Returns the address to open."""
+    return f"http://{HOST}:{server.server_address[1]}/"
+
+
+def can_open_browser() -> bool:
+    """Tells whether a window could open here: not over ssh, not without a display."""
+    if "SSH_CONNECTION" in os.environ:
+        return False
+    has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return has_display or sys.platform in ("darwin", "win32")

@@ -1,0 +1,1 @@
+"""A world model as ONNX graphs, for programs without PyTorch."""
