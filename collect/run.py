@@ -144,7 +144,7 @@ def explore(
     bar = ExploringBar(archives, settings.explore_steps)
     scheduler = ExplorationsScheduler(explorations, bar.show)
     try:
-        run_workers(setup, num_workers, scheduler, lambda _: None)
+        run_workers(setup, num_workers, scheduler, lambda _: None, saves=False)
     finally:
         bar.close()
         scheduler.save()

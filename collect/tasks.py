@@ -26,6 +26,10 @@ class Progress:
     best_score: float = 0.0
 
 
+class StopRequested(Exception):
+    """Ends a task whose result nobody waits for any more."""
+
+
 @dataclass
 class Worker:
     """What a task may use in the process that runs it.
@@ -37,6 +41,7 @@ class Worker:
         save: Puts an episode into the next shard.
         room_byte: Index of the RAM byte that holds the room, or None where no byte is known.
         state: What a task keeps for later tasks in the same process, by name.
+        check_stop: Raises StopRequested where the parent wants an end; call it often.
     """
 
     env: AtariEnv
@@ -45,6 +50,7 @@ class Worker:
     save: Callable[[Episode], None]
     room_byte: int | None
     state: dict[str, Any] = field(default_factory=dict)
+    check_stop: Callable[[], None] = lambda: None
 
     def scene_in(self, ram: np.ndarray) -> int:
         """Returns the scene (room) of a RAM, uint8 (128,); 0 where the game labels no room."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 from worldtokens.collect.dataset.episode import Episode
 from worldtokens.collect.dataset.shards import ShardWriter
 from worldtokens.collect.policies.policy import make_policy
-from worldtokens.collect.tasks import Progress, Scheduler, Task, Worker
+from worldtokens.collect.tasks import Progress, Scheduler, StopRequested, Task, Worker
 from worldtokens.common.interrupts import start_uninterrupted
 from worldtokens.envs import EnvConfig, make_env_from_config, ram_labels
 
@@ -63,6 +63,7 @@ def run_workers(
     num_workers: int,
     scheduler: Scheduler,
     on_progress: Callable[[Progress], None],
+    saves: bool = True,
 ) -> None:
     """Runs a scheduler's tasks in worker processes; when none are left, they write and end.
 
@@ -73,6 +74,7 @@ def run_workers(
         num_workers: How many processes.
         scheduler: Chooses the tasks.
         on_progress: Called with every report of a worker.
+        saves: Whether the tasks save episodes; an interruption waits until these are written.
 
     Raises:
         ValueError: One was raised in a worker.
@@ -88,16 +90,19 @@ def run_workers(
         start_uninterrupted(process)
         theirs.close()
         workers[ours] = process
+    # Workers that may have something to write: those that sent a message.
+    heard: set[Connection] = set()
     try:
-        _feed(workers, scheduler, on_progress)
+        _feed(workers, scheduler, on_progress, heard)
     finally:
-        _stop(workers)
+        _stop(workers, heard if saves else set())
 
 
 def _feed(
     workers: dict[Connection, BaseProcess],
     scheduler: Scheduler,
     on_progress: Callable[[Progress], None],
+    heard: set[Connection],
 ) -> None:
     idle = list(workers)
     numbers = {connection: number for number, connection in enumerate(workers)}
@@ -112,6 +117,7 @@ def _feed(
         for connection in wait(busy):
             assert isinstance(connection, Connection)
             message = _receive(connection, workers[connection])
+            heard.add(connection)
             if isinstance(message, Progress):
                 on_progress(message)
                 continue
@@ -121,6 +127,7 @@ def _feed(
             scheduler.receive(message.value)
     for connection in idle:
         _send(connection, None, workers[connection])
+    heard.update(idle)
     while idle:
         for connection in wait(idle):
             assert isinstance(connection, Connection)
@@ -155,15 +162,15 @@ def _death_of(process: BaseProcess) -> ChildProcessError:
     )
 
 
-def _stop(workers: dict[Connection, BaseProcess]) -> None:
-    """Waits until the workers have finished their task and written, and makes sure that all end."""
-    for connection in workers:
+def _stop(workers: dict[Connection, BaseProcess], heard: set[Connection]) -> None:
+    """Waits until the workers that were heard of have written, and makes sure that all end."""
+    for connection in heard:
         try:
             connection.send(None)
         except OSError:
             pass
     for connection, process in workers.items():
-        process.join(timeout=30)
+        process.join(timeout=30 if connection in heard else 0)
         if process.is_alive():
             process.kill()
             process.join()
@@ -177,6 +184,8 @@ def _work(connection: Connection, setup: WorkerSetup, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _do_tasks(connection, setup)
+    except StopRequested:
+        pass
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(1)
     except (ValueError, OSError) as error:
@@ -200,12 +209,22 @@ def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:
         if writer.num_steps >= setup.shard_steps:
             writer.flush()
 
+    def check_stop() -> None:
+        # Nothing but the wish for an end arrives before the result of a task is sent.
+        if connection.poll():
+            raise StopRequested
+
+    def report(progress: Progress) -> None:
+        connection.send(progress)
+        check_stop()
+
     worker = Worker(
         env=env,
         policy=make_policy(setup.policy, env.action_meanings),
-        report=connection.send,
+        report=report,
         save=save,
         room_byte=ram_labels(setup.env.name).get("room"),
+        check_stop=check_stop,
     )
     try:
         while (task := connection.recv()) is not None:

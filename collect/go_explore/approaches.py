@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -39,6 +40,9 @@ class Approach:
         return self.event_step + 1
 
 
+LeadTable = list[list[Any]]
+
+
 class Wanted:
     """Decides which approaches to an event are kept: few, from different starts, long ones."""
 
@@ -68,16 +72,34 @@ class Wanted:
         leads[start] = lead
         return True, replaced
 
+    def table(self) -> LeadTable:
+        """Returns what it decides by, as lists for JSON."""
+        return [
+            [event.kind, event.value, event.scene, event.cell, list(leads.items())]
+            for event, leads in self._leads.items()
+        ]
+
+    def restore(self, table: LeadTable) -> None:
+        """Goes on from what `table` returned."""
+        self._leads = {
+            Event(kind, float(value), scene, cell): {start: lead for start, lead in leads}
+            for kind, value, scene, cell, leads in table
+        }
+
 
 ApproachTree = dict[Kind, dict[tuple[float, int], dict[str, list[Approach]]]]
 
 
 class Approaches:
-    """A bounded number of approaches, evenly over values, scenes and cells of each kind."""
+    """A bounded number of approaches, evenly over values, scenes and cells of each kind.
+
+    Attributes:
+        wanted: Decides which are kept.
+    """
 
     def __init__(self) -> None:
         """Starts empty."""
-        self._wanted = Wanted()
+        self.wanted = Wanted()
         self._by_kind: dict[Kind, dict[tuple[Event, str], Approach]] = {kind: {} for kind in KINDS}
 
     def __len__(self) -> int:
@@ -92,7 +114,7 @@ class Approaches:
     def add(self, approach: Approach) -> None:
         """Keeps an approach if it is wanted."""
         event, start = approach.event, approach.start
-        taken, replaced = self._wanted.take(event, start, approach.lead)
+        taken, replaced = self.wanted.take(event, start, approach.lead)
         if not taken:
             return
         known = self._by_kind[event.kind]

@@ -4,6 +4,7 @@ import io
 import json
 import pathlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from worldtokens.collect.go_explore.cells import Cells, PixelCells, is_heldout_c
 from worldtokens.collect.go_explore.frontier import Frontier
 from worldtokens.collect.go_explore.path_arrays import paths_from_arrays, paths_to_arrays
 from worldtokens.collect.go_explore.paths import Path
+from worldtokens.common.arrays import load_arrays
+from worldtokens.common.digests import with_digest
 from worldtokens.envs import EnvState
 
 FORMAT_VERSION = 2
@@ -56,6 +59,8 @@ class Archive:
         cells: The definition of cells.
         explored_steps: Steps played to find them.
         approaches: States before the events that were met on the way.
+        progress: Where the exploration stands, see `ExploreScheduler`; None in archives of earlier
+            versions.
     """
 
     def __init__(self, cells: Cells) -> None:
@@ -63,6 +68,7 @@ class Archive:
         self.cells = cells
         self.explored_steps = 0
         self.approaches = Approaches()
+        self.progress: dict[str, Any] | None = None
         self._routes: dict[str, Route] = {}
         self._returns: dict[str, int] = {}
         self._frontier = Frontier(cells)
@@ -134,6 +140,10 @@ class Archive:
             self._returns[keys[index]] = self._returns.get(keys[index], 0) + 1
         return [self._routes[keys[index]] for index in drawn]
 
+    def find(self, keys: list[str]) -> list[Route]:
+        """Returns the routes to those of these cells that are known."""
+        return [self._routes[key] for key in keys if key in self._routes]
+
     def starts(self, heldout: bool) -> dict[int, list[Route]]:
         """Returns the cells where training, or held-out, segments may start, by room.
 
@@ -169,6 +179,8 @@ class Archive:
             "explored_steps": self.explored_steps,
             "fineness": self.cells.fineness if isinstance(self.cells, PixelCells) else None,
             "keys": [route.key for route in routes],
+            "progress": self.progress,
+            "wanted": self.approaches.wanted.table(),
         }
         content = io.BytesIO()
         np.savez(
@@ -185,7 +197,7 @@ class Archive:
                 list(self.approaches), {route.key: route.way for route in routes if route.way}
             ),
         )
-        write_durably(path, content.getvalue())
+        write_durably(path, with_digest(content.getvalue()))
 
     @classmethod
     def load(cls, path: pathlib.Path, cells: Cells) -> "Archive":
@@ -197,10 +209,10 @@ class Archive:
 
         Raises:
             ValueError: The file is damaged.
+            OSError: It cannot be read.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                content = {name: file[name] for name in file.files}
+            content = load_arrays(path)
             header = json.loads(content["header"].tobytes())
             if header["format_version"] != FORMAT_VERSION:
                 raise ValueError(
@@ -210,6 +222,7 @@ class Archive:
                 cells = PixelCells(header["fineness"])
             archive = cls(cells)
             archive.explored_steps = header["explored_steps"]
+            archive.progress = header.get("progress")
             ends = np.cumsum(content["state_sizes"]).tolist()
             states = content["states"].tobytes()
             columns = [
@@ -226,7 +239,11 @@ class Archive:
                 archive.add(Route(key, room, score, lives, steps, state, ways.get(key)))
                 archive._returns[key] = returns
                 start = end
-        except (OSError, ValueError, KeyError, IndexError) as error:
+            if "wanted" in header:
+                archive.approaches.wanted.restore(header["wanted"])
+        except OSError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(
                 f"archive {path} cannot be read ({error}); delete it to explore again"
             ) from None

@@ -21,6 +21,8 @@ from worldtokens.envs import AtariEnv, EnvState
 
 # The policy that explores looks at nothing, so no frame is built for it.
 _BLANK = np.zeros((1, 1, 3), np.uint8)
+# Steps after which a task looks whether it should stop.
+_CHECK_EVERY = 64
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Explored:
         exploration: Number of the exploration.
         routes: Routes to cells that are new, or better ones to cells that the worker knew.
         steps: Steps played.
+        seed: Of the task.
         approaches: Approaches to events that this worker knew few of.
     """
 
     exploration: int
     routes: list[Route]
     steps: int
+    seed: int = -1
     approaches: list[Approach] = field(default_factory=list)
 
 
@@ -107,7 +111,7 @@ class Explore:
             )
             steps += played
             approaches += events.approaches(known.wanted) if events else []
-        return Explored(self.exploration, list(routes.values()), steps, approaches)
+        return Explored(self.exploration, list(routes.values()), steps, self.seed, approaches)
 
     def _explore_from(
         self,
@@ -127,6 +131,8 @@ class Explore:
         step = 0
         lives = info["lives"]
         while True:
+            if step % _CHECK_EVERY == 0:
+                worker.check_stop()
             now = self._moment(worker, info)
             key = now.cell
             rank = (score, info["lives"], -(steps_before + step))

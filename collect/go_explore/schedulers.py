@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from worldtokens.collect.go_explore.archive import Archive, Rank
+from worldtokens.collect.go_explore.archive import Archive, Rank, Route
 from worldtokens.collect.go_explore.cells import PixelCells, make_cells
 from worldtokens.collect.go_explore.config import GoExploreConfig
 from worldtokens.collect.go_explore.explorer import Explore, Explored
@@ -54,11 +55,16 @@ class ExploreScheduler:
         self._config = config
         self._path = path
         self._rng = np.random.default_rng([seed, archive.explored_steps, 3])
+        # Tasks whose results are missing, and those of them that an earlier process left.
+        self._pending: list[Explore] = []
+        self._left: list[dict[str, Any]] = []
         self._unknown: dict[int, dict[str, Rank]] = {}
         self._resets: set[int] = set()
         self._new_cells = 0
         self._steps_at_adaptation = archive.explored_steps
         self._saved_steps = archive.explored_steps
+        if archive.progress is not None:
+            self._restore(archive.progress)
 
     @property
     def is_complete(self) -> bool:
@@ -74,29 +80,41 @@ class ExploreScheduler:
         new_ranks, self._unknown[worker] = self._unknown[worker], {}
         is_reset = worker in self._resets
         self._resets.discard(worker)
-        share = self._config.frontier_share
-        known = len(self.archive) > 0
-        returns = self.archive.choose(_RETURNS_PER_TASK, self._rng, share) if known else []
-        self._num_tasks += 1
-        keeps_events = self._config.event_share > 0
-        plays_a_game = keeps_events and self._num_tasks % _GAME_EVERY == 1
-        return Explore(
+        returns, seed, game_steps = self._draw()
+        task = Explore(
             exploration=self.number,
             returns=returns,
-            seed=int(self._rng.integers(2**31)),
+            seed=seed,
             trajectory_steps=self._config.trajectory_steps,
             end_on_life_loss=self._config.end_on_life_loss,
             improve_routes=self._config.improve_routes,
             cells=self.archive.cells,
             new_ranks=new_ranks,
             is_reset=is_reset,
-            keeps_events=keeps_events,
-            game_steps=_GAME_STEPS if plays_a_game else 0,
+            keeps_events=self._config.event_share > 0,
+            game_steps=game_steps,
         )
+        self._pending.append(task)
+        return task
+
+    def _draw(self) -> tuple[list[Route], int, int]:
+        """Returns where a task returns to, its seed and its `game_steps`."""
+        if self._left:
+            left = self._left.pop(0)
+            returns = self.archive.find(left["returns"])
+            if len(returns) == len(left["returns"]):
+                return returns, left["seed"], left["game_steps"]
+        share = self._config.frontier_share
+        known = len(self.archive) > 0
+        returns = self.archive.choose(_RETURNS_PER_TASK, self._rng, share) if known else []
+        self._num_tasks += 1
+        plays_a_game = self._config.event_share > 0 and self._num_tasks % _GAME_EVERY == 1
+        return returns, int(self._rng.integers(2**31)), _GAME_STEPS if plays_a_game else 0
 
     def receive(self, result: object) -> None:
         """See `Scheduler.receive`."""
         assert isinstance(result, Explored)
+        self._pending = [task for task in self._pending if task.seed != result.seed]
         for route in result.routes:
             self._new_cells += self.archive.add(route)
             for new_ranks in self._unknown.values():
@@ -109,9 +127,40 @@ class ExploreScheduler:
             self.save()
 
     def save(self) -> None:
-        """Saves the archive."""
+        """Saves the archive, and where the exploration stands.
+
+        A later process goes on exactly: with the same draws, and first with the tasks whose results
+        are missing.
+        """
+        left = [
+            {
+                "returns": [route.key for route in task.returns],
+                "seed": task.seed,
+                "game_steps": task.game_steps,
+            }
+            for task in self._pending
+        ]
+        self.archive.progress = {
+            "generator": self._rng.bit_generator.state,
+            "num_tasks": self._num_tasks,
+            "new_cells": self._new_cells,
+            "steps_at_adaptation": self._steps_at_adaptation,
+            "left": left + self._left,
+        }
         self.archive.save(self._path)
         self._saved_steps = self.archive.explored_steps
+
+    def _restore(self, progress: dict[str, Any]) -> None:
+        try:
+            self._rng.bit_generator.state = progress["generator"]
+            self._num_tasks = int(progress["num_tasks"])
+            self._new_cells = int(progress["new_cells"])
+            self._steps_at_adaptation = int(progress["steps_at_adaptation"])
+            self._left = list(progress["left"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"archive {self._path} cannot be read ({error}); delete it to explore again"
+            ) from None
 
     def _adapt(self) -> None:
         steps = self.archive.explored_steps - self._steps_at_adaptation
