@@ -139,7 +139,8 @@ class App {
     await this.pause();
     if (this.needsState) await this.dream.catchUp();
     this.needsState = false;
-    if (this.hud.state !== "failed") this.hud.state = "looking";
+    // Keys are held for the next single step, and do not start the dream.
+    if (this.hud.state !== "failed") this.hud.state = "stepping";
     await this.step();
   }
 
@@ -209,8 +210,7 @@ class App {
   }
 
   #pressed() {
-    if (["ready", "paused"].includes(this.hud.state)) this.#guard(() => this.play());
-    else if (this.hud.state === "looking" && !this.stepping) this.#guard(() => this.play());
+    if (["ready", "paused", "looking"].includes(this.hud.state)) this.#guard(() => this.play());
   }
 
   async #reload(change) {

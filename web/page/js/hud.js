@@ -8,7 +8,7 @@ export class Hud {
     this.shownAt = 0;
   }
 
-  /** loading | ready | playing | paused | over | looking | failed */
+  /** loading | ready | playing | paused | looking | stepping | over | failed */
   set state(state) {
     this.page.dataset.state = state;
     $("play").setAttribute("aria-label", state === "playing" ? "Pause" : "Play");
