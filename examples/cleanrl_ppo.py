@@ -5,8 +5,9 @@
 
 Both take the tokenizer of runs/<game>/tokenizer; dreams take the world model of
 runs/<game>/world_model and begin at frames of data/<game>. Writes to <out>/<game>_<where>_<seed>:
-progress.csv, and policies from the first to the last, policy_<steps>.safetensors, which
-benchmarks/policy_ranking.py reads. At the end it plays real games, beside random play.
+progress.csv, policies from the first to the last, policy_<steps>.safetensors, which
+benchmarks/policy_ranking.py reads, and scores.json of real games at the end, beside random play and
+each action held all the time: examples/agent_table.py makes a table of several runs.
 
 Unlike CleanRL's ppo_atari.py: a small network that reads the code vectors of tokens, and values
 after an episode that was truncated, not ended: dreams are truncated at their horizon.
@@ -16,6 +17,7 @@ import argparse
 import csv
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -125,11 +127,7 @@ class Agent(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> tuple["Agent", dict[str, Any]]:
-        """Reads what `save` wrote.
-
-        Raises:
-            ValueError: The file is no such policy.
-        """
+        """Reads what `save` wrote; raises a ValueError if the file is no such policy."""
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {}).get("facts", "null"))
         if facts is None:
@@ -172,11 +170,11 @@ def make_envs(args: Arguments, tokenizer: Tokenizer) -> VectorEnv:
             with_entropy=False,
             autoreset_mode=AutoresetMode.SAME_STEP,
         )  # fmt: skip
-    return game_envs(args, tokenizer, args.num_envs)
+    return VectorTokenObservation(make_games(args, tokenizer, args.num_envs), tokenizer)
 
 
-def game_envs(args: Arguments, tokenizer: Tokenizer, count: int) -> VectorEnv:
-    """Makes real games observed as tokens."""
+def make_games(args: Arguments, tokenizer: Tokenizer, count: int) -> SyncVectorEnv:
+    """Makes real games with frames as the tokenizer takes them."""
     height, width, _ = tokenizer.frame_shape
 
     def one() -> Any:
@@ -186,8 +184,7 @@ def game_envs(args: Arguments, tokenizer: Tokenizer, count: int) -> VectorEnv:
             noop_max=30,
         )  # fmt: skip
 
-    games = SyncVectorEnv([one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
-    return VectorTokenObservation(games, tokenizer)
+    return SyncVectorEnv([one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
 def advantages_of(
@@ -251,7 +248,7 @@ class Scores:
 
     def mean(self, count: int = 100) -> float:
         """Returns the mean of the last episodes; NaN before the first end."""
-        return float(np.mean(self.finished[-count:])) if self.finished else float("nan")
+        return float(np.mean(self.finished[-count:] or [np.nan]))
 
 
 def loss_of(agent: Agent, batch: Sequence[Tensor], args: Arguments) -> Tensor:
@@ -266,28 +263,75 @@ def loss_of(agent: Agent, batch: Sequence[Tensor], args: Arguments) -> Tensor:
     return actor + args.value * critic - args.entropy * policy.entropy().mean()
 
 
-def play(args: Arguments, tokenizer: Tokenizer, agent: Agent | None) -> np.ndarray:
-    """Returns the scores of real games, float64 (episodes,); of random play without an agent."""
-    envs = game_envs(args, tokenizer, args.episodes)
+def play(args: Arguments, tokenizer: Tokenizer, player: Agent | int | None) -> list[float]:
+    """Returns the scores of real games, of an agent, a held action or (None) random play."""
+    envs: VectorEnv = make_games(args, tokenizer, args.episodes)
+    reads = isinstance(player, Agent)
+    envs = VectorTokenObservation(envs, tokenizer) if reads else envs
     envs.action_space.seed(args.seed)
-    first, _ = envs.reset(seed=1_000_000 + args.seed)
-    frames = Frames(torch.from_numpy(first).to(args.device), agent.stack if agent else 1)
+    observed, _ = envs.reset(seed=1_000_000 + args.seed)
+    frames = Frames(torch.from_numpy(observed).to(args.device), player.stack) if reads else None
     total, playing = np.zeros(args.episodes), np.ones(args.episodes, bool)
     while playing.any():
         actions = envs.action_space.sample()
-        if agent is not None:
+        if isinstance(player, int):
+            actions[:] = player
+        elif player is not None and frames is not None:
             with torch.no_grad():
-                actions = agent(frames.stacked)[0].sample().cpu().numpy()
+                actions = player(frames.stacked)[0].sample().cpu().numpy()
         observed, rewards, terminated, truncated, _ = envs.step(actions)
-        frames.add(torch.from_numpy(observed).to(args.device))
+        if frames is not None:
+            frames.add(torch.from_numpy(observed).to(args.device))
         total += np.where(playing, rewards, 0.0)
         playing &= ~(terminated | truncated)
     envs.close()
-    return total
+    return total.tolist()
 
 
-def main(args: Arguments) -> tuple[float, float]:
-    """Learns; returns the mean scores of the trained policy and of random play in the game."""
+@dataclass(frozen=True)
+class Result:
+    """What came of a run; scores are unclipped, a list has one for each game.
+
+    Attributes:
+        game: The game.
+        where: Where the policy learned.
+        seed: Of the run.
+        real_steps: Steps of the game that were learned from: its own, or those of the dataset.
+        dream_steps: Dreamt ones.
+        seconds: Of learning; of the world model's training nothing is known here.
+        trained: Scores of the trained policy.
+        random: Of random play.
+        held: Mean score of each action held all the time, by its name.
+    """
+
+    game: str
+    where: str
+    seed: int
+    real_steps: int
+    dream_steps: int
+    seconds: float
+    trained: list[float]
+    random: list[float]
+    held: dict[str, float]
+
+
+def evaluate(
+    args: Arguments, tokenizer: Tokenizer, agent: Agent, steps: int, seconds: float
+) -> Result:
+    """Plays the agent and its baselines in the game."""
+    real, dreamt = steps, 0
+    if args.where == "dream":
+        real, dreamt = EpisodeDataset(args.starts.replace("<game>", args.game)).num_steps, steps
+    names = make_env(args.game).action_meanings
+    held = {name: play(args, tokenizer, index) for index, name in enumerate(names)}
+    means = {name: float(np.mean(scores)) for name, scores in held.items()}
+    trained, uniform = play(args, tokenizer, agent), play(args, tokenizer, None)
+    seconds = round(seconds, 1)
+    return Result(args.game, args.where, args.seed, real, dreamt, seconds, trained, uniform, means)
+
+
+def main(args: Arguments) -> Result:
+    """Learns and evaluates."""
     args = Arguments(**{**asdict(args), "game": usual_name(args.game)})
     torch.manual_seed(args.seed)
     tokenizer = Tokenizer.from_pretrained(args.tokenizer.replace("<game>", args.game))
@@ -305,6 +349,7 @@ def main(args: Arguments) -> tuple[float, float]:
     size = args.num_envs * args.rollout_steps
     updates, scores, rows = max(1, args.steps // size), Scores(args.num_envs), []
     saved = np.linspace(0, updates, args.policies).round().astype(int).tolist()
+    started = time.monotonic()
     for update in trange(updates + 1, desc=f"PPO in the {args.where}"):
         if update in saved:
             facts = {**asdict(args), "steps": update * size, "tokenizer": tokenizer.fingerprint}
@@ -325,13 +370,15 @@ def main(args: Arguments) -> tuple[float, float]:
         writer = csv.DictWriter(file, ["steps", "return"])
         writer.writeheader()
         writer.writerows(rows)
-    trained, uniform = (float(play(args, tokenizer, who).mean()) for who in (agent, None))
-    write_text(folder / "scores.json", json.dumps({"trained": trained, "random": uniform}) + "\n")
+    result = evaluate(args, tokenizer, agent, updates * size, time.monotonic() - started)
+    write_text(folder / "scores.json", json.dumps(asdict(result), indent=2) + "\n")
+    best = max(result.held, key=lambda name: result.held[name])
     print(
         f"{args.game}, mean score of {args.episodes} real games: PPO after {updates * size} steps "
-        f"in the {args.where} {trained:.1f}, random play {uniform:.1f}"
+        f"in the {args.where} {np.mean(result.trained):.1f}, random play "
+        f"{np.mean(result.random):.1f}, {best} held {result.held[best]:.1f}"
     )
-    return trained, uniform
+    return result
 
 
 def parse(words: list[str]) -> Arguments:

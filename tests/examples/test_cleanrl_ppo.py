@@ -155,9 +155,14 @@ def test_policies_are_saved_and_loaded(example, tmp_path):
 @pytest.mark.parametrize("where", ["dream", "game"])
 def test_a_tiny_run(example, arguments, tmp_path, where, capsys):
     arguments = dataclasses.replace(arguments, where=where)
-    scores = example.main(arguments)
-    assert scores == (0.0, 0.0)  # Nothing can be scored in six steps of the fake game.
-    assert f"PPO after 60 steps in the {where} 0.0, random play 0.0" in capsys.readouterr().out
+    result = example.main(arguments)
+    printed = capsys.readouterr().out
+    assert f"PPO after 60 steps in the {where} 0.0, random play 0.0, NOOP held 0.0" in printed
+    # Nothing can be scored in six steps of the fake game.
+    assert result.trained == result.random == [0.0, 0.0]
+    assert result.held == dict.fromkeys(("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"), 0.0)
+    steps = {"dream": (8, 60), "game": (60, 0)}[where]
+    assert (result.real_steps, result.dream_steps) == steps
     folder = tmp_path / "out" / f"FakeGame_{where}_0"
     names = [f"policy_{steps:09d}.safetensors" for steps in (0, 40, 60)]
     assert sorted(path.name for path in folder.glob("*.safetensors")) == names
@@ -167,10 +172,24 @@ def test_a_tiny_run(example, arguments, tmp_path, where, capsys):
     with open(folder / "progress.csv") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["steps"]) for row in rows] == [20, 40, 60]
-    assert json.loads((folder / "scores.json").read_text()) == {"trained": 0.0, "random": 0.0}
+    assert json.loads((folder / "scores.json").read_text()) == dataclasses.asdict(result)
     example.main(dataclasses.replace(arguments, out=str(tmp_path / "again")))
     again, _ = example.Agent.load(tmp_path / "again" / folder.name / names[-1])
     assert torch.equal(last[0].policy.weight, again.policy.weight)
+
+
+def test_held_actions_and_agents_play_the_same_games(example, arguments, tiny_tokenizer):
+    """Up in Freeway is worth playing for; an agent that always chooses it scores as much."""
+    arguments = dataclasses.replace(
+        arguments, game="Freeway", episode_steps=150, sticky=0.0, frame_skip=4
+    )
+    agent = example.Agent(torch.randn(12, 2), 6, 3, 2)
+    with torch.no_grad():
+        agent.policy.weight.zero_()
+        agent.policy.bias.copy_(torch.tensor([0.0, 100.0, 0.0]))
+    held = [example.play(arguments, tiny_tokenizer, action) for action in range(3)]
+    assert held[0] == held[2] == [0.0, 0.0] and sum(held[1]) >= 1
+    assert example.play(arguments, tiny_tokenizer, agent) == held[1]
 
 
 def test_wrong_arguments_are_named(example):
