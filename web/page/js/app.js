@@ -88,6 +88,7 @@ class App {
     this.timeline.show(this.dream);
     this.panel.markStart(this.startNumber);
     const pixels = await this.dream.begin();
+    this.needsState = false;
     this.hud.lives = undefined;
     this.#show(pixels);
     this.hud.cover("Play", "press an arrow key, or tap here");
@@ -146,12 +147,19 @@ class App {
 
   /** Shows an earlier or later frame; playing on from there makes a branch. */
   async seek(at) {
-    if (!this.dream || this.seeking) return;
+    if (!this.dream) return;
+    // A dragged handle asks for more frames than there is time for: the last one counts.
+    this.wanted = at;
+    if (this.seeking) return;
     this.seeking = true;
     await this.clock.stop();
     this.hud.state = "looking";
     this.needsState = true;
-    this.#show(await this.dream.seek(at));
+    while (this.wanted !== null) {
+      const next = this.wanted;
+      this.wanted = null;
+      this.#show(await this.dream.seek(next));
+    }
     this.seeking = false;
   }
 
@@ -240,6 +248,7 @@ class App {
     const heat = () => {
       this.screen.heatIsOn = !this.screen.heatIsOn;
       $("heat-switch").setAttribute("aria-pressed", this.screen.heatIsOn);
+      $("heat").hidden = !this.screen.heatIsOn;
       this.screen.drawHeat();
     };
     on("cover", () => this.play());

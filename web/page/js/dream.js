@@ -8,7 +8,7 @@ const FIRST_SPACING = 8;
 
 /**
  * @typedef {object} Step
- * @property {Uint16Array} tokens of the frame after it
+ * @property {Uint32Array} tokens of the frame after it
  * @property {number} action that led there
  * @property {number} temperature
  * @property {number} reward
@@ -42,7 +42,7 @@ export class Dream {
     await this.engine.call("reset");
     const noise = new Float32Array(this.engine.description.noise.size);
     for (let t = 0; t + 1 < tokens.length; t++) {
-      await this.engine.step(Uint16Array.from(tokens[t]), actions[t], noise, 0, false);
+      await this.engine.step(Uint32Array.from(tokens[t]), actions[t], noise, 0, false);
     }
     await this.#save(0);
     return this.engine.decode(this.tokens);
@@ -50,7 +50,7 @@ export class Dream {
 
   /** The frame that is shown. */
   get tokens() {
-    return this.at ? this.steps[this.at - 1].tokens : Uint16Array.from(this.start.tokens.at(-1));
+    return this.at ? this.steps[this.at - 1].tokens : Uint32Array.from(this.start.tokens.at(-1));
   }
 
   get last() {
@@ -98,7 +98,7 @@ export class Dream {
     await this.engine.call("restore", { key: from });
     const noise = new Float32Array(this.engine.description.noise.size);
     for (let t = from; t < this.at; t++) {
-      const tokens = t ? this.steps[t - 1].tokens : Uint16Array.from(this.start.tokens.at(-1));
+      const tokens = t ? this.steps[t - 1].tokens : Uint32Array.from(this.start.tokens.at(-1));
       await this.engine.step(tokens, this.steps[t].action, noise, 0, false);
     }
   }

@@ -14,7 +14,7 @@ export async function gifOf(dream, rate) {
   const first = Math.max(0, dream.at - MOST_FRAMES + 1);
   const frames = [];
   for (let t = first; t <= dream.at; t++) {
-    const tokens = t ? dream.steps[t - 1].tokens : Uint16Array.from(dream.start.tokens.at(-1));
+    const tokens = t ? dream.steps[t - 1].tokens : Uint32Array.from(dream.start.tokens.at(-1));
     frames.push(await dream.engine.decode(tokens));
   }
   return encodeGif(frames, shape[1], shape[0], delaysOf(frames.length, rate), SCALE);

@@ -2,12 +2,14 @@
 
 /** Nats of a token that count as full doubt. */
 const FULL_DOUBT = 2.5;
+/** The light around the screen: the frame in so few pixels that the browser blurs it for nothing. */
+const GLOW_PIXELS = 7;
 
 export class Screen {
   /**
    * @param picture canvas of the frame
    * @param heat canvas over it
-   * @param glow canvas behind it, blurred by CSS
+   * @param glow canvas behind it
    */
   constructor(picture, heat, glow) {
     this.picture = picture.getContext("2d");
@@ -17,7 +19,9 @@ export class Screen {
   }
 
   describe({ frame_shape: [height, width], grid: [rows, columns] }) {
-    for (const { canvas } of [this.picture, this.glow]) [canvas.width, canvas.height] = [width, height];
+    [this.picture.canvas.width, this.picture.canvas.height] = [width, height];
+    [this.glow.canvas.width, this.glow.canvas.height] = [GLOW_PIXELS, GLOW_PIXELS];
+    this.glow.imageSmoothingQuality = "high";
     [this.heat.canvas.width, this.heat.canvas.height] = [columns, rows];
     [this.width, this.height, this.columns, this.rows] = [width, height, columns, rows];
   }
@@ -25,7 +29,7 @@ export class Screen {
   draw(rgba, entropy) {
     const image = new ImageData(rgba, this.width, this.height);
     this.picture.putImageData(image, 0, 0);
-    this.glow.putImageData(image, 0, 0);
+    this.glow.drawImage(this.picture.canvas, 0, 0, GLOW_PIXELS, GLOW_PIXELS);
     this.entropy = entropy;
     this.drawHeat();
   }

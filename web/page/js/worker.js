@@ -45,7 +45,6 @@ const calls = {
     sessions = {};
     for (const [name, bytes] of Object.entries(graphs)) await calls.add({ name, bytes, device });
     calls.reset();
-    saved.clear();
   },
 
   async add({ name, bytes, device }) {
@@ -62,6 +61,7 @@ const calls = {
 
   /** Forgets all frames. */
   reset() {
+    saved.clear();
     const zeros = (shape) => shape.reduce((a, b) => a * b, 1);
     const { past, cache, frames } = dream.state;
     state = {
@@ -85,7 +85,7 @@ const calls = {
     const feeds = Object.fromEntries(sessions.step.inputNames.map((name) => [name, inputs[name]]));
     const out = await sessions.step.run(feeds);
     state = { past: out.next_past, cache: out.next_cache, frames: out.next_frames };
-    const next = Uint16Array.from(out.next_tokens.data, Number);
+    const next = Uint32Array.from(out.next_tokens.data, Number);
     const result = {
       tokens: next,
       reward: out.reward.data[0],
@@ -119,7 +119,7 @@ const calls = {
     const rgb = new Uint8Array(height * width * 3);
     for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) rgb.set(rgba.subarray(from, from + 3), to);
     const { tokens } = await sessions.encode.run({ frames: new ort.Tensor("uint8", rgb, [1, height, width, 3]) });
-    return Uint16Array.from(tokens.data, Number);
+    return Uint32Array.from(tokens.data, Number);
   },
 
   has({ name }) {
