@@ -1,4 +1,4 @@
-"""Rows of benchmarks/speed.py: encode, decode and train the default tokenizer."""
+"""Rows of benchmarks/speed.py: encode, decode and train the default tokenizer and the VQGAN."""
 
 import numpy as np
 import torch
@@ -19,7 +19,14 @@ BATCH = 64
 
 def tokenizer_works(device: str) -> list[Work]:
     """Returns the rows to measure; with fresh weights, since speed does not depend on them."""
-    config = compose(TrainConfig, "tokenizer", ["env=MontezumaRevenge"])
+    return [*_works("fast", "", device), *_works("vqgan", " (vqgan)", device)]
+
+
+def _works(preset: str, suffix: str, device: str) -> list[Work]:
+    """Returns the rows of a preset, their names with a suffix."""
+    config = compose(
+        TrainConfig, "tokenizer", ["env=MontezumaRevenge", f"tokenizer_preset={preset}"]
+    )
     accelerator = make_accelerator(config.mixed_precision, cpu=device == "cpu")
     torch.manual_seed(0)
     tokenizer = Tokenizer(config.model).to(device)
@@ -28,7 +35,9 @@ def tokenizer_works(device: str) -> list[Work]:
     trained = Tokenizer(config.model)
     model, optimizer = accelerator.prepare(trained, torch.optim.AdamW(trained.parameters()))
     adversary = make_adversary(accelerator, config.adversary, config.schedule)
-    progress = Progress(step=0, seconds=0.0, share=0.5)
+    # After the start of the discriminator, if there is one.
+    step_number = config.adversary.start + config.adversary.warmup
+    progress = Progress(step=step_number, seconds=0.0, share=0.5)
     dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
 
     def step() -> None:
@@ -37,7 +46,7 @@ def tokenizer_works(device: str) -> list[Work]:
 
     return [
         Work(
-            "encode",
+            f"encode{suffix}",
             lambda: tokenizer.encode(frames),
             BATCH,
             device,
@@ -45,14 +54,21 @@ def tokenizer_works(device: str) -> list[Work]:
             PeerWork("encode", BATCH),
         ),
         Work(
-            "decode",
+            f"decode{suffix}",
             lambda: tokenizer.decode(tokens),
             BATCH,
             device,
             dtype,
             PeerWork("decode", BATCH),
         ),
-        Work("train the tokenizer", step, BATCH, device, dtype, PeerWork("train_tokenizer", BATCH)),
+        Work(
+            f"train the tokenizer{suffix}",
+            step,
+            BATCH,
+            device,
+            dtype,
+            PeerWork("train_tokenizer", BATCH),
+        ),
     ]
 
 

@@ -166,6 +166,7 @@ def make_scorer(
     frames = ProbeFrames(
         dataset.gather_frames(indices), {name: ram[:, labels[name]] for name in names}
     )
+    print(f"training two probes on {len(indices):,} frames", flush=True)
     probes = {
         name: RamProbe(frames, names, config.probe_steps, config.seed + number)
         for number, name in enumerate(("the guiding probe", "another probe"))

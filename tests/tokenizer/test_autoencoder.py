@@ -31,6 +31,7 @@ PADDED = dict(
 DESIGNS = {
     "dictionary": {},
     "patch": {"quantizer": "fsq"},
+    "resnet": {"quantizer": "vq"},
     "vqgan": {"quantizer": "vq"},
     "vqvae": {"quantizer": "vq"},
     "vqvae2": {"quantizer": "vq"},
@@ -170,6 +171,7 @@ def test_a_tokenizer_with_each_quantizer(settings, count):
     [
         ("dictionary", (24, 24), ((3, 3, 1),)),
         ("patch", (24, 24), ((3, 3, 1),)),
+        ("resnet", (32, 32), ((2, 2, 1),)),
         ("vqgan", (24, 20), ((6, 5, 1),)),
         ("vqvae", (24, 20), ((6, 5, 1),)),
         ("vqvae2", (24, 24), ((3, 3, 1), (6, 6, 1))),
@@ -197,10 +199,11 @@ def test_every_network_takes_any_size(network, padded, levels):
 
 
 @pytest.mark.parametrize(
-    ("network", "grid"), [("patch", (27, 20)), ("dictionary", (27, 20)), ("vqgan", (14, 10))]
+    ("network", "grid"),
+    [("patch", (27, 20)), ("dictionary", (27, 20)), ("resnet", (4, 3)), ("vqgan", (14, 10))],
 )
 def test_grids_of_the_emulators_own_frames(network, grid):
-    # 210 rows are 26 patches of 8 and 2 rows, or 13 of 16 and 2 rows.
+    # 210 rows are 26 patches of 8 and 2 rows, or 13 of 16 and 2 rows, or 3 of 64 and 18 rows.
     tokenizer = build(
         network, frame_height=210, frame_width=160, channel_multipliers=[1, 1, 1, 1, 1]
     )

@@ -87,6 +87,25 @@ def test_a_dictionary_of_patches_is_exact(tmp_path):
     assert np.array_equal(tokens, tokenizer.encode(frames).numpy())
 
 
+@pytest.mark.parametrize("scope", ["patch", "frame"])
+def test_a_vqgan_agrees(tmp_path, scope):
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(
+        TokenizerConfig(
+            frame_height=16, frame_width=24, network="resnet", encoder_scope=scope, quantizer="vq",
+            encoder_width=32, encoder_depth=1, channel_multipliers=[1, 2], decoder_width=8,
+            decoder_depth=1, codebook_size=50, code_dim=12,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in tokenizer.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    files = export_onnx(tokenizer, tmp_path)
+    frames = random_frames(200)
+    assert len(np.unique(tokenizer.encode(frames))) > 20
+    assert compare(tokenizer, files, frames).is_good
+
+
 def test_metadata(tokenizer, files):
     for path in (files.encode, files.decode):
         metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}

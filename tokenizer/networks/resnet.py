@@ -70,7 +70,7 @@ class ResNetNetwork(Network):
         )
         on_cpu = pixels.device.type == "cpu" and not torch.compiler.is_compiling()
         latents = self._encode_distinct(patches) if on_cpu else self.encoder(patches)
-        return latents.view(len(pixels), rows * columns, -1)
+        return latents.view(pixels.shape[0], rows * columns, -1)
 
     def decode(self, vectors: Sequence[Tensor]) -> Tensor:
         """See Network.decode."""
