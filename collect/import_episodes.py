@@ -67,7 +67,7 @@ def read_dataset(folder: Path) -> Source:
     """Opens another dataset of this project, to merge it."""
     dataset = EpisodeDataset(folder, check_values=False)
 
-    def load(index: int, size: FrameSize) -> ImportedEpisode:
+    def load(index: int, size: FrameSize | None) -> ImportedEpisode:
         episode = dataset.episodes[index]
         arrays = {
             name: getattr(episode, name)

@@ -37,11 +37,12 @@ from worldtokens.collect.pictures import save_contact_sheet, save_room_map
 from worldtokens.collect.policies.policy import stable_node
 from worldtokens.collect.progress import ExploringBar, RecordingBar
 from worldtokens.collect.workers import WorkerSetup, run_workers
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_seed
 from worldtokens.common.commands import stage_command
 from worldtokens.envs import EnvConfig, make_env_from_config
 from worldtokens.training.command_line import launch
 
+_MOST_WORKERS = 1024
 ARCHIVES_FOLDER = "archives"
 FROM_RESET, FROM_CELLS, FROM_EVENTS = STARTS = ("reset", "cells", "events")
 
@@ -90,7 +91,7 @@ def main(config: CollectConfig) -> None:
     )
     num_workers = config.num_workers or _usable_cores()
     if config.policy.get("name") == GO_EXPLORE:
-        settings = GoExploreConfig(**config.policy)
+        settings = _go_explore(config)
         archives = explore(setup, settings, share, num_workers)
         starts = Starts(
             settings.segment_steps,
@@ -229,6 +230,13 @@ def summarize(folder: Path, steps_per_second: float | None) -> None:
         print(f"room map       {room_map}")
 
 
+def _go_explore(config: CollectConfig) -> GoExploreConfig:
+    try:
+        return GoExploreConfig(**config.policy)
+    except TypeError as error:
+        raise ValueError(f"policy: expected the keys of go_explore, got others ({error})") from None
+
+
 def _usable_cores() -> int:
     # Fewer than the machine has where a scheduler or taskset gave this process a part of it.
     if hasattr(os, "sched_getaffinity"):
@@ -237,6 +245,7 @@ def _usable_cores() -> int:
 
 
 def _check(config: CollectConfig) -> None:
+    check_seed(seed=config.seed)
     check_at_least(
         1,
         num_steps=config.num_steps,
@@ -247,17 +256,17 @@ def _check(config: CollectConfig) -> None:
     if config.start not in STARTS:
         raise ValueError(f"start: expected one of {', '.join(STARTS)}, got {config.start!r}")
     if config.policy.get("name") == GO_EXPLORE:
-        GoExploreConfig(**config.policy)
+        _go_explore(config)
         make_cells(config.env_config.name, config.policy["cells"])
         if config.start != FROM_RESET:
             raise ValueError(
                 f"start: expected {FROM_RESET}, got {config.start}; policy={GO_EXPLORE} chooses "
                 "the starts itself, by policy.event_share"
             )
-    if config.num_workers is not None and config.num_workers < 1:
+    if config.num_workers is not None and not 1 <= config.num_workers <= _MOST_WORKERS:
         raise ValueError(
-            "num_workers: expected a whole number of at least 1, or null for one per core, "
-            f"got {config.num_workers}"
+            f"num_workers: expected a whole number from 1 to {_MOST_WORKERS}, or null for one per "
+            f"core, got {config.num_workers}"
         )
     if not 0 <= config.shard < config.num_shards:
         raise ValueError(

@@ -20,7 +20,7 @@ def check_at_least(least: int, **values: Any) -> None:
         ValueError: One is no whole number, or below `least`.
     """
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        if not is_whole_number(value) or value < least:
             raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
 
@@ -34,7 +34,7 @@ def check_positive(**values: Any) -> None:
         ValueError: One is no number, not finite, or 0 or below.
     """
     for name, value in values.items():
-        if not _is_number(value) or not 0 < value < math.inf:
+        if not is_number(value) or not 0 < value < math.inf:
             raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
@@ -48,7 +48,7 @@ def check_positive_or_infinite(**values: Any) -> None:
         ValueError: One is no number, NaN, or 0 or below.
     """
     for name, value in values.items():
-        if not _is_number(value) or not value > 0:
+        if not is_number(value) or not value > 0:
             raise ValueError(f"{name}: expected a number above 0 or inf, got {value!r}")
 
 
@@ -62,7 +62,7 @@ def check_probability(**values: Any) -> None:
         ValueError: One is no number, or outside [0, 1].
     """
     for name, value in values.items():
-        if not _is_number(value) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
 
 
@@ -77,7 +77,7 @@ def check_number(least: float, **values: Any) -> None:
         ValueError: One is no number, not finite, or below `least`.
     """
     for name, value in values.items():
-        if not _is_number(value) or not least <= value < math.inf:
+        if not is_number(value) or not least <= value < math.inf:
             raise ValueError(f"{name}: expected a number of at least {least:g}, got {value!r}")
 
 
@@ -114,6 +114,23 @@ def check_names(**values: Any) -> None:
             )
 
 
+def check_type(expected: type, **values: Any) -> None:
+    """Checks types of objects.
+
+    Args:
+        expected: The class.
+        **values: By the name that the user knows.
+
+    Raises:
+        TypeError: One is of another class.
+    """
+    for name, value in values.items():
+        if not isinstance(value, expected):
+            raise TypeError(
+                f"{name}: expected a {expected.__name__}, got {type(value).__name__} {value!r:.80}"
+            )
+
+
 def check_choice(choices: Sequence[str], **values: Any) -> None:
     """Checks words.
 
@@ -129,5 +146,11 @@ def check_choice(choices: Sequence[str], **values: Any) -> None:
             raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tells whether a value is a real number; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole_number(value: Any) -> bool:
+    """Tells whether a value is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,6 +1,7 @@
 """The environment: preprocessing, seeds, ends of episodes."""
 
 import difflib
+import operator
 from dataclasses import fields
 from typing import Any
 
@@ -111,7 +112,10 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         Returns:
             The same as `step`, without the frame.
         """
-        action = int(action)
+        try:
+            action = operator.index(action)
+        except TypeError:
+            raise TypeError(f"action: expected a whole number, got {action!r:.80}") from None
         if not 0 <= action < self._num_actions:
             raise ValueError(f"action: expected a number in [0, {self._num_actions}), got {action}")
         if self._is_over:
@@ -237,6 +241,9 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
         UnknownArgumentError: No such field.
     """
     known = [field.name for field in fields(EnvConfig) if field.name != "name"]
+    if "frameskip" in overrides and "frame_skip" not in overrides:
+        # As ale-py's own environments spell it.
+        overrides["frame_skip"] = overrides.pop("frameskip")
     for key in overrides:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3) or known

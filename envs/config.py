@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_type, is_number
 from worldtokens.envs.games import usual_name
 
 
@@ -11,6 +11,13 @@ class UnknownArgumentError(TypeError, ValueError):
 
     A TypeError, as Python raises for unknown keyword arguments, whose text TorchRL's GymEnv reads.
     """
+
+
+# Far above all use; larger values, of a slip or in a damaged file, fill the memory.
+_LARGEST = {
+    "frame_skip": 10_000, "frame_height": 4096, "frame_width": 4096, "noop_max": 100_000,
+    "max_episode_steps": 2**40,
+}  # fmt: skip
 
 
 @dataclass
@@ -55,8 +62,19 @@ class EnvConfig:
             max_episode_steps=self.max_episode_steps,
         )
         check_at_least(0, noop_max=self.noop_max)
+        for name, largest in _LARGEST.items():
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name}: expected at most {largest}, got {getattr(self, name)}")
+        check_type(
+            bool,
+            terminate_on_life_loss=self.terminate_on_life_loss,
+            full_action_space=self.full_action_space,
+        )
         # At 1 the first action would be repeated until the end.
-        if not 0.0 <= self.repeat_action_probability < 1.0:
+        if (
+            not is_number(self.repeat_action_probability)
+            or not 0.0 <= self.repeat_action_probability < 1.0
+        ):
             raise ValueError(
                 "repeat_action_probability: expected a number in [0, 1), "
                 f"got {self.repeat_action_probability!r}"

@@ -35,6 +35,8 @@ def usual_name(name: str) -> str:
     Raises:
         ValueError: No such game; the message lists close names.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"game: expected the name of a game, got {name!r:.80}")
     games = list_games()
     by_key = {_key(game): game for game in games}
     key = _key(name)

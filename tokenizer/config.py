@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from worldtokens.common.checks import check_at_least, check_probability
+from worldtokens.common.checks import check_at_least, check_probability, is_number
 
 NETWORKS = ("dictionary", "patch", "resnet", "vqgan", "vqvae", "vqvae2")
 SCOPES = ("patch", "frame")
@@ -138,9 +138,9 @@ class TokenizerConfig:
             )
 
     def _check_quantizer(self) -> None:
-        if not 0.0 < self.codebook_decay < 1.0:
+        if not is_number(self.codebook_decay) or not 0.0 < self.codebook_decay < 1.0:
             raise ValueError(
-                f"codebook_decay: expected a number in (0, 1), got {self.codebook_decay}"
+                f"codebook_decay: expected a number in (0, 1), got {self.codebook_decay!r}"
             )
         if (self.network == "dictionary") != (self.quantizer == "dictionary"):
             raise ValueError(

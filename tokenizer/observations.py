@@ -22,7 +22,7 @@ def check_mode(mode: str) -> ObservationMode:
         ValueError: It is none of OBSERVATION_MODES.
     """
     for known in OBSERVATION_MODES:
-        if mode == known:
+        if isinstance(mode, str) and mode == known:
             return known
     raise ValueError(f"observation: expected one of {OBSERVATION_MODES}, got {mode!r}")
 

@@ -18,7 +18,12 @@ from accelerate import Accelerator
 from torch import nn
 
 from worldtokens.common.atomic import replacing
-from worldtokens.common.checks import check_at_least, check_positive, check_positive_or_infinite
+from worldtokens.common.checks import (
+    check_at_least,
+    check_number,
+    check_positive,
+    check_positive_or_infinite,
+)
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.averaging import WeightAverage
 from worldtokens.tokenizer.config import TokenizerConfig
@@ -95,6 +100,7 @@ class TrainConfig(SessionConfig):
         check_at_least(1, batch_size=self.batch_size, heldout_frames=self.heldout_frames)
         check_positive(learning_rate=self.learning_rate)
         check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
+        check_number(0, weight_decay=self.weight_decay)
 
 
 def main(config: TrainConfig) -> None:

@@ -9,6 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from worldtokens.common.checks import check_type
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.observations import (
     ObservationMode,
@@ -45,6 +46,7 @@ class TokenObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         Raises:
             ValueError: `observation` is none of these, or the observations are no such frames.
         """
+        check_type(gymnasium.Env, env=env)
         # The recorded arguments let env.spec make the same environment again.
         RecordConstructorArgs.__init__(
             self, _disable_deepcopy=True, tokenizer=tokenizer, observation=observation
@@ -76,6 +78,7 @@ class VectorTokenObservation(VectorWrapper):
         self, env: VectorEnv, tokenizer: Tokenizer, observation: ObservationMode = "tokens"
     ):
         """Wraps a vector environment; arguments and errors as for `TokenObservation`."""
+        check_type(VectorEnv, env=env)
         super().__init__(env)
         _check_frames(env.single_observation_space, tokenizer)
         self._tokenizer = tokenizer
@@ -124,6 +127,7 @@ class VectorTokenObservation(VectorWrapper):
 
 
 def _check_frames(space: spaces.Space | None, tokenizer: Tokenizer) -> None:
+    check_type(Tokenizer, tokenizer=tokenizer)
     shape = tokenizer.frame_shape
     if isinstance(space, spaces.Box) and space.dtype == np.uint8 and space.shape == shape:
         return

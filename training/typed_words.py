@@ -42,6 +42,8 @@ def _quote(word: str, parser: OverridesParser) -> str:
         )
     if not equals and not key.startswith("~"):
         raise ValueError(f"argument {word!r:.200}: expected KEY=VALUE, got no '='")
+    if key == "env":
+        word = f"{key}={(value := usual_game(value))}"
     if value == "~" or value.startswith("~/"):
         value = os.path.expanduser(value)
         word = f"{key}={value}"
@@ -51,6 +53,20 @@ def _quote(word: str, parser: OverridesParser) -> str:
     inside = re.sub(r"(\\*)'", r"\1\1\\'", value)
     inside = re.sub(r"(\\+)$", r"\1\1", inside)
     return f"{key}='{inside}'"
+
+
+def usual_game(value: str) -> str:
+    """Returns the usual name of a game that is spelled as elsewhere; other names as they are.
+
+    ALE/Pong-v5, PongNoFrameskip-v4 and pong are Pong: one game has one folder.
+    """
+    name = re.sub(r"^ALE/|(NoFrameskip)?-v\d+$", "", value)
+    if name == value and not re.fullmatch("[a-z0-9_]+", name):
+        return value
+    from ale_py import roms  # Slow to import, and not needed for most names.
+
+    known = {rom.replace("_", ""): rom.title().replace("_", "") for rom in roms.get_all_rom_ids()}
+    return known.get(name.replace("_", "").lower(), value)
 
 
 def _parses(word: str, parser: OverridesParser) -> bool:

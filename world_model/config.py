@@ -7,6 +7,12 @@ from worldtokens.common.checks import check_at_least
 PREDICTIONS = ("autoregressive", "parallel")
 ATTENTIONS = ("full", "factorised")
 POSITIONS = ("rotary", "absolute")
+# Far above every real design; larger values, of a slip or in a damaged file, fill the memory.
+LARGEST = {
+    "context": 8192, "layers": 512, "heads": 1024, "width": 65536, "merge": 256, "history": 1024,
+    "copies": 1024, "refine_layers": 512, "refine_passes": 1024, "latents": 1024,
+    "latent_classes": 65536,
+}  # fmt: skip
 OUTCOMES = ("action", "frame")
 
 
@@ -80,6 +86,10 @@ class Architecture:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            if isinstance(value, int) and value > largest:
+                raise ValueError(f"{name}: expected at most {largest}, got {value}")
         names = ("context", "layers", "heads", "width", "merge", "history")
         check_at_least(1, **{name: getattr(self, name) for name in names})
         names = ("refine_layers", "refine_passes", "latents")
@@ -133,6 +143,11 @@ class Architecture:
             )
 
 
+def fitting_merge(merge: int, grid: tuple[int, int]) -> int:
+    """Returns the largest number up to `merge` that divides both sides of a grid of tokens."""
+    return next(n for n in range(merge, 0, -1) if grid[0] % n == 0 and grid[1] % n == 0)
+
+
 @dataclass
 class WorldModelConfig(Architecture):
     """An architecture, and the tokenizer and game that the model belongs to.
@@ -169,7 +184,11 @@ class WorldModelConfig(Architecture):
                 f"reward_values: expected ascending distinct values, got {self.reward_values}"
             )
         if self.grid[0] % self.merge or self.grid[1] % self.merge:
-            raise ValueError(f"merge={self.merge} does not divide the grid {self.grid}")
+            fitting = fitting_merge(self.merge, self.grid)
+            raise ValueError(
+                f"merge: expected a divisor of both sides of the tokens' grid {self.grid}, got "
+                f"{self.merge}; set model.merge={fitting}"
+            )
 
     @property
     def tokens_per_frame(self) -> int:

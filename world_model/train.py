@@ -10,6 +10,7 @@ The run lies in runs/<env>/<run>/. The same command continues an interrupted run
 import worldtokens.common.interrupts  # noqa: F401  # isort: skip
 
 import dataclasses
+import sys
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session
-from worldtokens.world_model.config import WorldModelConfig
+from worldtokens.world_model.config import WorldModelConfig, fitting_merge
 from worldtokens.world_model.data.event_windows import WindowSampler
 from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
 from worldtokens.world_model.data.token_cache import load_tokens
@@ -177,9 +178,17 @@ def build_model(
         return model
     all_tokens = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
     codes = tokenizer.embed(all_tokens.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu()
+    merge = fitting_merge(config.model.merge, tokenizer.grid)
+    if merge != config.model.merge:
+        rows, columns = tokenizer.grid
+        print(
+            f"note: model.merge={config.model.merge} does not divide the {rows} x {columns} tokens "
+            f"of a frame; this run has model.merge={merge}",
+            file=sys.stderr,
+        )
     model = WorldModel(
         WorldModelConfig(
-            **dataclasses.asdict(config.model),
+            **{**dataclasses.asdict(config.model), "merge": merge},
             tokenizer=tokenizer.fingerprint,
             game=dataset.game,
             vocab_size=tokenizer.vocab_size,

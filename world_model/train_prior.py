@@ -20,6 +20,7 @@ from torch import nn
 
 from worldtokens.common.checks import (
     check_at_least,
+    check_number,
     check_positive,
     check_positive_or_infinite,
     check_probability,
@@ -79,6 +80,7 @@ class TrainPriorConfig(SessionConfig, PriorDataConfig):
         check_at_least(1, max_frames=self.max_frames, low_resolution=self.low_resolution)
         check_positive(learning_rate=self.learning_rate)
         check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
+        check_number(0, weight_decay=self.weight_decay)
         check_probability(class_dropout=self.class_dropout)
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")

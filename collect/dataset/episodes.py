@@ -78,9 +78,11 @@ class EpisodeDataset(EpisodeSource):
             ValueError: No dataset there, a bad shard, an unknown split or an empty split.
             OSError: A shard cannot be read.
         """
-        if split not in (None, "train", "heldout"):
+        if split is not None and not (isinstance(split, str) and split in ("train", "heldout")):
             raise ValueError(f"split: expected None, 'train' or 'heldout', got {split!r}")
         # Absolute, so that the working folder may change.
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise ValueError(f"path: expected the folder of a dataset, got {path!r}")
         path = find_dataset(path).absolute()
         description = read_description(path)
         shards = [read_shard_info(shard) for shard in list_shards(path / SHARDS_FOLDER)]
@@ -117,6 +119,7 @@ class EpisodeDataset(EpisodeSource):
 
     def gather_frames(self, indices: np.ndarray) -> np.ndarray:
         """See `EpisodeSource.gather_frames`."""
+        indices = self._check_indices("indices", indices)
         frames = np.zeros((len(indices), *self.frame_shape), np.uint8)
         episodes = np.searchsorted(self.frame_starts, indices, side="right") - 1
         for episode in np.unique(episodes).tolist():
@@ -227,7 +230,7 @@ class InMemoryDataset(EpisodeSource):
 
     def gather_frames(self, indices: np.ndarray) -> np.ndarray:
         """See `EpisodeSource.gather_frames`."""
-        return self.frames[indices]
+        return self.frames[self._check_indices("indices", indices)]
 
     def _read_frame_array(self, name: str, start: int, stop: int) -> np.ndarray:
         return getattr(self, name)[start:stop]

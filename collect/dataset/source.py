@@ -11,7 +11,7 @@ from worldtokens.collect.dataset.description import DatasetDescription
 from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
 from worldtokens.collect.dataset.segments import SegmentBatch, StepArrays, cut_segments
 from worldtokens.collect.dataset.shard_reading import FRAME_ARRAYS, STEP_ARRAYS
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_type
 from worldtokens.envs import EnvConfig, ram_labels
 
 Split = Literal["train", "heldout"]
@@ -141,9 +141,10 @@ class EpisodeSource(ABC):
         Raises:
             ValueError: No such array or a range outside [0, num_frames].
         """
+        check_at_least(0, start=start, stop=stop)
         if not 0 <= start <= stop <= self.num_frames:
             raise ValueError(
-                f"frames: expected a range within [0, {self.num_frames}) of {self.path}, "
+                f"start, stop: expected a range within [0, {self.num_frames}) of {self.path}, "
                 f"got [{start}, {stop})"
             )
         if name in FRAME_ARRAYS:
@@ -165,6 +166,8 @@ class EpisodeSource(ABC):
         Returns:
             Global indices, int64 (n,), ascending.
         """
+        if limit is not None:
+            check_at_least(1, limit=limit)
         if limit is None or limit >= self.num_frames:
             return np.arange(self.num_frames)
         if rng is None:
@@ -173,6 +176,8 @@ class EpisodeSource(ABC):
 
     def sample_starts(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draws frames that have a step after them, uniformly, as global indices int64 (count,)."""
+        check_at_least(0, count=count)
+        check_type(np.random.Generator, rng=rng)
         number = rng.integers(self.num_steps, size=count)
         # The steps of episode i follow on i frames that have no step: the last ones of the episodes
         # before it.
@@ -196,8 +201,28 @@ class EpisodeSource(ABC):
         check_at_least(1, batch=batch, length=length)
         return self.segments_at(self.sample_starts(batch, rng), length)
 
+    def _check_indices(self, name: str, indices: np.ndarray) -> np.ndarray:
+        """Returns global indices as int64 (n,).
+
+        Raises:
+            ValueError: They are none.
+        """
+        array = np.asarray(indices)
+        if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+            raise ValueError(
+                f"{name}: expected whole numbers (n,), got {array.dtype} {array.shape}"
+            )
+        if array.size and (array.min() < 0 or array.max() >= self.num_frames):
+            raise ValueError(
+                f"{name}: expected frames in [0, {self.num_frames}), got {array.min()} to "
+                f"{array.max()}"
+            )
+        return array.astype(np.int64)
+
     def segments_at(self, starts: np.ndarray, length: int) -> SegmentBatch:
         """Returns the segments of `length` frames that start at global indices int64 (B,)."""
+        check_at_least(1, length=length)
+        starts = self._check_indices("starts", starts)
         return cut_segments(
             starts,
             length,

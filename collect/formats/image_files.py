@@ -91,8 +91,11 @@ def _loaders(episodes: dict[Path, list[Path]]) -> Iterator[Loader]:
         yield partial(_load, folder, files)
 
 
-def _load(folder: Path, files: list[Path], size: FrameSize) -> ImportedEpisode:
+def _load(folder: Path, files: list[Path], size: FrameSize | None) -> ImportedEpisode:
     """Reads an episode; each picture is shrunk when it is read, so that few lie in memory."""
+    if size is None:
+        first = read_image(files[0])
+        size = first.height, first.width
     frames = np.zeros((len(files), *size, 3), np.uint8)
     for number, file in enumerate(files):
         frames[number] = resize_frame(np.asarray(read_image(file)), size)

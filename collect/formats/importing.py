@@ -43,8 +43,8 @@ class ImportedEpisode:
     seed: int | None = None
 
 
-# Reads one episode; frames may be shrunk to the size at once. Raises ValueError or NoEpisode.
-Loader = Callable[[FrameSize], ImportedEpisode]
+# Reads one episode; frames are resized at once where a size is given. Raises ValueError, NoEpisode.
+Loader = Callable[[FrameSize | None], ImportedEpisode]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Source:
     action_meanings: tuple[str, ...] | None
     lossy: bool
     loaders: Iterator[Loader]
+
+    @property
+    def episodes(self) -> Iterator[ImportedEpisode]:
+        """The episodes at their own size; a bad one raises ValueError."""
+        return (loader(None) for loader in self.loaders)
 
 
 def to_episode(imported: ImportedEpisode, number: int, job: str, frame_size: FrameSize) -> Episode:

@@ -45,7 +45,7 @@ def read_peer_episodes(folder: Path) -> Source:
     return Source(None, None, None, lossy=False, loaders=(partial(_load, path) for path in files))
 
 
-def _load(path: Path, size: FrameSize) -> ImportedEpisode:
+def _load(path: Path, size: FrameSize | None) -> ImportedEpisode:
     content = _read(path)
     found = {name: _find(content, keys) for name, keys in _NAMES.items()}
     missing = [" or ".join(_NAMES[name]) for name, value in found.items() if value is None]
@@ -94,7 +94,7 @@ def _find(content: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return next((content[key] for key in keys if key in content), None)
 
 
-def _to_frames(observations: np.ndarray, size: FrameSize) -> np.ndarray:
+def _to_frames(observations: np.ndarray, size: FrameSize | None) -> np.ndarray:
     """Returns uint8 (T, H, W, 3) from (T, 3, H, W), uint8 or in [0, 1] or [-1, 1], resized."""
     if observations.ndim != 4 or observations.shape[1] != 3 or 0 in observations.shape:
         raise ValueError(f"observations: expected shape (T, 3, H, W), got {observations.shape}")
@@ -112,6 +112,8 @@ def _to_frames(observations: np.ndarray, size: FrameSize) -> np.ndarray:
         scale = 255.0 / (1.0 - low)
     else:
         raise ValueError(f"observations: expected uint8 or floats, got {kind}")
+    if size is None:
+        size = observations.shape[2], observations.shape[3]
     frames = np.zeros((len(observations), *size, 3), np.uint8)
     # One by one: files of large frames do not fit in memory.
     for number, observation in enumerate(observations):

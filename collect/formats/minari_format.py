@@ -115,7 +115,7 @@ def _loaders(storage: Any, first_action: int) -> Iterator[Loader]:
         yield partial(_load, storage, index, first_action)
 
 
-def _load(storage: Any, index: int, first_action: int, size: FrameSize) -> ImportedEpisode:
+def _load(storage: Any, index: int, first_action: int, size: FrameSize | None) -> ImportedEpisode:
     """Reads an episode; its actions are counted from 0, whatever number the space begins with."""
     try:
         (episode,) = storage.get_episodes([index])

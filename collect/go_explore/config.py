@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worldtokens.common.checks import check_at_least, check_probability
+from worldtokens.common.checks import check_at_least, check_number, check_probability
 
 GO_EXPLORE = "go_explore"
 
@@ -59,5 +59,6 @@ class GoExploreConfig:
             *("num_explorations", "event_segment_steps"),
         ):
             check_at_least(1, **{f"policy.{name}": getattr(self, name)})
+        check_number(1, **{"policy.mean_hold": self.mean_hold})
         for name in ("frontier_share", "from_reset_share", "event_share"):
             check_probability(**{f"policy.{name}": getattr(self, name)})

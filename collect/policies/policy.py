@@ -69,10 +69,14 @@ def make_policy(node: dict[str, Any], action_meanings: tuple[str, ...]) -> Polic
     Raises:
         ValueError: The target is missing, cannot be imported or called, or gives no policy.
     """
+    if not isinstance(node, dict):
+        raise ValueError(f"policy: expected the keys of a policy, got {node!r:.80}")
     arguments = {key: value for key, value in node.items() if key != "name"}
     if "_target_" not in arguments:
         raise ValueError("policy._target_: expected the dotted name of a policy's class, got none")
-    name: str = arguments.pop("_target_")
+    name = arguments.pop("_target_")
+    if not isinstance(name, str):
+        raise ValueError(f"policy._target_: expected a dotted name, got {name!r:.80}")
     try:
         target = resolve_name(_NEW_TARGETS.get(name, name))
     except (ImportError, AttributeError, ValueError) as error:

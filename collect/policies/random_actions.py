@@ -1,6 +1,10 @@
 """Policies that draw actions at random."""
 
+import math
+
 import numpy as np
+
+from worldtokens.common.checks import is_number
 
 
 class RandomPolicy:
@@ -34,8 +38,8 @@ class HeldRandomPolicy:
         Raises:
             ValueError: `mean_hold` is below 1.
         """
-        if mean_hold < 1:
-            raise ValueError(f"policy.mean_hold: expected at least 1 step, got {mean_hold}")
+        if not is_number(mean_hold) or not 1 <= mean_hold < math.inf:
+            raise ValueError(f"policy.mean_hold: expected at least 1 step, got {mean_hold!r}")
         self._num_actions = num_actions
         self._mean_hold = mean_hold
         self._rng = np.random.default_rng(0)

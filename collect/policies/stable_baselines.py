@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
+from gymnasium.spaces import Box
 
 
 class StableBaselinesPolicy:
@@ -35,23 +36,34 @@ class StableBaselinesPolicy:
                 "pip install 'worldtokens[sb3]'"
             ) from None
         agent_class = getattr(stable_baselines3, algorithm, None)
-        if agent_class is None:
+        if not hasattr(agent_class, "load"):
             raise ValueError(
                 f"policy.algorithm: expected a class of stable-baselines3, got {algorithm!r}"
             )
-        if not Path(checkpoint).exists():
+        if not Path(checkpoint).is_file():
             raise ValueError(f"policy.checkpoint: expected a file, got {checkpoint}, which is none")
-        self._agent = agent_class.load(checkpoint, device="cpu")
+        try:
+            self._agent = agent_class.load(checkpoint, device="cpu")
+        except Exception as error:  # of many types, by what the file holds
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(
+                f"policy.checkpoint: {checkpoint} is no {algorithm} agent ({reason:.200}); give "
+                "the class that trained it with policy.algorithm=NAME"
+            ) from None
         space = self._agent.observation_space
-        if len(space.shape) != 3 or getattr(self._agent.action_space, "n", None) != num_actions:
+        if (
+            not isinstance(space, Box)
+            or len(space.shape) != 3
+            or getattr(self._agent.action_space, "n", None) != num_actions
+        ):
             raise ValueError(
                 f"policy.checkpoint: expected observations that are images and actions "
                 f"Discrete({num_actions}), got {space} and {self._agent.action_space} "
                 f"in {checkpoint}"
             )
-        self._is_channels_first = space.shape[0] % 3 == 0 and space.shape[0] < space.shape[2]
+        self._is_channels_first = space.shape[0] < space.shape[2]
         channels = space.shape[0] if self._is_channels_first else space.shape[2]
-        self._shape = space.shape[1:] if self._is_channels_first else space.shape[:2]
+        self._shape = tuple(space.shape[1:] if self._is_channels_first else space.shape[:2])
         self._stack: deque[np.ndarray] = deque(maxlen=max(channels // 3, 1))
         self._channels = channels
         self._deterministic = deterministic

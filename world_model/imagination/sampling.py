@@ -1,10 +1,13 @@
 """Drawing from predicted logits: temperature, top-k, top-p, and reproducible random numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from worldtokens.common.checks import is_number, is_whole_number
 
 CHUNK = 64
 
@@ -28,15 +31,15 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if not self.temperature > 0:
+        if not is_number(self.temperature) or not 0 < self.temperature < math.inf:
             raise ValueError(
-                f"temperature: expected a number above 0, got {self.temperature}; "
+                f"temperature: expected a number above 0, got {self.temperature!r}; "
                 "top_k=1 draws the likeliest"
             )
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k: expected at least 1 or None, got {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p: expected a share in (0, 1] or None, got {self.top_p}")
+        if self.top_k is not None and not (is_whole_number(self.top_k) and self.top_k >= 1):
+            raise ValueError(f"top_k: expected at least 1 or None, got {self.top_k!r}")
+        if self.top_p is not None and not (is_number(self.top_p) and 0 < self.top_p <= 1):
+            raise ValueError(f"top_p: expected a share in (0, 1] or None, got {self.top_p!r}")
 
     @property
     def greedy(self) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from worldtokens.common.checks import check_type
+
 
 def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
     """Returns the mode.
@@ -33,9 +35,11 @@ def read_reset_mask(options: dict[str, Any] | None, num_envs: int) -> np.ndarray
 
     Raises:
         ValueError: Another option, or a mask that selects none or has another shape.
-        TypeError: A mask of another type.
+        TypeError: Options or a mask of another type.
     """
-    options = options or {}
+    if options is None:
+        return None
+    check_type(dict, options=options)
     if unknown := sorted(set(options) - {"reset_mask"}):
         raise ValueError(f"options: expected reset_mask or nothing, got {unknown}")
     mask = options.get("reset_mask")

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from worldtokens.common.checks import check_at_least
+from worldtokens.common.checks import check_at_least, check_type
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.observations import (
     ObservationMode,
@@ -97,9 +97,16 @@ class ImaginedVectorEnv(VectorEnv):
             ValueError: Mismatched models, no start, a number out of range, an unknown mode, or
                 lives that this world model does not predict.
         """
+        check_type(WorldModel, world_model=world_model)
+        check_type(Tokenizer, tokenizer=tokenizer)
+        for name, value in (("sampling", sampling), ("outcomes", outcomes)):
+            if value is not None:
+                check_type(Sampling, **{name: value})
+        check_type(bool, terminate_on_life_loss=terminate_on_life_loss, with_entropy=with_entropy)
         world_model.check_tokenizer(tokenizer.fingerprint)
         limit = world_model.config.context
-        if not 1 <= context <= limit:
+        check_at_least(1, context=context)
+        if context > limit:
             raise ValueError(f"context: expected 1 to {limit}, the model's context, got {context}")
         check_at_least(1, num_envs=num_envs, horizon=horizon)
         if terminate_on_life_loss and not world_model.config.predicts_lives:
@@ -215,7 +222,7 @@ class ImaginedVectorEnv(VectorEnv):
         if not fits or actions.min() < 0 or actions.max() >= limit:
             raise ValueError(
                 f"actions: expected integers ({self.num_envs},) in [0, {limit}), got "
-                f"{actions.dtype} {actions.shape} {actions.tolist()[:8]}"
+                f"{actions.dtype} {actions.shape} {actions.reshape(-1)[:8].tolist()}"
             )
         return actions.astype(np.int64)
 

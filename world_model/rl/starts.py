@@ -27,8 +27,13 @@ class Starts:
         """
         self._tokenizer = tokenizer
         self._source = start
-        if not isinstance(start, np.ndarray | Tensor):
+        if isinstance(start, EpisodeSource | TokenDataset):
             return
+        if not isinstance(start, np.ndarray | Tensor):
+            raise TypeError(
+                "start: expected an EpisodeDataset, a TokenDataset or frames uint8 (N, height, "
+                f"width, 3), got {type(start).__name__}"
+            )
         if len(start) == 0:
             raise ValueError("start: expected at least one frame to start from, got none")
         if start.ndim != 4:

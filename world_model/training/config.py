@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from worldtokens.common.checks import check_at_least, check_positive, check_positive_or_infinite
+from worldtokens.common.checks import (
+    check_at_least,
+    check_number,
+    check_positive,
+    check_positive_or_infinite,
+)
 from worldtokens.training.session import SessionConfig
 from worldtokens.world_model.config import Architecture
 from worldtokens.world_model.data.event_windows import WindowConfig
@@ -68,6 +73,7 @@ class TrainConfig(SessionConfig):
         check_at_least(2, segment=self.segment)
         check_positive(learning_rate=self.learning_rate, foreground_weight=self.foreground_weight)
         check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
+        check_number(0, weight_decay=self.weight_decay)
         _ = self.context, self.windows
         if not 0 < self.unchanged_sample_prob <= 1:
             raise ValueError(
