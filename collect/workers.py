@@ -190,7 +190,11 @@ def _work(connection: Connection, setup: WorkerSetup, parent: int) -> None:
         sys.exit(1)
     except (ValueError, OSError) as error:
         kind = OSError if isinstance(error, OSError) else ValueError
-        connection.send(_Failure(kind, str(error)))
+        reason = getattr(error, "strerror", None)
+        named = (
+            reason and f"{reason}: {error.filename}" if getattr(error, "filename", 0) else reason
+        )
+        connection.send(_Failure(kind, named or str(error)))
 
 
 def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 
+# Bytes of an inflated state, far above those of any game and frame.
+_LARGEST = 1 << 28
+
+
 @dataclass(frozen=True)
 class EnvState:
     """Everything that decides how an episode goes on, and the frame at this moment.
@@ -54,18 +58,21 @@ class EnvState:
         try:
             (header_size,) = struct.unpack_from("<I", data)
             header = json.loads(data[4 : 4 + header_size])
-            content = zlib.decompress(data[4 + header_size :])
-        except (struct.error, ValueError, zlib.error) as error:
+            content = zlib.decompressobj().decompress(data[4 + header_size :], _LARGEST)
+            emulator_bytes = header["emulator_bytes"]
+            frame = np.frombuffer(content, np.uint8, offset=emulator_bytes)
+            return cls(
+                emulator=content[:emulator_bytes],
+                frame=frame.reshape(header["frame_shape"]),
+                steps=header["steps"],
+                lives=header["lives"],
+                last_action=header["last_action"],
+                generator=header["generator"],
+            )
+        except (
+            struct.error, ValueError, LookupError, TypeError, AttributeError, zlib.error,
+            RecursionError,
+        ) as error:  # fmt: skip
             raise ValueError(
                 f"state: expected a saved EnvState, got {len(data)} other bytes ({error})"
             ) from None
-        emulator_bytes = header["emulator_bytes"]
-        frame = np.frombuffer(content, np.uint8, offset=emulator_bytes)
-        return cls(
-            emulator=content[:emulator_bytes],
-            frame=frame.reshape(header["frame_shape"]),
-            steps=header["steps"],
-            lives=header["lives"],
-            last_action=header["last_action"],
-            generator=header["generator"],
-        )

@@ -51,9 +51,8 @@ def load_segments(
         num_workers: Processes that read; 0 reads in this one.
 
     Raises:
-        ValueError: `batch` or `length` is below 1, `num_workers` is below 0, or a shard cannot be
-            read.
-        OSError: A worker died.
+        ValueError: `batch` or `length` is below 1, `num_workers` is below 0, or a shard is damaged.
+        OSError: A shard cannot be read, or a worker died.
     """
     check_at_least(0, num_workers=num_workers)
     rng = np.random.default_rng([seed, 0])
@@ -104,8 +103,8 @@ class _Reader:
             raise ChildProcessError(
                 "a process that reads segments died; run the same command again"
             ) from None
-        if isinstance(index, str):
-            raise ValueError(index)
+        if isinstance(index, Exception):
+            raise index
         buffer = self._buffers[index]
         batch = TensorBatch(
             **{field.name: getattr(buffer, field.name).clone() for field in fields(buffer)}
@@ -132,8 +131,8 @@ def _read(
             index = connection.recv()
             try:
                 segments = _to_tensors(source.sample_segments(batch, length, rng))
-            except ValueError as error:
-                connection.send(str(error))
+            except (ValueError, OSError) as error:
+                connection.send(error)
                 return
             for field in fields(segments):
                 getattr(buffers[index], field.name).copy_(getattr(segments, field.name))
