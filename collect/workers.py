@@ -190,11 +190,10 @@ def _work(connection: Connection, setup: WorkerSetup, parent: int) -> None:
         sys.exit(1)
     except (ValueError, OSError) as error:
         kind = OSError if isinstance(error, OSError) else ValueError
-        reason = getattr(error, "strerror", None)
-        named = (
-            reason and f"{reason}: {error.filename}" if getattr(error, "filename", 0) else reason
-        )
-        connection.send(_Failure(kind, named or str(error)))
+        text = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        connection.send(_Failure(kind, text))
 
 
 def _do_tasks(connection: Connection, setup: WorkerSetup) -> None:

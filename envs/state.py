@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 # Bytes of an inflated state, far above those of any game and frame.
 _LARGEST = 1 << 28
 

@@ -137,8 +137,9 @@ class PatchAdversary:
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"discriminator loss at step {progress.step}: expected a finite number, got "
-                f"{float(loss.detach())}; nothing of this step was saved: lower "
-                "adversary.learning_rate or use mixed_precision=no, then run the command again, it goes on from the last checkpoint"
+                f"{float(loss.detach())}; nothing of this step was saved: "
+                "lower adversary.learning_rate or use mixed_precision=no, then run the command "
+                "again, it goes on from the last checkpoint"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate(self._config.learning_rate, progress.share)
