@@ -16,6 +16,9 @@ from worldtokens.tokenizer.quantizers.clustering import (
 )
 
 UPDATES = ("gradient", "ema")
+# One batch moves at most one code in so many. Rare codes together serve much of a frame: all moved
+# at once to the few latents of one batch, they would be lost.
+MOVED_ONE_IN = 256
 
 
 class VQ(Quantizer):
@@ -127,12 +130,12 @@ class VQ(Quantizer):
 
     def _revive(self, latents: Tensor, errors: Tensor, even_use: float) -> None:
         """Moves codes that are no longer used to latents, drawn in proportion to their errors."""
-        dead = self.mass < self.dead_share * min(1.0, even_use)
-        count = int(dead.sum())
-        if not count:
+        (dead,) = torch.where(self.mass < self.dead_share * min(1.0, even_use))
+        dead = dead[: min(len(latents), -(-self.vocab_size // MOVED_ONE_IN))]
+        if not len(dead):
             return
         # The least number keeps the draw possible where all errors are 0.
-        drawn = latents[torch.multinomial(errors + 1e-12, count, replacement=True)]
+        drawn = latents[torch.multinomial(errors + 1e-12, len(dead))]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.broadcast(drawn, src=0)
         # As if used once on average, so that it is not moved again at once.
