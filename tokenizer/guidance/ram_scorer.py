@@ -15,6 +15,10 @@ BATCH = 64
 LEARNING_RATE = 1e-3
 # Standard deviation of the noise that a probe is trained with.
 NOISE = 0.1
+# Up to this share of the frames that a probe learns from is replaced by squares of other frames: a
+# few sprites in the wrong place must not decide what it reads.
+LARGEST_MIX = 0.5
+SQUARE = 8
 # Thirds of the range of a label.
 THIRDS = {"left": 0, "top": 0, "middle": 1, "right": 2, "bottom": 2}
 
@@ -74,11 +78,21 @@ class RamProbe(nn.Module):
         for _ in range(steps):
             rows = rng.integers(len(frames.frames), size=BATCH)
             pixels = scale_frames(torch.from_numpy(frames.frames[rows]))
-            found = self(pixels + NOISE * torch.randn_like(pixels))
+            found = self(mix_squares(pixels) + NOISE * torch.randn_like(pixels))
             losses = [functional.nll_loss(found[name], targets[name][rows]) for name in targets]
             optimizer.zero_grad()
             torch.stack(losses).sum().backward()
             optimizer.step()
+
+
+def mix_squares(pixels: Tensor) -> Tensor:
+    """Replaces random squares of each frame by those of another of the batch (n, 3, h, w)."""
+    count, _, height, width = pixels.shape
+    rows, columns = -(-height // SQUARE), -(-width // SQUARE)
+    share = LARGEST_MIX * torch.rand(count, 1, 1, 1)
+    squares = (torch.rand(count, 1, rows, columns) < share).float()
+    mask = functional.interpolate(squares, scale_factor=SQUARE)[:, :, :height, :width].bool()
+    return torch.where(mask, pixels.roll(1, 0), pixels)
 
 
 class RamScorer:

@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from worldtokens.tokenizer.evaluation.probes import ProbeFrames
-from worldtokens.tokenizer.guidance.ram_scorer import RamProbe, RamScorer, wished_values
+from worldtokens.tokenizer.guidance import ram_scorer
+from worldtokens.tokenizer.guidance.ram_scorer import (
+    RamProbe,
+    RamScorer,
+    mix_squares,
+    wished_values,
+)
 from worldtokens.tokenizer.pixels import scale_frames
 
 
@@ -19,7 +25,7 @@ def squares(count, seed):
 
 @pytest.fixture(scope="module")
 def probe():
-    return RamProbe(squares(1000, 0), ["x", "y"], steps=150, seed=0)
+    return RamProbe(squares(1000, 0), ["x", "y"], steps=300, seed=0)
 
 
 def test_a_probe_reads_what_it_learned(probe):
@@ -28,6 +34,19 @@ def test_a_probe_reads_what_it_learned(probe):
     assert (read["x"] == test.labels["x"]).mean() > 0.95
     assert (read["y"] == test.labels["y"]).mean() > 0.95
     assert not any(parameter.requires_grad for parameter in probe.parameters())
+
+
+def test_squares_come_from_the_frame_before(monkeypatch):
+    monkeypatch.setattr(ram_scorer, "LARGEST_MIX", 0.8)
+    torch.manual_seed(0)
+    pixels = torch.arange(64.0).view(64, 1, 1, 1).expand(64, 3, 12, 16)
+    mixed = mix_squares(pixels)
+    own = (mixed == pixels).float()
+    assert torch.equal(mixed, torch.where(own.bool(), pixels, pixels.roll(1, 0)))
+    # Whole squares: of 8x8, and 4x8 at the bottom.
+    for part in (own[:, :, :8, :8], own[:, :, :8, 8:], own[:, :, 8:, :8], own[:, :, 8:, 8:]):
+        assert torch.equal(part, part[:, :1, :1, :1].expand_as(part))
+    assert 0.5 < float(own.mean()) < 0.7
 
 
 def test_the_score_is_the_probability_of_the_wish(probe):
