@@ -172,7 +172,10 @@ def measure(args: argparse.Namespace) -> tuple[list[Row], Ranking]:
             args.start == "near-rewards", args.seed,
         )  # fmt: skip
     if len(moments) < 2:
-        raise ValueError(f"--start: expected at least 2 moments to play from, got {len(moments)}")
+        raise ValueError(
+            f"--start {args.start}: expected at least 2 moments to play from, got {len(moments)}; "
+            "explore for longer, or choose another --start"
+        )
     envs = [make() for _ in moments]
     terms = Terms(args.horizon, args.life_loss_ends, args.seed)
     dream, game_returns = [], []
