@@ -241,7 +241,7 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
         UnknownArgumentError: No such field.
     """
     known = [field.name for field in fields(EnvConfig) if field.name != "name"]
-    # Not "frameskip", as ale-py spells it: TorchRL's GymEnv passes frameskip=1 unless it is refused.
+    # Not ale-py's "frameskip": TorchRL's GymEnv passes frameskip=1 unless it is refused.
     for key in overrides:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3) or known
