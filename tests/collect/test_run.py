@@ -112,7 +112,7 @@ def test_another_environment_needs_another_folder(tmp_path, collect):
     "override, message",
     (
         ("num_steps=0", "num_steps: expected a whole number of at least 1, got 0"),
-        ("num_workers=0", "num_workers: expected a whole number of at least 1, or null.*, got 0"),
+        ("num_workers=0", "num_workers: expected a whole number from 1 to 1024, or null.*, got 0"),
         ("shard=1", r"shard: expected a number in \[0, num_shards=1\), got 1"),
         ("env_config.frame_skip=0", "frame_skip: expected a whole number of at least 1, got 0"),
         ("start=middle", "start: expected one of reset, cells, events, got 'middle'"),
@@ -199,5 +199,5 @@ def test_saved_states_must_be_there(collect, tmp_path):
 def test_a_shipped_name_as_data_collects_into_a_folder_of_that_name(collect, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     collect("montezuma_revenge", "num_steps=50", "env_config.max_episode_steps=50")
-    assert EpisodeDataset("montezuma_revenge").path == Path("montezuma_revenge")
+    assert EpisodeDataset("montezuma_revenge").path == tmp_path / "montezuma_revenge"
     assert EpisodeDataset(tmp_path / "montezuma_revenge").game == "FakeGame"

@@ -11,6 +11,7 @@ from worldtokens.common.checks import (
     check_positive_or_infinite,
     check_probability,
     check_seed,
+    check_type,
 )
 
 
@@ -43,3 +44,9 @@ def test_bad_numbers_are_named(check, good, bad, expected):
     for value in bad:
         with pytest.raises(ValueError, match=f"^{expected}{value!r}$"):
             check(value)
+
+
+def test_wrong_types_are_named():
+    check_type(str, a="x", b="y")
+    with pytest.raises(TypeError, match="b: expected a str, got int 3"):
+        check_type(str, a="x", b=3)

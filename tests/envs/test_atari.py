@@ -226,12 +226,17 @@ def test_a_lost_life_ends_the_episode_when_asked():
 
 
 def test_wrong_arguments_name_the_close_ones():
-    message = "got an unexpected keyword argument 'frameskip'; did you mean frame_skip"
+    message = "got an unexpected keyword argument 'frame_skp'; did you mean frame_skip"
     for error in (ValueError, TypeError):
         with pytest.raises(error, match=message):
-            make_env("Pong", frameskip=2)
+            make_env("Pong", frame_skp=2)
+    # As ale-py's own environments spell it.
+    assert make_env("Pong", frameskip=2).config.frame_skip == 2
     env = make_env("Pong")
     env.reset(seed=0)
+    for action in (2.9, "1", None, np.zeros(2)):
+        with pytest.raises(TypeError, match="action: expected a whole number, got "):
+            env.step(action)
     with pytest.raises(ValueError, match=r"action: expected a number in \[0, 6\), got 6"):
         env.step(6)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from worldtokens.training.typed_words import quote_words, swept_keys
+from worldtokens.training.typed_words import quote_words, swept_keys, usual_game
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,16 @@ def test_other_words_are_named(word, message):
 def test_keys_with_several_values():
     words = ["env=Pong", "model.layers=1,2", "seed=range(3)", "data=/a", "-m", "+x=choice(a,b)"]
     assert swept_keys(words) == ["model.layers", "seed", "x"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    (
+        ("ALE/Pong-v5", "Pong"), ("PongNoFrameskip-v4", "Pong"), ("pong", "Pong"),
+        ("montezuma_revenge", "MontezumaRevenge"), ("Pong", "Pong"), ("flowers", "flowers"),
+        ("Flowers", "Flowers"), ("photos-v2", "photos-v2"),
+    ),
+)  # fmt: skip
+def test_one_game_has_one_folder(spelled, name):
+    assert usual_game(spelled) == name
+    assert quote_words([f"env={spelled}"]) == [f"env={name}"]

@@ -210,3 +210,18 @@ def test_wrong_actions_and_tokenizers_are_named(models, dataset, new_tokenizer):
         env.reset(seed=[1, 2, 3])
     with pytest.raises(ValueError, match="trained on the tokens of tokenizer"):
         ImaginedVectorEnv(model, new_tokenizer(seed=2), EpisodeDataset(dataset), 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    (
+        ("sampling", "x"), ("outcomes", 1), ("world_model", None), ("tokenizer", "t"),
+        ("with_entropy", 1), ("terminate_on_life_loss", "no"), ("start", None),
+    ),
+)  # fmt: skip
+def test_arguments_of_other_types_are_named(models, name, value):
+    model, tokenizer = models
+    start = np.zeros((2, 16, 32, 3), np.uint8)
+    right = dict(world_model=model, tokenizer=tokenizer, start=start, num_envs=1, horizon=2)
+    with pytest.raises(TypeError, match=f"^{name}: expected "):
+        ImaginedVectorEnv(**{**right, name: value})

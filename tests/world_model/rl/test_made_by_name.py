@@ -82,5 +82,5 @@ def test_wrong_arguments_are_named(places, loaded):
         make_dream(**places, render_mode="human")
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         make_dream(**places, frameskip=4)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
-        make_token_vector(2, "FakeGame", loaded.tokenizer, frameskip=4)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frame_skp'"):
+        make_token_vector(2, "FakeGame", loaded.tokenizer, frame_skp=4)

@@ -36,3 +36,6 @@ def test_wrong_starts_are_named(tokenizer_folder):
         Starts(np.zeros((0, 16, 32, 3), np.uint8), tokenizer)
     with pytest.raises(ValueError, match=r"start: expected a dataset or frames .* got shape \(16"):
         Starts(np.zeros((16, 32, 3), np.uint8), tokenizer)
+    for start in (None, "montezuma_revenge", [1, 2]):
+        with pytest.raises(TypeError, match="start: expected an EpisodeDataset, a TokenDataset or"):
+            Starts(start, tokenizer)  # pyright: ignore[reportArgumentType]
