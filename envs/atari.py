@@ -241,7 +241,9 @@ def make_env(name: str, **overrides: Value) -> AtariEnv:
         UnknownArgumentError: No such field.
     """
     known = [field.name for field in fields(EnvConfig) if field.name != "name"]
-    # Not ale-py's "frameskip": TorchRL's GymEnv passes frameskip=1 unless it is refused.
+    if "frameskip" in overrides and "frame_skip" not in overrides:
+        # As ale-py's own environments spell it.
+        overrides["frame_skip"] = overrides.pop("frameskip")
     for key in overrides:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3) or known

@@ -7,9 +7,12 @@
     vector_env = gymnasium.make_vec("worldtokens/MontezumaRevenge", num_envs=8)
 """
 
+from collections.abc import Mapping
+
 import gymnasium
 
 from worldtokens.envs.atari import AtariEnv, Value, make_env
+from worldtokens.envs.config import UnknownArgumentError
 from worldtokens.envs.games import list_games
 
 NAMESPACE = "worldtokens"
@@ -37,4 +40,21 @@ def make_registered(name: str, render_mode: str | None = None, **overrides: Valu
     """
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"render_mode: expected None or 'rgb_array', got {render_mode!r}")
+    refuse_frameskip(overrides)
     return make_env(name, **overrides)
+
+
+def refuse_frameskip(overrides: Mapping[str, object]) -> None:
+    """Refuses `frameskip`, which `make_env` takes.
+
+    TorchRL's GymEnv passes frameskip=1 to whatever it makes by its name, unless it is refused;
+    the game would then be played at another speed than everywhere else.
+
+    Raises:
+        UnknownArgumentError: It is there.
+    """
+    if "frameskip" in overrides:
+        raise UnknownArgumentError(
+            "env_config: expected fields of EnvConfig, got an unexpected keyword argument "
+            "'frameskip'; did you mean frame_skip?"
+        )

@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from worldtokens.collect import EpisodeDataset
 from worldtokens.envs import make_env
+from worldtokens.envs.registration import refuse_frameskip
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.observations import ObservationMode
 from worldtokens.tokenizer.wrappers import TokenObservation, VectorTokenObservation
@@ -118,6 +119,7 @@ def make_tokens(
         **settings: Of `make_env`; the frames have the tokenizer's shape.
     """
     check_render_mode(render_mode)
+    refuse_frameskip(settings)
     loaded = load_tokenizer(tokenizer)
     height, width, _ = loaded.frame_shape
     env = make_env(game, **{"frame_height": height, "frame_width": width, **settings})
@@ -135,6 +137,7 @@ def make_token_vector(
 ) -> VectorTokenObservation:
     """Makes several such games for `gymnasium.make_vec`; arguments as for `make_tokens`."""
     check_render_mode(render_mode)
+    refuse_frameskip(settings)
     loaded = load_tokenizer(tokenizer)
     height, width, _ = loaded.frame_shape
     settings = {"frame_height": height, "frame_width": width, **settings}
