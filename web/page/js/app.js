@@ -76,7 +76,6 @@ class App {
     this.panel.describe(engine);
     await this.begin(0);
     await this.panel.starts(description.starts, description.frame_shape, (tokens) => engine.decode(tokens));
-    this.panel.markStart(this.startNumber);
   }
 
   /** Begins a dream in one of the model's starts, or in one that was made of a picture. */
@@ -207,9 +206,9 @@ class App {
     this.hud.showDream(this.dream);
     this.hud.showRate(this.clock);
     this.timeline.draw();
-    if (this.branchCount !== this.dream.branches.length || this.branchesOf !== this.dream) {
+    if (this.shownBranches !== this.dream.branches) {
+      this.shownBranches = this.dream.branches;
       this.panel.branches(this.dream, (number) => this.#guard(() => this.takeBranch(number)));
-      [this.branchCount, this.branchesOf] = [this.dream.branches.length, this.dream];
     }
     if (action !== undefined) $("action").textContent = this.engine.description.actions[action].name;
     for (const element of document.querySelectorAll("[data-button]")) {

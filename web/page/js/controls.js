@@ -58,7 +58,7 @@ export class Controls {
   /** The action that does most of what is down and nothing else; of two opposites the later one. */
   actionOf(down) {
     const wanted = new Set(down);
-    for (const button of this.order) if (wanted.has(button)) wanted.delete(OPPOSITE[button]);
+    for (const button of [...this.order].reverse()) if (wanted.has(button)) wanted.delete(OPPOSITE[button]);
     let best = 0;
     let most = -1;
     this.actions.forEach((parts, action) => {

@@ -105,18 +105,22 @@ export class Dream {
 
   /** Goes to the end of a branch; what is now there becomes one. */
   async takeBranch(number) {
-    const [branch] = this.branches.splice(number, 1);
-    if (this.steps.length > branch.at) {
-      this.branches.push({ at: branch.at, steps: this.steps.slice(branch.at) });
-    }
+    const branch = this.branches[number];
+    this.branches = this.branches.filter((other) => other !== branch);
+    if (this.steps.length > branch.at) this.#keepRest(branch.at);
     await this.#cut(branch.at);
     this.steps.push(...branch.steps);
     return this.seek(this.steps.length);
   }
 
   #branch() {
-    this.branches.push({ at: this.at, steps: this.steps.slice(this.at) });
+    this.#keepRest(this.at);
     return this.#cut(this.at);
+  }
+
+  /** Keeps what comes after a step as a branch; a new list, so that who shows it sees the change. */
+  #keepRest(at) {
+    this.branches = [...this.branches, { at, steps: this.steps.slice(at) }];
   }
 
   /** Forgets what comes after a step. */

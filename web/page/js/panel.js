@@ -90,6 +90,7 @@ export class Panel {
       return button;
     });
     $("starts").replaceChildren(...buttons);
+    this.markStart(this.marked);
     $("starts-title").textContent = starts[0]?.name.startsWith("room") ? "Start in room" : "Start";
     for (const [number, start] of starts.entries()) {
       const pixels = await decode(start.tokens.at(-1));
@@ -98,6 +99,7 @@ export class Panel {
   }
 
   markStart(number) {
+    this.marked = number;
     [...$("starts").children].forEach((button, other) => button.setAttribute("aria-pressed", other === number));
   }
 

@@ -59,7 +59,7 @@ export async function pixelsOf(blob, width, height) {
   const scale = Math.min(picture.width / width, picture.height / height);
   const [w, h] = [width * scale, height * scale];
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, (picture.width - w) / 2, (picture.height - h) / 2, w, h, 0, 0, width, height);
   return context.getImageData(0, 0, width, height).data;
