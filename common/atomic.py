@@ -127,6 +127,11 @@ def sweep(folder: Path) -> None:
                     path.unlink(missing_ok=True)
 
 
+def is_partial(path: Path) -> bool:
+    """Tells whether a name is that of a file or folder that is being written."""
+    return _PARTIAL.fullmatch(path.name) is not None
+
+
 def _partial(final: Path) -> Path:
     folder = final.parent
     folder.mkdir(parents=True, exist_ok=True)

@@ -79,8 +79,9 @@ def read_image(path: str | Path) -> Image.Image:
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     # Phones store a second view behind the first.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise ValueError(f"it holds {image.n_frames} pictures; save each to a file of its own")
+    pictures = getattr(image, "n_frames", 1)
+    if pictures > 1 and image.format != "MPO":
+        raise ValueError(f"it holds {pictures} pictures; save each to a file of its own")
     image.load()
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -1,6 +1,7 @@
 """The command line that all entry scripts share: Hydra in, a dataclass out, one line per error."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -137,7 +138,7 @@ def _end_quietly(error: BrokenPipeError) -> None:
 def _print_any_name() -> None:
     """Makes names of files that are not UTF-8 printable."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

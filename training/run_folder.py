@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from worldtokens.common.atomic import read_text, set_aside_name, sweep, write_text
+from worldtokens.common.atomic import is_partial, read_text, set_aside_name, sweep, write_text
 from worldtokens.training import run_lock
 from worldtokens.training.renamed_keys import ADDED_KEYS, rename_keys
 from worldtokens.training.stage_config import flatten
@@ -87,7 +87,7 @@ class RunFolder:
         if self.config.exists():
             if self.has_steps and not overwrite:
                 self._check_same(dataclasses.asdict(config), free_keys)
-        elif self.path.is_dir() and any(p.name != run_lock.NAME for p in self.path.iterdir()):
+        elif self.path.is_dir() and (self.has_steps or any(map(_is_foreign, self.path.iterdir()))):
             raise ValueError(
                 f"run folder {self.path}: holds files but no config.yaml, so it is not a run; "
                 "choose another with run=NAME"
@@ -102,7 +102,7 @@ class RunFolder:
         """
         if overwrite:
             self._clear()
-        self.samples.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         sweep(self.path)
         sweep(self.samples)
         shutil.rmtree(self.path / ".export", ignore_errors=True)
@@ -110,6 +110,7 @@ class RunFolder:
             set_aside_name(self.export).rename(self.export)
         tree = dataclasses.asdict(config)
         write_text(self.config, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+        self.samples.mkdir(exist_ok=True)
 
     def _clear(self) -> None:
         if not self.path.is_dir():
@@ -142,6 +143,11 @@ class RunFolder:
                 f"run folder {self.path}: holds a run of another config ({shown}{more}); choose "
                 "another folder with run=NAME, or start afresh with overwrite=true"
             )
+
+
+def _is_foreign(path: Path) -> bool:
+    """Tells whether a start that failed before its config was written cannot have left a file."""
+    return path.name not in (*OURS, run_lock.NAME) and not is_partial(path)
 
 
 def read_tree(path: Path) -> dict[str, Any]:

@@ -108,7 +108,14 @@ def _load(folder: Path, files: list[Path], size: FrameSize | None) -> ImportedEp
     if not isinstance(info, dict) or not set(_NAMES) <= arrays.keys():
         raise ValueError(f"{folder / _ARRAYS}: expected {', '.join(_NAMES)} and the episode's id")
     return ImportedEpisode(
-        frames=frames, info=EpisodeInfo(**info), **{name: arrays[name] for name in _NAMES}
+        frames=frames,
+        actions=arrays["actions"],
+        rewards=arrays["rewards"],
+        terminated=arrays["terminated"],
+        truncated=arrays["truncated"],
+        ram=arrays["ram"],
+        lives=arrays["lives"],
+        info=EpisodeInfo(**info),
     )
 
 

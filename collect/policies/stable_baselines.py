@@ -36,7 +36,7 @@ class StableBaselinesPolicy:
                 "pip install 'worldtokens[sb3]'"
             ) from None
         agent_class = getattr(stable_baselines3, algorithm, None)
-        if not hasattr(agent_class, "load"):
+        if agent_class is None or not hasattr(agent_class, "load"):
             raise ValueError(
                 f"policy.algorithm: expected a class of stable-baselines3, got {algorithm!r}"
             )

@@ -94,7 +94,7 @@ class Attack:
             last = run(command(cli, name, *words(to)))
             if last.code != 0 or read(to) != expected[name]:
                 self.note("signals", "lost", f"{name}: {last.output[-300:]}")
-            if left := [str(p) for p in to.rglob(".*") if p.name not in (".lock",)]:
+            if left := _leftovers(to):
                 self.note("signals", "left over", f"{name}: {left}")
 
     def _judge_end(self, name, outcome, which) -> None:
@@ -122,7 +122,9 @@ class Attack:
                 self.note("fills", "one line" if outcome.is_one_line else "was done")
             last = run(command(train.cli, "train", *words))
             if last.code != 0:
-                self.note("fills", "lost", last.output[-300:])
+                self.note("fills", "lost", f"{limit} bytes: {last.output[-300:]}")
+            if left := _leftovers(to):
+                self.note("fills", "left over", f"{limit} bytes: {left}")
 
     def mutations(self, count: int) -> None:
         """Changes bytes of files: refused in words, or read as before."""
@@ -188,6 +190,10 @@ class Attack:
                 self.note("calls", outcome, f"{shown}: {error!r}")
             except BaseException as error:
                 self.note("calls", "traceback", f"{shown}: {error!r:.300}")
+
+
+def _leftovers(folder: Path) -> list[str]:
+    return [str(path) for path in folder.rglob(".*") if path.name != ".lock"]
 
 
 def _trained(root: Path) -> bytes:

@@ -109,3 +109,21 @@ def test_what_a_killed_run_left_is_removed_and_its_export_found(tmp_path):
     assert sorted(path.name for path in folder.path.iterdir()) == [
         "config.yaml", "export", "samples",
     ]  # fmt: skip
+
+
+def test_a_start_that_found_the_disk_full_does_not_block_the_next(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(28, "No space left on device", str(path))
+
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("worldtokens.training.run_folder.write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            folder.begin(Config())
+    folder.samples.mkdir(exist_ok=True)
+    (folder.path / ".1-00000000.config.yaml").write_text("half")
+    RunFolder.open(tmp_path / "run", Config(seed=3))
+    folder.config.unlink()
+    folder.checkpoint.write_text("years of work")
+    with pytest.raises(ValueError, match="holds files but no config.yaml"):
+        RunFolder.open(tmp_path / "run", Config(seed=3))
