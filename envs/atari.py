@@ -209,6 +209,24 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._emulator.read_screen(screen)
         return self._emulator.palette[screen]
 
+    @property
+    def _frameskip(self) -> int:
+        """What gymnasium's AtariPreprocessing asks for.
+
+        Raises:
+            ValueError: It would preprocess what is preprocessed.
+        """
+        height, width = self._emulator.screen_shape
+        config = self.config
+        if (config.frame_skip, config.frame_height, config.frame_width) != (1, height, width):
+            raise ValueError(
+                "AtariPreprocessing: expected an environment that does not preprocess by itself: "
+                f"make it with frame_skip=1, frame_height={height} and frame_width={width}, or "
+                "leave AtariPreprocessing out and set frame_skip, frame_height, frame_width, "
+                "noop_max and terminate_on_life_loss"
+            )
+        return 1
+
     def _played_actions(self, action: int) -> list[int]:
         """Returns the action of each emulated frame, sticky ones included."""
         if self.config.repeat_action_probability == 0.0:

@@ -47,6 +47,7 @@ def main(config: TrainConfig) -> None:
     config = with_values_of_run(config)
     accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
+    config = with_fitting_merge(config, tokenizer.grid)
     with accelerator.main_process_first():
         data = load_tokens(EpisodeDataset(config.data, "train"), tokenizer)
         heldout = Heldout(
@@ -154,6 +155,24 @@ def sample(session: Session, model: WorldModel, heldout: Heldout) -> None:
     session.write_evaluation(metrics, "dreams", picture)
 
 
+def with_fitting_merge(config: TrainConfig, grid: tuple[int, int]) -> TrainConfig:
+    """Returns the config with a `merge` that divides the grid of tokens; a note says if it is new.
+
+    Args:
+        config: Of the command line.
+        grid: Rows and columns of a frame's tokens.
+    """
+    merge = fitting_merge(config.model.merge, grid)
+    if merge == config.model.merge:
+        return config
+    print(
+        f"note: model.merge={config.model.merge} does not divide the {grid[0]} x {grid[1]} tokens "
+        f"of a frame; this run has model.merge={merge}",
+        file=sys.stderr,
+    )
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, merge=merge))
+
+
 def build_model(
     config: TrainConfig,
     tokenizer: Tokenizer,
@@ -178,17 +197,9 @@ def build_model(
         return model
     all_tokens = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
     codes = tokenizer.embed(all_tokens.expand(-1, tokenizer.tokens_per_frame))[:, 0].cpu()
-    merge = fitting_merge(config.model.merge, tokenizer.grid)
-    if merge != config.model.merge:
-        rows, columns = tokenizer.grid
-        print(
-            f"note: model.merge={config.model.merge} does not divide the {rows} x {columns} tokens "
-            f"of a frame; this run has model.merge={merge}",
-            file=sys.stderr,
-        )
     model = WorldModel(
         WorldModelConfig(
-            **{**dataclasses.asdict(config.model), "merge": merge},
+            **dataclasses.asdict(config.model),
             tokenizer=tokenizer.fingerprint,
             game=dataset.game,
             vocab_size=tokenizer.vocab_size,

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from gymnasium.wrappers import AtariPreprocessing
 
 from worldtokens.envs import EnvState, list_games, make_env, ram_labels
 
@@ -248,3 +249,15 @@ def test_every_game_plays():
         env.reset()
         frame, *_ = env.step(env.action_space.n - 1)
         assert frame.shape == (64, 64, 3), name
+
+
+def test_gymnasium_preprocesses_an_environment_without_frame_skip():
+    raw = make_env("Pong", frame_skip=1, frame_height=210, frame_width=160)
+    wrapped = AtariPreprocessing(raw)
+    frame, _ = wrapped.reset(seed=0)
+    assert frame.shape == (84, 84) and frame.any()
+    for env in (make_env("Pong"), make_env("Pong", frame_skip=1)):
+        with pytest.raises(
+            ValueError, match="make it with frame_skip=1, frame_height=210 and fram"
+        ):
+            AtariPreprocessing(env)

@@ -230,3 +230,17 @@ def test_the_config_of_an_export_is_readable_json(overrides, tmp_path):
     path = tmp_path / "runs" / "FakeGame" / "world_model" / "export" / "config.json"
     tree = json.loads(path.read_text())
     assert tree["model"] == "worldtokens.world_model" and tree["game"] == "FakeGame"
+
+
+def test_a_merge_that_does_not_fit_the_grid_is_replaced_and_said(overrides, tmp_path, capsys):
+    few = ("budget.max_steps=1", "evaluations=0")
+    train.main(config(overrides, "model.merge=3", *few))
+    assert (
+        "model.merge=3 does not divide the 2 x 4 tokens of a frame; this run has model.merge=2"
+        in (capsys.readouterr().err)
+    )
+    folder = tmp_path / "runs" / "FakeGame" / "world_model"
+    assert WorldModel.from_pretrained(folder).config.merge == 2
+    # The same command, and the one that the note names, go on with this run.
+    train.main(config(overrides, "model.merge=3", *few))
+    train.main(config(overrides, "model.merge=2", *few))
