@@ -235,10 +235,8 @@ def test_the_config_of_an_export_is_readable_json(overrides, tmp_path):
 def test_a_merge_that_does_not_fit_the_grid_is_replaced_and_said(overrides, tmp_path, capsys):
     few = ("budget.max_steps=1", "evaluations=0")
     train.main(config(overrides, "model.merge=3", *few))
-    assert (
-        "model.merge=3 does not divide the 2 x 4 tokens of a frame; this run has model.merge=2"
-        in (capsys.readouterr().err)
-    )
+    note = "model.merge=3 does not divide the 2 x 4 tokens of a frame; this run has model.merge=2"
+    assert note in capsys.readouterr().err
     folder = tmp_path / "runs" / "FakeGame" / "world_model"
     assert WorldModel.from_pretrained(folder).config.merge == 2
     # The same command, and the one that the note names, go on with this run.
