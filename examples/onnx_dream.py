@@ -39,8 +39,8 @@ def dream(folder: str, action: str, steps: int, temperature: float = 0.0) -> np.
         out = dict(zip(about["outputs"], results, strict=True))
         inputs |= {name: out[f"next_{name}"] for name in ("past", "cache", "frames")}
         if t >= len(known) - 1:
-            frames.append(decode.run(None, {"tokens": out["next_tokens"]})[0][0])
-    return np.stack(frames)
+            frames += decode.run(None, {"tokens": out["next_tokens"]})
+    return np.concatenate(frames)
 
 
 if __name__ == "__main__":

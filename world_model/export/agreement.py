@@ -72,7 +72,8 @@ def compare_with_imagine(
         context: Known frames.
         steps: Steps of each dream, under the actions that were really taken.
     """
-    windows = stack_windows(*zip(*starts, strict=True), context + steps)
+    episodes, firsts = [episode for episode, _ in starts], [first for _, first in starts]
+    windows = stack_windows(episodes, firsts, context + steps)
     tokens, actions = windows.tokens, windows.actions
     before = model.imaginer.uses_autocast
     model.imaginer.uses_autocast = False

@@ -15,7 +15,7 @@ from worldtokens.world_model.config import WorldModelConfig
 from worldtokens.world_model.networks.attention import Attention
 from worldtokens.world_model.networks.kv_cache import causal_mask
 from worldtokens.world_model.networks.rope import RotaryEmbedding, rotary_embedding
-from worldtokens.world_model.networks.transformer import Transformer
+from worldtokens.world_model.networks.transformer import FactorisedBlock, FullBlock, Transformer
 
 
 class ExplicitTransformer(nn.Module):
@@ -64,9 +64,13 @@ class ExplicitTransformer(nn.Module):
         if self.transformer.absolute is not None:
             x = x + self._absolute(known - 1, 0, self.config.block_size)
         keys, values = [], []
-        step = self._factorised if self.transformer.factorised else self._full
         for number, block in enumerate(self.transformer.blocks):
-            x, k, v = step(block, x, cache[0, number], cache[1, number], known)
+            past = cache[0, number], cache[1, number]
+            if isinstance(block, FactorisedBlock):
+                x, k, v = self._factorised(block, x, *past, known)
+            else:
+                assert isinstance(block, FullBlock)
+                x, k, v = self._full(block, x, *past, known)
             keys.append(k)
             values.append(v)
         return self.transformer.norm(x), torch.stack((torch.stack(keys), torch.stack(values)))
@@ -95,6 +99,7 @@ class ExplicitTransformer(nn.Module):
         rotary_past = self._rotary("full", slice(p, None))
         rotary = self._rotary("after", slice(0, n))
         for number, block in enumerate(self.transformer.blocks):
+            assert isinstance(block, FullBlock)
             q, k, v = split_heads(block.attention, block.norm_attention(x))
             k, v_past = rotate(k, rotary), cache[1, number][:, :, p:]
             k_past = rotate(cache[0, number][:, :, p:], rotary_past)
@@ -104,7 +109,7 @@ class ExplicitTransformer(nn.Module):
         return self.transformer.norm(x)
 
     def _factorised(
-        self, block: nn.Module, x: Tensor, keys: Tensor, values: Tensor, known: Tensor
+        self, block: FactorisedBlock, x: Tensor, keys: Tensor, values: Tensor, known: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Passes one block; keys and values are (B, P, heads, frames, channels)."""
         rotary = self._rotary("space", slice(None))
@@ -125,7 +130,7 @@ class ExplicitTransformer(nn.Module):
         return x + block.mlp(block.norm_mlp(x)), keys, values
 
     def _full(
-        self, block: nn.Module, x: Tensor, keys: Tensor, values: Tensor, known: Tensor
+        self, block: FullBlock, x: Tensor, keys: Tensor, values: Tensor, known: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Passes one block; keys and values are (B, heads, frames * P, channels)."""
         p = self.config.block_size

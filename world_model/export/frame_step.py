@@ -140,15 +140,14 @@ class FrameStep(nn.Module):
     def example_inputs(self, batch: int) -> tuple[Tensor, ...]:
         """Returns inputs of a dream that begins, in the order of INPUTS."""
         config, k = self.config, self.config.tokens_per_frame
-        integers = dict(dtype=torch.int64)
         return (
-            torch.zeros(batch, k, **integers),
-            torch.zeros(batch, **integers),
+            torch.zeros(batch, k, dtype=torch.int64),
+            torch.zeros(batch, dtype=torch.int64),
             torch.full((batch, self.layout.size), 0.5),
             torch.tensor(1.0),
-            torch.zeros(batch, self.network.num_past_frames, k, **integers),
+            torch.zeros(batch, self.network.num_past_frames, k, dtype=torch.int64),
             torch.zeros(cache_shape(config, batch)),
-            torch.zeros(batch, **integers),
+            torch.zeros(batch, dtype=torch.int64),
         )
 
     @property

@@ -58,7 +58,10 @@ def quieten() -> None:
 
 def _translations() -> dict[Any, Any]:
     """Returns operators that the exporter does not know, or translates to slow ones."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    # Its types describe graphs, not what these functions are called with.
+    op: Any = opset18
 
     def nextafter(x: Any, towards: Any) -> Any:
         """Returns the next smaller number, since `draw` steps towards 0 only."""
