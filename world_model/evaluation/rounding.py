@@ -50,7 +50,7 @@ def compute_outputs(
     segments = tokenizer.encode(np.stack([excerpt.frames[:length] for excerpt in excerpts]))
     actions = torch.from_numpy(np.stack([excerpt.actions[: length - 1] for excerpt in excerpts]))
     predicted = [
-        world_model(segment[None], action[None]).tokens.argmax(-1)
+        world_model(segment[None], action[None], from_prior=True).tokens.argmax(-1)
         for segment, action in zip(segments, actions, strict=True)
     ]
     decoded = tokenizer.decode(own if tokens is None else tokens)

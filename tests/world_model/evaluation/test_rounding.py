@@ -1,5 +1,6 @@
 import torch
 
+from worldtokens.world_model import WorldModel, WorldModelConfig
 from worldtokens.world_model.evaluation.rounding import (
     ModelOutputs,
     compute_outputs,
@@ -32,3 +33,12 @@ def test_outputs_are_those_of_the_models(loaded):
     again = compute_outputs(loaded.tokenizer, loaded.model, excerpts, others)
     assert torch.equal(again.tokens, outputs.tokens)
     assert torch.equal(again.frames, loaded.tokenizer.decode(others))
+
+
+def test_latents_are_not_drawn_at_random(loaded):
+    config = WorldModelConfig(**{**vars(loaded.model.config), "latents": 4})
+    model = WorldModel(config).eval()
+    torch.nn.init.normal_(model.network.latents.inject.weight)
+    excerpts = loaded.heldout.episodes[:2]
+    first, again = (compute_outputs(loaded.tokenizer, model, excerpts) for _ in range(2))
+    assert torch.equal(first.predicted, again.predicted)
