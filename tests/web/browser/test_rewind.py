@@ -41,7 +41,8 @@ def test_another_future_is_a_branch_and_the_first_is_kept(played):
     chip.click()
     played.wait_for("worldtokens.dream.at === 12")
     assert tokens_at(played) == first[-1]
-    assert played.page.locator("#branches button").inner_text() == "from step 4: 5 steps"
+    button = "document.querySelector('#branches button')"
+    played.wait_for(f"{button}.textContent === 'from step 4: 5 steps'")
     # And on from there as if nothing had been.
     played.call("await app.dream.catchUp()")
     beyond = played.steps([3, 3], 0.0)

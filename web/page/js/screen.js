@@ -4,6 +4,8 @@
 const FULL_DOUBT = 2.5;
 /** The light around the screen: the frame in so few pixels that the browser blurs it for nothing. */
 const GLOW_PIXELS = 7;
+/** Its large area is costly to put together without a graphics card. */
+const GLOW_MILLISECONDS = 400;
 
 export class Screen {
   /**
@@ -16,6 +18,7 @@ export class Screen {
     this.heat = heat.getContext("2d");
     this.glow = glow.getContext("2d");
     this.heatIsOn = false;
+    this.glowedAt = -Infinity;
   }
 
   describe({ frame_shape: [height, width], grid: [rows, columns] }) {
@@ -29,7 +32,10 @@ export class Screen {
   draw(rgba, entropy) {
     const image = new ImageData(rgba, this.width, this.height);
     this.picture.putImageData(image, 0, 0);
-    this.glow.drawImage(this.picture.canvas, 0, 0, GLOW_PIXELS, GLOW_PIXELS);
+    if (performance.now() - this.glowedAt > GLOW_MILLISECONDS) {
+      this.glowedAt = performance.now();
+      this.glow.drawImage(this.picture.canvas, 0, 0, GLOW_PIXELS, GLOW_PIXELS);
+    }
     this.entropy = entropy;
     this.drawHeat();
   }
