@@ -183,8 +183,11 @@ def _read_lines(path: Path) -> tuple[list[dict[str, float]], list[int]]:
         return [], []
     rows, damaged = [], []
     lines = read_text(path).split("\n")
+    # Lines without a checksum, of earlier versions, may only follow those that have one.
+    checked = [number for number, line in enumerate(lines, start=1) if f'"{CHECKSUM}": "' in line]
+    last_checked = checked[-1] if checked else 0
     for number, line in enumerate(lines, start=1):
-        row = _row(line)
+        row = _row(line, number < last_checked)
         if row is not None:
             rows.append(row)
         elif line and number < len(lines):
@@ -197,8 +200,8 @@ def _line(row: Mapping[str, float]) -> str:
     return f'{text[:-1]}, "{CHECKSUM}": "{crc32(text.encode()):08x}"}}\n'
 
 
-def _row(line: str) -> dict[str, float] | None:
-    """Returns the row of a line, None if it is damaged; those of earlier versions have no sum."""
+def _row(line: str, needs_checksum: bool) -> dict[str, float] | None:
+    """Returns the row of a line, None if it is damaged."""
     try:
         row = json.loads(line)
         checksum = row.pop(CHECKSUM, None)
@@ -206,7 +209,9 @@ def _row(line: str) -> dict[str, float] | None:
             return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if checksum is not None and checksum != f"{crc32(to_json(row, indent=None).encode()):08x}":
+    if checksum is None:
+        return None if needs_checksum else row
+    if checksum != f"{crc32(to_json(row, indent=None).encode()):08x}":
         return None
     return row
 

@@ -17,6 +17,10 @@ from worldtokens.envs import EnvConfig, ram_labels
 Split = Literal["train", "heldout"]
 
 
+# Frames of one batch, far above all use: those of 64 x 64 take 200 GB.
+_MOST_FRAMES = 2**24
+
+
 class EpisodeSource(ABC):
     """Episodes in a fixed order, with their frames numbered from 0 over all of them.
 
@@ -199,6 +203,11 @@ class EpisodeSource(ABC):
             ValueError: `batch` or `length` is below 1.
         """
         check_at_least(1, batch=batch, length=length)
+        if batch * length > _MOST_FRAMES:
+            raise ValueError(
+                f"batch, length: expected at most {_MOST_FRAMES} frames together, got {batch} x "
+                f"{length}"
+            )
         return self.segments_at(self.sample_starts(batch, rng), length)
 
     def _check_indices(self, name: str, indices: np.ndarray) -> np.ndarray:
@@ -222,6 +231,8 @@ class EpisodeSource(ABC):
     def segments_at(self, starts: np.ndarray, length: int) -> SegmentBatch:
         """Returns the segments of `length` frames that start at global indices int64 (B,)."""
         check_at_least(1, length=length)
+        if length > _MOST_FRAMES:
+            raise ValueError(f"length: expected at most {_MOST_FRAMES} frames, got {length}")
         starts = self._check_indices("starts", starts)
         return cut_segments(
             starts,

@@ -106,3 +106,16 @@ def test_wandb_that_cannot_start_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="wandb.mode: .*No API key.* wandb.mode=offline") as caught:
         WandbWriter(tmp_path, WandbConfig("online", "worldtokens"), "tokenizer", {})
     assert "\n" not in str(caught.value)
+
+
+def test_a_lost_checksum_is_damage_where_later_lines_have_one(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    writer = JsonlWriter(path, step=0)
+    for step in (1, 2, 3):
+        writer.write(step, {"loss": step / 2})
+    lines = path.read_text().splitlines()
+    lines[0] = '{"step": 1, "loss": 7.5}'
+    # A process of an earlier version may go on with the file.
+    lines.append('{"step": 4, "loss": 2.0}')
+    path.write_text("\n".join(lines) + "\n")
+    assert [row["step"] for row in read_metrics(path)] == [2, 3, 4]

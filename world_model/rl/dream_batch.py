@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldtokens.common.checks import check_at_least
 from worldtokens.world_model.imagination.rollout import ImaginedFrame
 from worldtokens.world_model.imagination.sampling import Sampling
 from worldtokens.world_model.imagination.state import ImaginationState
@@ -57,11 +58,18 @@ class DreamBatch:
             rows: Which streams to change.
 
         Raises:
-            ValueError: Another number of seeds.
+            ValueError: Another number of seeds, or one that is no whole number of at least 0.
         """
-        if isinstance(seed, int | np.integer):
-            seed = [int(seed) + index for index in range(self._size)]
-        seeds = list(seed) if seed is not None else [None] * self._size
+        if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str | bytes):
+            seeds = list(seed)
+        elif seed is None:
+            seeds = [None] * self._size
+        else:
+            check_at_least(0, seed=seed)
+            seeds = [int(seed) + index for index in range(self._size)]
+        for one in seeds:
+            if one is not None:
+                check_at_least(0, seed=one)
         if len(seeds) != self._size:
             raise ValueError(f"seed: expected {self._size} of them, got {len(seeds)}")
         for row in range(self._size) if rows is None else rows:

@@ -41,7 +41,10 @@ class Starts:
                 "start: expected a dataset or frames uint8 (N, height, width, 3), got shape "
                 f"{tuple(start.shape)}"
             )
-        self._source = tokenizer.encode(start).cpu().numpy()
+        try:
+            self._source = tokenizer.encode(start).cpu().numpy()
+        except ValueError as error:
+            raise ValueError(f"start: {error}") from None
 
     def draw(self, context: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draws up to `context` frames' tokens, int64 (T, K), and the actions between them."""
