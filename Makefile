@@ -46,8 +46,8 @@ demo: .venv/installed
 SHIPPED := montezuma_revenge$(addprefix _,$(TOKENIZER))
 DREAM := env=MontezumaRevenge world_model=$(SHIPPED) tokenizer=$(SHIPPED) \
 	data=montezuma_revenge out=dreams$(addprefix _,$(TOKENIZER))
-WHAT_IF := 'start="go_explore-91950a-seed1-00001329-from-000020:45"' horizon=40 \
-	'what_if=[LEFT,RIGHT,"RIGHT*4,UP*5,DOWN","(FIRE,NOOP*9)*4"]'
+WHAT_IF := 'start="go_explore-91950a-seed1-00001659-from-000017:23"' horizon=40 \
+	'what_if=[LEFT,UP,DOWN,"(FIRE,NOOP*9)*4"]'
 
 dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
