@@ -3,13 +3,16 @@
 Entry scripts import this module before all others; elsewhere it does nothing.
 """
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 NOTE = "interrupted: the same command continues where this one saved"
 _SOURCE = Path(__file__).resolve().parents[1]
@@ -41,6 +44,17 @@ def _say_so(kind: type[BaseException], value: BaseException, trace: TracebackTyp
     os._exit(130)
 
 
+def _send_again(unraisable: Any) -> None:
+    """Passes on a Ctrl-C that came in a callback, where Python prints it and forgets it."""
+    if unraisable.exc_type is not None and issubclass(unraisable.exc_type, KeyboardInterrupt):
+        # In a moment: here it would be raised in this hook, and be forgotten again.
+        timer = threading.Timer(0.01, _thread.interrupt_main)
+        timer.daemon = True
+        timer.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def _is_ours(program: str) -> bool:
     path = Path(program)
     return path.name == "worldtokens" or path.resolve().is_relative_to(_SOURCE)
@@ -49,3 +63,4 @@ def _is_ours(program: str) -> bool:
 _main_file = getattr(sys.modules.get("__main__"), "__file__", None)
 if _main_file is not None and _is_ours(_main_file):
     sys.excepthook = _say_so
+    sys.unraisablehook = _send_again

@@ -9,6 +9,8 @@ path of one. Where the host sends the headers of cross-origin isolation, the pag
 `make site` does so for the shipped weights. Needs the extra `play`.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from worldtokens.training.command_line import launch

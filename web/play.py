@@ -10,6 +10,8 @@ on 127.0.0.1 and prints the address. `make play` does so for the shipped weights
 `play`.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,6 +11,8 @@ runs/<env>/<run>/onnx/. Greedy dreams of the graphs are compared with those of `
 lines of numpy. Needs the extra `onnx`.
 """
 
+import worldtokens.common.interrupts  # noqa: F401  # isort: skip
+
 from dataclasses import dataclass
 from pathlib import Path
 

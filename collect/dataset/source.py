@@ -151,6 +151,8 @@ class EpisodeSource(ABC):
                 f"start, stop: expected a range within [0, {self.num_frames}) of {self.path}, "
                 f"got [{start}, {stop})"
             )
+        if not isinstance(name, str):
+            raise TypeError(f"name: expected the name of an array, got {name!r:.80}")
         if name in FRAME_ARRAYS:
             return self._read_frame_array(name, start, stop)
         if name in (*STEP_ARRAYS, "action_mask"):

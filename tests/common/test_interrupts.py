@@ -49,3 +49,26 @@ def test_children_are_left_to_their_parent():
     process.join()
     # The parent itself still takes signals.
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+CALLBACK = """
+import signal, sys, time, weakref
+sys.modules["__main__"].__file__ = "/usr/bin/worldtokens"
+import worldtokens.common.interrupts
+
+class Thing: pass
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+thing = Thing()
+reference = weakref.ref(thing, interrupted)
+del thing
+time.sleep(5)
+print("went on")
+"""
+
+
+def test_ctrl_c_in_a_callback_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", CALLBACK], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "") and done.stderr == f"{NOTE}\n"

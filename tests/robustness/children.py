@@ -104,6 +104,9 @@ def _child(function: Callable[[], object], log: int, largest_file: int | None) -
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        # After the command: the hook of worldtokens.common.interrupts ends a real process so.
+        code = 130
     except BaseException:
         traceback.print_exc()
     finally:

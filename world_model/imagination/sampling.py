@@ -36,6 +36,8 @@ class Sampling:
                 f"temperature: expected a number above 0, got {self.temperature!r}; "
                 "top_k=1 draws the likeliest"
             )
+        # A whole number of any size, as Python has them, is none for torch.
+        object.__setattr__(self, "temperature", float(self.temperature))
         if self.top_k is not None and not (is_whole_number(self.top_k) and self.top_k >= 1):
             raise ValueError(f"top_k: expected at least 1 or None, got {self.top_k!r}")
         if self.top_p is not None and not (is_number(self.top_p) and 0 < self.top_p <= 1):

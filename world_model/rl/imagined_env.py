@@ -30,6 +30,8 @@ from worldtokens.world_model.rl.starts import Start, Starts
 
 # As the game's at a frame skip of 4; a world model does not know its own.
 RENDER_FPS = 15
+# Far above all use; more would fill the memory.
+MOST_ENVS = 2**20
 
 
 class ImaginedVectorEnv(VectorEnv):
@@ -109,6 +111,8 @@ class ImaginedVectorEnv(VectorEnv):
         if context > limit:
             raise ValueError(f"context: expected 1 to {limit}, the model's context, got {context}")
         check_at_least(1, num_envs=num_envs, horizon=horizon)
+        if num_envs > MOST_ENVS:
+            raise ValueError(f"num_envs: expected at most {MOST_ENVS}, got {num_envs}")
         if terminate_on_life_loss and not world_model.config.predicts_lives:
             raise ValueError(
                 "terminate_on_life_loss: expected False, since this world model does not predict "
