@@ -105,7 +105,7 @@ def test_shipped_start_frames_are_reported_and_left_as_they_are(capsys, monkeypa
     starts = find_dataset("montezuma_revenge")
     before = sorted(path.name for path in starts.iterdir())
     report("montezuma_revenge")
-    assert "episodes         13: 12 held out, 12 from restored states" in capsys.readouterr().out
+    assert "episodes         22: 21 held out, 21 from restored states" in capsys.readouterr().out
     with pytest.raises(ValueError, match="verify: expected false for data=montezuma_revenge"):
         report("montezuma_revenge", "verify=true")
     assert sorted(path.name for path in starts.iterdir()) == before

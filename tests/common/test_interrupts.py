@@ -27,6 +27,8 @@ def test_ctrl_c_while_modules_load_is_one_line(tmp_path, wait):
     with subprocess.Popen(
         [sys.executable, "collect/run.py", "env=FakeGame", f"data={tmp_path}/d"],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        # Where the tests run in the background, Ctrl-C may be ignored from the start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         # As soon as the hook is there, and later.
         time.sleep(wait)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from worldtokens.collect import report
+from worldtokens.common.interrupts import NOTE
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_line import compose
 from worldtokens.world_model.training.config import TrainConfig as WorldModelTrainConfig
@@ -50,6 +51,11 @@ def main(config: Config) -> None:
         raise ValueError("seed: expected another")
     if config.seed == 2:
         open("/no/such/file")
+    if config.seed == 6:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("half-done")
     if config.seed == 4:
         raise MemoryError("of a test")
     if config.seed == 3:
@@ -249,3 +255,10 @@ def test_names_that_are_not_utf_8_are_printed(script):
     name = os.fsdecode(b"caf\xe9")
     done = run(script, f"env={name}")
     assert (done.returncode, done.stdout) == (0, "caf\\udce9 3\n")
+
+
+@pytest.mark.parametrize("words", (["seed=6"], ["-m", "seed=6,0"]))
+def test_an_interruption_that_left_something_half_done_is_one_line(script, words):
+    done = run(script, *words)
+    lines = [line for line in done.stderr.splitlines() if "HYDRA" not in line]
+    assert done.returncode == 130 and lines == [NOTE]

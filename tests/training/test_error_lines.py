@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from worldtokens.training.budget import BudgetConfig
-from worldtokens.training.error_lines import explain, is_lack_of_memory
+from worldtokens.training.error_lines import explain, is_interruption, is_lack_of_memory
 from worldtokens.training.stage_config import StageConfig
 
 STAGE = StageConfig(BudgetConfig, "tokenizer")
@@ -39,3 +39,15 @@ def test_lack_of_memory_is_told_from_bugs():
 def test_errors_are_one_line():
     assert explain(ValueError("a:\n  b"), STAGE) == "a: b"
     assert explain(ValueError(), STAGE) == "ValueError"
+
+
+def test_an_error_on_the_way_out_of_an_interruption_is_one():
+    def half_done():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("half-done")
+
+    with pytest.raises(AttributeError) as caught:
+        half_done()
+    assert is_interruption(caught.value) and not is_interruption(ValueError())

@@ -45,7 +45,7 @@ def test_a_model_is_exported_once(config, exports, tmp_path):
     folder = prepare_dream(config)
     assert folder == tmp_path / "MontezumaRevenge" / "world_model" / "onnx"
     assert prepare_dream(config) == folder
-    assert [call[1:] for call in exports] == [(12, 3)]
+    assert [call[1:] for call in exports] == [(21, 3)]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_the_parts_are_printed_written_and_in_the_card(run, trained, capsys):
     assert "left out: no life is lost in these episodes" in printed
     assert printed.count("has no archive of saved states") == 2
     assert {path.name for path in folder.iterdir()} == {
-        f"{name}.{end}" for name in ("fidelity", "events", "strange_tokens")
+        f"{name}.{end}" for name in ("fidelity", "events", "event_rates", "strange_tokens")
         for end in ("csv", "json", "png")
     }  # fmt: skip
     tree = json.loads((folder / "events.json").read_text())
@@ -106,7 +106,9 @@ def test_models_of_other_tokenizers_and_games_are_refused(
     run, dataset, tokenizer_folder, new_tokenizer
 ):
     text = (dataset / "dataset.json").read_text()
-    (dataset / "dataset.json").write_text(text.replace('"LEFT"', '"LEFT", "UP"'))
+    tree = json.loads(text.replace('"LEFT"', '"LEFT", "UP"'))
+    del tree["digest"]  # Changed on purpose.
+    (dataset / "dataset.json").write_text(json.dumps(tree))
     with pytest.raises(ValueError, match="3 .*4"):
         run()
     new_tokenizer(seed=3).save_pretrained(tokenizer_folder / "export")
@@ -129,6 +131,7 @@ def test_runs_stand_side_by_side(run, trained, capsys):
 def test_a_card_of_an_earlier_version_keeps_no_second_name(run, trained):
     export = trained / "FakeGame" / "world_model" / "export"
     tree = json.loads((export / "config.json").read_text())
+    del tree["facts"]["digest"]  # Changed on purpose.
     tree["facts"]["metrics"] = {"sideways_followed": 0.5, "followed_sideways": 0.5, "loss": 2.0}
     (export / "config.json").write_text(json.dumps(tree))
     run("starts=2", "horizons=[1]")

@@ -94,7 +94,7 @@ def test_wrong_settings_are_named(trained, dataset, tmp_path, option, message):
         ship.main(config_of(trained, dataset, tmp_path / "out", option))
 
 
-@pytest.mark.parametrize("name", ("../data", "/tmp/x", "..", "", "a/../../b"))
+@pytest.mark.parametrize("name", ("../data", "/tmp/x", "..", "a/../../b"))
 def test_names_stay_inside_of_the_folder(name, tmp_path):
     with pytest.raises(ValueError, match="name: expected a name, such as name=NAME"):
         config_of(tmp_path, tmp_path, tmp_path, f"name='{name}'")

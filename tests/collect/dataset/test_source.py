@@ -53,7 +53,9 @@ def test_global_ranges_cross_episodes(dataset):
     assert dataset.read_frames(7, 7).shape == (0, 8, 8, 3)
     assert dataset.frame_starts[:4].tolist() == [0, 6, 10, 12]
     assert dataset.scene[:12].tolist() == [0] * 6 + [1] * 4 + [2] * 2
-    with pytest.raises(ValueError, match=r"start, stop: expected .* \[0, 82\) of .*, got \[80, 83\)"):
+    with pytest.raises(
+        ValueError, match=r"start, stop: expected .* \[0, 82\) of .*, got \[80, 83\)"
+    ):
         dataset.read_frames(80, 83)
     with pytest.raises(ValueError, match="name: expected one of frames, ram.*, got 'pixels'"):
         dataset.read("pixels", 0, 1)

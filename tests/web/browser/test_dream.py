@@ -132,5 +132,7 @@ def test_the_heat_map_shows_where_the_model_is_unsure(visit, built_page):
     played.page.click("#heat-switch")
     alpha = np.array(played.call(pixels)).reshape(64, 4)[:, 3]
     entropy = np.array(played.call("return [...app.dream.last.entropy]"))
-    assert alpha[entropy.argmax()] == alpha.max() > 0 == alpha[entropy == entropy.min()].max()
+    assert alpha[entropy.argmax()] == alpha.max() > 0
+    # Drawn in 256 steps; a model that is a little unsure everywhere leaves no place quite clear.
+    assert alpha[entropy == entropy.min()].max() == alpha.min() < alpha.max() / 4
     assert played.page.get_attribute("#heat-switch", "aria-pressed") == "true"
