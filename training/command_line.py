@@ -18,6 +18,7 @@ from worldtokens.training.error_lines import (
     CONFIG_ERRORS,
     USER_ERRORS,
     explain,
+    is_interruption,
     is_lack_of_memory,
 )
 from worldtokens.training.multirun import Jobs, is_one_of_several
@@ -67,8 +68,10 @@ def launch(
             main(to_dataclass(config, config_type))
         except BrokenPipeError as error:
             _end_quietly(error)
-        except (*USER_ERRORS, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not is_lack_of_memory(error):
+        except Exception as error:
+            if is_interruption(error):
+                raise KeyboardInterrupt from None
+            if not isinstance(error, USER_ERRORS) and not is_lack_of_memory(error):
                 raise
             if wants_traceback or not is_one_of_several():
                 fail(error)
@@ -90,8 +93,13 @@ def launch(
     except KeyboardInterrupt:
         print(NOTE, file=sys.stderr)
         sys.exit(130)
-    except (ValueError, *CONFIG_ERRORS) as error:
-        fail(error)
+    except Exception as error:
+        if is_interruption(error):
+            print(NOTE, file=sys.stderr)
+            sys.exit(130)
+        if isinstance(error, (ValueError, *CONFIG_ERRORS)):
+            fail(error)
+        raise
 
 
 def compose(config_type: type[Config], config_name: str, overrides: Sequence[str] = ()) -> Config:

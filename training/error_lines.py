@@ -35,6 +35,15 @@ def is_lack_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Tells whether an error came while Ctrl-C was handled, which left something half-done."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
 def explain(error: BaseException, stage: StageConfig) -> str:
     """Describes an error in one line; for a misspelt key it names the close keys of the command."""
     if isinstance(error, CONFIG_ERRORS):
