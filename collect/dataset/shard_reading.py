@@ -98,6 +98,8 @@ def read_shard_info(path: Path) -> ShardInfo:
         ForeignShard: It is a file of another program or version, or has impossible values.
         OSError: It cannot be read for another reason; the message says which.
     """
+    # First against its digest: HDF5 may read a damaged file for ever.
+    check_whole(path)
     with explained(path), open_shard(path) as file:
         if file.attrs.get("format") != FORMAT:
             raise ForeignShard("it is an HDF5 file of another program")
@@ -140,7 +142,6 @@ def verify_shard(path: Path, num_actions: int | None = None) -> ShardInfo:
         OSError: It cannot be read for another reason.
     """
     info = read_shard_info(path)
-    check_whole(path)
     with explained(path), open_shard(path) as file:
         for name in (*FRAME_ARRAYS, *STEP_ARRAYS):
             array = _array(file, name)

@@ -9,7 +9,6 @@ changed, command lines and calls are drawn. The seed is printed: with it the sam
 """
 
 import argparse
-import contextlib
 import os
 import random
 import shutil
@@ -28,6 +27,7 @@ from calls import Calls
 from children import clear, command, random_bytes_changed, run
 from command_lines import CommandLines
 from victims import (
+    Victim,
     _checkpoint,
     _dataset,
     import_words,
@@ -44,6 +44,7 @@ from worldtokens.tokenizer import train
 KINDS = ("signals", "fills", "mutations", "command lines", "calls")
 COUNTS = {"signals": 40, "fills": 12, "mutations": 200, "command lines": 40, "calls": 400}
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+READINGS = {10: "read as before", 11: "silently wrong", 12: "refused"}
 BAD = ("lost", "silently wrong", "traceback", "hang", "left over")
 
 
@@ -134,21 +135,13 @@ class Attack:
             content = victim.path.read_bytes()
             changed = random_bytes_changed(content, self.rng)
             victim.path.write_bytes(changed)
-            label = f"{victim.path.name}"
-            try:
-                with contextlib.redirect_stderr(open(os.devnull, "w")):
-                    got = victim.read()
-                if got == right[victim.path]:
-                    self.note("mutations", "read as before")
-                elif is_foreign(victim.path):
-                    self.note("mutations", "read, has no digest")
-                else:
-                    self.note("mutations", "silently wrong", label)
-            except (ValueError, OSError) as error:
-                line = "\n" not in str(error) and len(str(error)) > 10
-                self.note("mutations", "refused" if line else "traceback", f"{label}: {error!r}")
-            except BaseException as error:
-                self.note("mutations", "traceback", f"{label}: {error!r}")
+            outcome = run(lambda victim=victim: _read_again(victim, right[victim.path]), hang=60)
+            words = READINGS.get(outcome.code, "traceback")
+            if outcome.hangs:
+                words = "hang"
+            elif words == "silently wrong" and is_foreign(victim.path):
+                words = "read, has no digest"
+            self.note("mutations", words, f"{victim.path.name}: {outcome.output[-300:]}")
             victim.path.parent.mkdir(exist_ok=True)
             victim.path.write_bytes(content)
 
@@ -190,6 +183,15 @@ class Attack:
                 self.note("calls", outcome, f"{shown}: {error!r}")
             except BaseException as error:
                 self.note("calls", "traceback", f"{shown}: {error!r:.300}")
+
+
+def _read_again(victim: Victim, right: bytes) -> None:
+    """Ends the process with a code of READINGS."""
+    try:
+        sys.exit(10 if victim.read() == right else 11)
+    except (ValueError, OSError) as error:
+        print(repr(error))
+        sys.exit(12 if "\n" not in str(error) and len(str(error)) > 10 else 1)
 
 
 def _leftovers(folder: Path) -> list[str]:
