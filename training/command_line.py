@@ -20,6 +20,7 @@ from worldtokens.training.error_lines import (
     explain,
     is_interruption,
     is_lack_of_memory,
+    print_line,
 )
 from worldtokens.training.multirun import Jobs, is_one_of_several
 from worldtokens.training.renamed_keys import rename_overrides
@@ -58,7 +59,7 @@ def launch(
     def fail(error: BaseException) -> NoReturn:
         if wants_traceback:
             raise error
-        print(f"error: {explain(error, stage)}", file=sys.stderr)
+        print_line(f"error: {explain(error, stage)}")
         sys.exit(1)
 
     def run(config: DictConfig) -> None:
@@ -91,11 +92,11 @@ def launch(
             )(run)()
         jobs.end()
     except KeyboardInterrupt:
-        print(NOTE, file=sys.stderr)
+        print_line(NOTE)
         sys.exit(130)
     except Exception as error:
         if is_interruption(error):
-            print(NOTE, file=sys.stderr)
+            print_line(NOTE)
             sys.exit(130)
         if isinstance(error, (ValueError, *CONFIG_ERRORS)):
             fail(error)

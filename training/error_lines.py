@@ -3,9 +3,11 @@
 import difflib
 import errno
 import re
+import sys
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
 
 from worldtokens.training.stage_config import StageConfig
 
@@ -23,6 +25,13 @@ _WAYS_OUT = {
     errno.ENOTDIR: "choose another folder, a part of this path is a file",
     errno.EISDIR: "choose a file, this is a folder",
 }
+
+
+def print_line(text: str) -> None:
+    """Prints a line to stderr below the progress bars, which end with it."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()
+    print(text, file=sys.stderr)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:

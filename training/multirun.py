@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from worldtokens.training.error_lines import print_line
 from worldtokens.training.typed_words import swept_keys
 
 
@@ -44,7 +45,7 @@ class Jobs:
         """Notes that the present job failed, and says so."""
         words = " ".join(HydraConfig.get().overrides.task)
         self.failures.append(f"{words}: {line}")
-        print(f"error: {line}; the next job goes on", file=sys.stderr)
+        print_line(f"error: {line}; the next job goes on")
 
     def end(self) -> None:
         """Ends the process with exit code 1, after a line for each job that failed, if any."""

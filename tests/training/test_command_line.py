@@ -18,6 +18,7 @@ python script.py env=Pong
 '''
 
 from dataclasses import dataclass, field
+from tqdm import tqdm
 from worldtokens.training.budget import BudgetConfig
 from worldtokens.training.command_line import launch
 
@@ -47,6 +48,9 @@ class Config:
     model: Model
 
 def main(config: Config) -> None:
+    if config.seed == 7:
+        bar = tqdm(total=10, desc="steps")
+        raise ValueError("batch: expected another")
     if config.seed == 1:
         raise ValueError("seed: expected another")
     if config.seed == 2:
@@ -255,6 +259,11 @@ def test_names_that_are_not_utf_8_are_printed(script):
     name = os.fsdecode(b"caf\xe9")
     done = run(script, f"env={name}")
     assert (done.returncode, done.stdout) == (0, "caf\\udce9 3\n")
+
+
+def test_an_error_stands_below_the_progress_bar(script):
+    lines = run(script, "seed=7").stderr.splitlines()
+    assert lines[-1] == "error: batch: expected another" and "steps:   0%" in lines[-2]
 
 
 @pytest.mark.parametrize("words", (["seed=6"], ["-m", "seed=6,0"]))
