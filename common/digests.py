@@ -40,6 +40,18 @@ def add_digest(path: str | Path) -> None:
         file.write(_MARK + digest.hexdigest().encode() + b"\n")
 
 
+def has_digest(path: str | Path) -> bool:
+    """Tells whether a file has a digest at its end, right or wrong.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(size - SIZE, 0))
+        return file.read(len(_MARK)) == _MARK
+
+
 def check_digest(path: str | Path, zeros: tuple[int, int] = (0, 0)) -> bool:
     """Compares a file with the digest at its end, if there is one.
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from worldtokens.common.atomic import is_partial, read_text, set_aside_name, sweep, write_text
+from worldtokens.common.digests import has_digest
 from worldtokens.training import run_lock
 from worldtokens.training.renamed_keys import ADDED_KEYS, rename_keys
 from worldtokens.training.stage_config import flatten
@@ -21,6 +22,9 @@ OURS = (
     "config.yaml", "metrics.jsonl", "metrics.damaged.jsonl", "curves.png", "samples",
     "checkpoint.pt", "export", ".export", ".export.old", "wandb", "evaluation", "onnx",
 )  # fmt: skip
+
+# Keys of every training's config, by which a damaged config.yaml is still known.
+_MARKS = ("budget", "evaluations", "log_every", "checkpoint_every_minutes")
 
 
 class RunFolder:
@@ -85,8 +89,14 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"run folder {self.path}: expected a folder, got a file; use run=NAME")
         if self.config.exists():
+            tree = dataclasses.asdict(config)
+            if not self._is_ours(tree):
+                raise ValueError(
+                    f"run folder {self.path}: expected a config.yaml of a run, got one of another "
+                    "program; choose another folder with run=NAME"
+                )
             if self.has_steps and not overwrite:
-                self._check_same(dataclasses.asdict(config), free_keys)
+                self._check_same(tree, free_keys)
         elif self.path.is_dir() and (self.has_steps or any(map(_is_foreign, self.path.iterdir()))):
             raise ValueError(
                 f"run folder {self.path}: holds files but no config.yaml, so it is not a run; "
@@ -111,6 +121,16 @@ class RunFolder:
         tree = dataclasses.asdict(config)
         write_text(self.config, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
         self.samples.mkdir(exist_ok=True)
+
+    def _is_ours(self, tree: dict[str, Any]) -> bool:
+        """Tells whether a run wrote config.yaml, which may be damaged since."""
+        marks = [mark for mark in _MARKS if mark in tree]
+        text = "\n" + read_text(self.config)
+        return (
+            not marks
+            or any(f"\n{mark}:" in text for mark in marks)
+            or (self.checkpoint.is_file() and has_digest(self.checkpoint))
+        )
 
     def _clear(self) -> None:
         if not self.path.is_dir():

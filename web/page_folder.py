@@ -32,11 +32,7 @@ def build_page(dreams: Sequence[Path], folder: Path) -> int:
         ValueError: The runtime cannot be had, or a folder holds no dream.
         OSError: Something cannot be written.
     """
-    if folder.exists() and not (folder / VENDOR).is_dir() and any(folder.iterdir()):
-        raise ValueError(
-            f"out={folder}: expected a new folder or a page built before, got one with other "
-            "files; choose another folder"
-        )
+    _check_replaceable(folder)
     runtime = runtime_files()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -51,6 +47,20 @@ def build_page(dreams: Sequence[Path], folder: Path) -> int:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return first_visit_bytes(folder)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Checks that a folder is new, empty or a page, which has nothing beside its own files."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    ours = {path.name for path in PAGE.iterdir()} | {VENDOR, DREAMS}
+    others = sorted({path.name for path in folder.iterdir()} - ours) if folder.is_dir() else []
+    if others or not (folder / VENDOR).is_dir() or not (folder / DREAMS / INDEX).is_file():
+        named = f" ({', '.join(others[:3])})" if others else ""
+        raise ValueError(
+            f"out={folder}: expected a new folder or a page built before, got one with other "
+            f"files{named}; choose another folder"
+        )
 
 
 def first_visit_bytes(folder: Path) -> int:

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
+from worldtokens.training.checkpoint import save_checkpoint
 from worldtokens.training.run_folder import RunFolder, read_config
 
 
@@ -127,3 +128,33 @@ def test_a_start_that_found_the_disk_full_does_not_block_the_next(tmp_path, monk
     folder.checkpoint.write_text("years of work")
     with pytest.raises(ValueError, match="holds files but no config.yaml"):
         RunFolder.open(tmp_path / "run", Config(seed=3))
+
+
+@dataclass
+class RunConfig(Config):
+    budget: int = 1
+    evaluations: int = 10
+
+
+@pytest.mark.parametrize("overwrite", (False, True))
+def test_a_config_of_another_program_is_never_touched(tmp_path, overwrite):
+    (tmp_path / "config.yaml").write_text("seed: 1\nmodel: {width: 3}\n")
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "figure.png").write_text("years of work")
+    with pytest.raises(ValueError, match=r"config.yaml.* of a run, got one of another program; .*"):
+        RunFolder.open(tmp_path, RunConfig(), overwrite=overwrite)
+    assert (tmp_path / "config.yaml").read_text() == "seed: 1\nmodel: {width: 3}\n"
+    assert (tmp_path / "samples" / "figure.png").read_text() == "years of work"
+
+
+def test_a_damaged_run_is_overwritten_as_the_message_advises(tmp_path):
+    folder = RunFolder.open(tmp_path, RunConfig())
+    folder.config.write_text(folder.config.read_text().replace("inner:", "inner: {"))
+    folder.metrics.write_text('{"step": 1}\n')
+    with pytest.raises(ValueError, match=r"damaged.*or start afresh with overwrite=true"):
+        RunFolder.open(tmp_path, RunConfig())
+    RunFolder.open(tmp_path, RunConfig(seed=2), overwrite=True)
+    folder.config.write_bytes(bytes(100))
+    save_checkpoint(folder.checkpoint, {"step": 1})
+    RunFolder.open(tmp_path, RunConfig(seed=3), overwrite=True)
+    assert not folder.checkpoint.exists() and read_config(tmp_path, RunConfig).seed == 3

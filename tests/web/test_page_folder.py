@@ -56,14 +56,29 @@ def test_a_page_holds_all_it_needs(tmp_path, runtime, dream):
 
 def test_a_page_is_replaced_and_other_folders_are_not(tmp_path, runtime, dream):
     build_page([dream], tmp_path / "page")
-    (tmp_path / "page" / "stale.js").write_text("")
+    (tmp_path / "page" / "js" / "stale.js").write_text("")
     build_page([dream], tmp_path / "page")
-    assert not (tmp_path / "page" / "stale.js").exists()
+    assert not (tmp_path / "page" / "js" / "stale.js").exists()
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("")
     with pytest.raises(ValueError, match="expected a new folder or a page built before"):
         build_page([dream], tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").exists()
+
+
+def test_a_site_with_libraries_of_its_own_is_not_a_page(tmp_path, runtime, dream):
+    # PHP, Go and Ruby keep libraries in folders called vendor, too.
+    site = tmp_path / "site"
+    build_page([dream], site)
+    (site / "thesis").mkdir()
+    with pytest.raises(ValueError, match=r"got one with other files \(thesis\)"):
+        build_page([dream], site)
+    assert (site / "thesis").is_dir()
+    (site / "thesis").rmdir()
+    (site / "dreams" / "index.json").unlink()
+    with pytest.raises(ValueError, match="got one with other files; choose another"):
+        build_page([dream], site)
+    assert (site / "vendor").is_dir()
 
 
 def test_a_folder_without_a_dream_is_told(tmp_path, runtime):
