@@ -1,10 +1,12 @@
 """Demonstrations: whole ways from a reset to an event, put together from an archive's paths."""
 
+import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worldtokens.collect.go_explore.approaches import Approach
 from worldtokens.collect.go_explore.archive import Archive
+from worldtokens.collect.go_explore.cells import make_cells
 from worldtokens.collect.go_explore.paths import Path
 from worldtokens.envs import EnvState
 
@@ -41,6 +43,32 @@ def demonstrations(archive: Archive, value: float, scene: int) -> list[Path]:
         == ("reward", value, scene)
     )
     return sorted((way for way in ways if way), key=lambda way: (len(way.actions), way.actions))
+
+
+def known_ways(folder: pathlib.Path, game: str, value: float, scene: int, most: int) -> list[Path]:
+    """Returns demonstrations of all explorations of a dataset, of each one in turn.
+
+    Args:
+        folder: Of the dataset.
+        game: Its game.
+        value: Of the reward.
+        scene: Scene (room) in which it is paid.
+        most: How many, at most.
+
+    Raises:
+        ValueError: There is none.
+    """
+    cells = make_cells(game, "auto")
+    archives = [Archive.load(path, cells) for path in sorted(folder.glob("archives/*.npz"))]
+    each = [demonstrations(archive, value, scene) for archive in archives]
+    longest = max(map(len, each), default=0)
+    ways = [ways[n] for n in range(longest) for ways in each if n < len(ways)]
+    if not ways:
+        raise ValueError(
+            f"{folder}: expected archives that know ways to a reward of {value:g} in room {scene}, "
+            "got none; explore for longer, with policy.event_share above 0"
+        )
+    return ways[:most]
 
 
 def _pieces_by_end(archive: Archive) -> dict[bytes, _Piece]:

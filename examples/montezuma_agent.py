@@ -1,0 +1,191 @@
+"""The agent of montezuma_key.py, the known ways that it starts on, and what it knows of the player.
+
+The agent reads the tokens of the last frames and the last action. Repeating that action is an
+action of its own, so that an agent that knows nothing yet plays actions that are held for a while.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from worldtokens import EpisodeDataset, Tokenizer
+from worldtokens.collect.go_explore.paths import Path as Way
+from worldtokens.envs import ram_labels
+from worldtokens.world_model.data.segments import TokenEpisode
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.rl.player_reader import PlayerReader
+
+STACK, CONTEXT = 4, 4  # frames that the policy reads; real frames before a dream
+
+
+class Agent(nn.Module):
+    """Policy and value of the last frames' tokens and the last action."""
+
+    def __init__(self, codes: Tensor, grid: tuple[int, int], num_actions: int):
+        """Takes the tokenizer's code vectors, float32 (V, D), which are not trained."""
+        super().__init__()
+        self.codes: Tensor
+        self.register_buffer("codes", codes / codes.std())
+        self.grid, self.num_actions, self.stack = grid, num_actions, STACK
+        self.project = nn.Linear(codes.shape[1], 12)
+        self.convs = nn.ModuleList(nn.Conv2d(n, 32, 3, padding=1) for n in (12 * STACK, 32))
+        self.hidden = nn.Linear(32 * grid[0] * grid[1], 128)
+        # Logits of the actions, one of repeating the last one, and the value.
+        self.heads = nn.Linear(128, num_actions + 2)
+        nn.init.zeros_(self.heads.weight)
+        nn.init.zeros_(self.heads.bias)
+        with torch.no_grad():
+            self.heads.bias[-2] = 1.4  # at first an action is held for 5 steps on average
+
+    def forward(self, tokens: Tensor, last: Tensor) -> tuple[Categorical, Tensor]:
+        """Reads tokens, int64 (n, stack, K), and actions, int64 (n,).
+
+        Returns:
+            The distribution of actions, in which repeating is an action of its own, and values.
+        """
+        # Each code is projected once, not each token.
+        x = F.embedding(tokens, F.relu(self.project(self.codes)))
+        x = x.unflatten(2, self.grid).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        x = self.heads(F.relu(self.hidden(x.flatten(1))))
+        repeat = x[:, -2:-1].sigmoid()
+        probs = (1 - repeat) * x[:, :-2].softmax(1)
+        probs = probs + repeat * F.one_hot(last, self.num_actions)
+        return Categorical(probs=probs), x[:, -1]
+
+    @torch.no_grad()
+    def draw(self, seen: "Seen", rng: np.random.Generator) -> Tensor:
+        """Draws actions, int64 (n,), with a generator of the caller."""
+        probs = self(seen.frames, seen.last)[0].probs.double().cumsum(1).cpu()
+        noise = torch.from_numpy(rng.random(len(probs)))[:, None] * probs[:, -1:]
+        return (noise >= probs).sum(1).clamp(max=self.num_actions - 1)
+
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """Writes the weights, and what else a reader needs to know, as JSON."""
+        facts = facts | {"grid": self.grid, "num_actions": self.num_actions}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(tensors, path, {"facts": json.dumps(facts)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> tuple["Agent", dict[str, Any]]:
+        """Reads what `save` wrote; raises a ValueError if the file is no such policy."""
+        with safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "null"))
+        if facts is None:
+            raise ValueError(f"agent: expected one of examples/montezuma_key.py, got {path}")
+        weights = load_file(path)
+        agent = cls(torch.randn_like(weights["codes"]), tuple(facts["grid"]), facts["num_actions"])
+        agent.load_state_dict(weights)
+        return agent.eval(), facts
+
+
+class Seen:
+    """What the agent reads of n games: their last frames and actions."""
+
+    def __init__(self, first: Tensor):
+        """Begins with first frames, int64 (n, K), before which all was the same and a NOOP."""
+        self.frames = first[:, None].repeat(1, STACK, 1)
+        self.last = torch.zeros(len(first), dtype=torch.int64, device=first.device)
+
+    def add(self, actions: Tensor, frames: Tensor) -> None:
+        """Adds a step of each game: actions, int64 (n,), and frames, int64 (n, K)."""
+        self.frames = torch.cat((self.frames[:, 1:], frames[:, None]), dim=1)
+        self.last = actions
+
+
+class Player:
+    """The agent as a policy of `collect/run.py`."""
+
+    def __init__(self, checkpoint: str, tokenizer: str):
+        """Loads the agent of a round."""
+        torch.set_num_threads(1)
+        self.agent, self.tokenizer = Agent.load(checkpoint)[0], Tokenizer.from_pretrained(tokenizer)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Policy.begin`."""
+        self.rng, self.seen, self.actions = rng, None, torch.zeros(1, dtype=torch.int64)
+
+    def act(self, frame: np.ndarray) -> int:
+        """See `Policy.act`."""
+        tokens = self.tokenizer.encode(frame[None]).cpu()
+        if self.seen is None:
+            self.seen = Seen(tokens)
+        else:
+            self.seen.add(self.actions, tokens)
+        self.actions = self.agent.draw(self.seen, self.rng)
+        return int(self.actions)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A known way to the key, played again without sticky actions: T steps, the last one pays."""
+
+    tokens: np.ndarray  # int64 (T + 1, K)
+    actions: np.ndarray  # int64 (T,)
+    states: Sequence[bytes]  # before each step
+
+    def seen(self, step: int) -> np.ndarray:
+        """Returns the last frames before a step, int64 (stack, K), as the agent reads them."""
+        return self.tokens[np.maximum(0, np.arange(step + 1 - STACK, step + 1))]
+
+    def window(self, distance: int) -> TokenEpisode:
+        """Returns the known frames up to `distance` steps before the key, to begin a dream at."""
+        stop = len(self.actions) + 1 - distance
+        first = max(0, stop - CONTEXT)
+        actions = self.actions[first:stop]
+        none = np.zeros(len(actions), bool)
+        tokens = np.concatenate((self.tokens[first:stop], self.tokens[stop : stop + 1]))
+        return TokenEpisode(str(distance), tokens, actions, none.astype(np.float32), none, none)
+
+
+def walk(way: Way, env: Any, tokenizer: Tokenizer) -> Walk:
+    """Plays a way again in an environment of `make_env`."""
+    frame, _ = way.replay(env, 0)
+    frames, states, seeds = [frame], [], dict(way.seeds)
+    for step, action in enumerate(way.actions):
+        states.append(env.get_state().to_bytes())
+        if step in seeds:
+            env.reseed(seeds[step])
+        env.advance(action)
+        frames.append(env.frame)
+    tokens = tokenizer.encode(np.stack(frames)).cpu().numpy()
+    return Walk(tokens, np.frombuffer(way.actions, np.uint8).astype(np.int64), states)
+
+
+def codes_of(tokenizer: Tokenizer) -> Tensor:
+    """Returns the vector of each code, float32 (V, D)."""
+    every = torch.arange(tokenizer.vocab_size, device=tokenizer.device)[:, None]
+    return tokenizer.embed(every.expand(-1, tokenizer.tokens_per_frame))[:, 0]
+
+
+def cut(episode: TokenEpisode) -> TokenEpisode:
+    """Returns an episode up to its first reward, lost life or end."""
+    (stops,) = np.nonzero((episode.rewards != 0) | episode.lives_lost | episode.terminated)
+    stop = int(stops[0]) if len(stops) else len(episode)
+    names = ("actions", "rewards", "terminated", "truncated", "lives_lost")
+    parts = {name: getattr(episode, name)[:stop] for name in names}
+    return TokenEpisode(episode.name, episode.tokens[: stop + 1], **parts)
+
+
+def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> PlayerReader | None:
+    """Learns from a dataset where the player is; None where no byte of the RAM says it."""
+    labels = ram_labels(dataset.game)
+    if not {"player_x", "player_y"} <= labels.keys():
+        return None
+    tokens = np.concatenate([each.tokens for each in load_tokens(dataset, tokenizer).episodes])
+    here = dataset.scene == scene
+    ram = dataset.read("ram", 0, dataset.num_frames)[here]
+    positions = ram[:, [labels["player_x"], labels["player_y"]]]
+    return PlayerReader(tokens[here], positions, tokenizer.vocab_size)

@@ -1,0 +1,410 @@
+"""An agent that learns in dreams only to take the first key of Montezuma's Revenge.
+
+    python collect/run.py env=MontezumaRevenge num_steps=200000
+    for seed in 0 1 2; do python examples/montezuma_key.py --seed $seed; done
+    python benchmarks/key_play.py --agents runs/montezuma_key/seed_*
+
+Each round dreams, plays in the real game with the policy (`collect/run.py`, sticky actions), and,
+with --model-minutes, trains the world model on with what was played (`world_model/train.py`).
+Dreams begin on the archive's known ways to the key, at most `distance` steps before it; the
+distance grows when the policy took the key in the game often enough. A dream ends with the reward,
+a lost life, or when its frames no longer show where the player is: there a dream may pay what the
+game does not. What ends otherwise counts with the value of its last frame.
+
+Writes to <out>/seed_<seed>: progress.csv, a row per round (payments of the same policy in dream and
+game beside each other), curve.png, agents/round_<n>.safetensors, and state.pt, from which the same
+command goes on. Works for any game whose archive knows ways to the reward that is named.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from montezuma_agent import CONTEXT, Agent, Seen, codes_of, cut, player_reader, walk
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from worldtokens import EpisodeDataset, ImaginedVectorEnv, Tokenizer, WorldModel
+from worldtokens.collect.go_explore.archive import Archive, Route
+from worldtokens.collect.go_explore.cells import make_cells
+from worldtokens.collect.go_explore.demonstrations import known_ways
+from worldtokens.common.atomic import replacing, write_text
+from worldtokens.envs import make_env_from_config
+from worldtokens.world_model.config import Architecture
+from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
+from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.rl.player_reader import LostPlayers, PlayerReader
+
+# Settings of the dataset's games that the real tries share.
+SHARED = ("frame_skip", "frame_height", "frame_width", "full_action_space", "max_episode_steps")
+
+
+def option(default: Any, help: str) -> Any:
+    """Declares a field of Arguments that is an option of the command line."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line."""
+
+    data: str = option("data/MontezumaRevenge", "dataset with archives of explorations")
+    tokenizer: str = option("montezuma_revenge", "folder, name or Hub repo id")
+    world_model: str = option("montezuma_revenge", "folder, name or Hub repo id")
+    out: str = option("runs/montezuma_key", "folder of the results")
+    seed: int = option(0, "seed of everything random")
+    reward: float = option(100.0, "what the key pays")
+    scene: int = option(1, "room in which it lies")
+    ways: int = option(40, "known ways to the key, at most, evenly over the explorations")
+    rounds: int = option(20, "rounds of dreams and real play")
+    updates: int = option(40, "updates of the policy in a round")
+    num_envs: int = option(64, "dreams at once")
+    horizon: int = option(24, "steps of a dream")
+    distance: int = option(25, "steps before the key at which dreams begin, at most, in round 1")
+    farther: int = option(15, "steps by which that grows")
+    goal: float = option(0.7, "share of real tries with the key at which it grows")
+    tries: int = option(30, "real tries in a round, about")
+    patience: float = option(3.0, "steps of a real try, in multiples of its distance to the key")
+    model_minutes: float = option(0.0, "training of the world model in a round")
+    learning_rate: float = option(5e-4, "of Adam")
+    discount: float = option(0.99, "of rewards")
+    gae_lambda: float = option(0.95, "of the lambda-returns")
+    epochs: int = option(3, "passes over each batch of dreams")
+    minibatches: int = option(4, "updates per pass")
+    clip: float = option(0.2, "of the policy's ratio")
+    entropy: float = option(0.002, "weight of the entropy bonus, falling to a tenth")
+    sticky: float = option(0.25, "probability that the game repeats an action")
+    dream_sticky: float = option(0.1, "probability that a dream repeats an action for a step")
+    old_shards: int = option(8, "newest shards of the data that the world model sees again")
+    device: str = option("cpu", "cpu, cuda ...")
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """Dreams of n players over T steps; tensors (T, n, ...), T + 1 values."""
+
+    frames: Tensor  # int64, what the agent saw
+    last: Tensor  # int64, the action before
+    actions: Tensor
+    log_probs: Tensor
+    rewards: Tensor
+    alive: Tensor  # bool, whether the dream still went on
+    done: Tensor  # bool, whether it ended with this step: by a reward, or as below
+    lost: Tensor  # bool, because the player was lost
+    died: Tensor  # bool, because a life was
+    values: Tensor
+
+
+@torch.no_grad()
+def dream(
+    agent: Agent, env: ImaginedVectorEnv, reader: PlayerReader | None, horizon: int, sticky: float
+) -> Dreams:
+    """Dreams anew with all players; what comes after an end is not alive.
+
+    With probability `sticky` a dream plays the action before, not the one that was chosen.
+    """
+    observed, device = env.reset()[0], agent.codes.device
+    seen, watch = Seen(torch.from_numpy(observed).to(device)), LostPlayers(reader, observed)
+    alive = torch.ones(len(observed), dtype=torch.bool, device=device)
+    played, steps, values = seen.last, [], []
+    for _ in range(horizon):
+        policy, value = agent(seen.frames, seen.last)
+        actions = policy.sample()
+        sticks = torch.rand(len(actions), device=device) < sticky
+        played = torch.where(sticks, played, actions)
+        observed, paid, ends, _, info = env.step(played.cpu().numpy())
+        flags = np.sign(paid), info["lives_lost"] | ends, watch.add(observed)
+        rewards, died, lost = (torch.from_numpy(flag).to(device) for flag in flags)
+        # What is paid where the player cannot be is a fault of the dream.
+        died, lost = alive & died, alive & lost & ~died
+        rewards = rewards.float() * (alive & ~lost)
+        done = died | lost | (rewards != 0)
+        step = seen.frames, seen.last, actions, policy.log_prob(actions), rewards
+        steps.append((*step, alive, done, lost, died))
+        values.append(value)
+        alive = alive & ~done
+        seen.add(actions, torch.from_numpy(observed).to(device))
+    values.append(agent(seen.frames, seen.last)[1])
+    return Dreams(*map(torch.stack, zip(*steps, strict=True)), values=torch.stack(values))
+
+
+def advantages_of(dreams: Dreams, args: Arguments) -> Tensor:
+    """Returns what lambda-returns (arXiv:1506.02438) exceed the values by, (T, n)."""
+    values, advantages = dreams.values, torch.zeros_like(dreams.rewards)
+    later = torch.zeros_like(dreams.rewards[0])
+    for t in reversed(range(len(advantages))):
+        goes_on = args.discount * (~dreams.done[t]).float()
+        error = dreams.rewards[t] + goes_on * values[t + 1] - values[t]
+        later = error + args.gae_lambda * goes_on * later
+        advantages[t] = later
+    return advantages
+
+
+def learn(
+    agent: Agent, optimizer: torch.optim.Optimizer, dreams: Dreams, args: Arguments, entropy: float
+) -> None:
+    """Updates the agent by PPO's loss (arXiv:1707.06347) on the steps before the dreams' ends."""
+    advantages = advantages_of(dreams, args)
+    alive = dreams.alive
+    parts = [dreams.frames, dreams.last, dreams.actions, dreams.log_probs, advantages,
+             advantages + dreams.values[:-1]]  # fmt: skip
+    flat = [part[alive] for part in parts]
+    # Where hardly anything is paid, noise is not blown up to the size of a signal.
+    scale = flat[4].std(correction=0).clamp(min=0.05)
+    center = flat[4].mean()
+    for _ in range(args.epochs):
+        order = torch.randperm(len(flat[0]), device=alive.device)
+        for rows in order.chunk(args.minibatches):
+            frames, last, actions, log_probs, advantage, returns = (part[rows] for part in flat)
+            policy, values = agent(frames, last)
+            ratio = (policy.log_prob(actions) - log_probs).exp()
+            normal = (advantage - center) / scale
+            clipped = ratio.clamp(1 - args.clip, 1 + args.clip)
+            actor = -torch.minimum(ratio * normal, clipped * normal).mean()
+            critic = (values - returns).square().mean()
+            loss = actor + critic - entropy * policy.entropy().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
+            optimizer.step()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A round; shares are of dreams or tries."""
+
+    round: int
+    distance: int  # steps before the key
+    seconds: float  # of all rounds, world model included
+    real_steps: int
+    dream_steps: int
+    learned_paid: float  # dreams of learning that took the key
+    learned_lost: float  # that lost the player
+    dream_paid: float  # dreams of a try's length from `distance` that took the key
+    dream_died: float
+    dream_lost: float
+    game_paid: float  # real tries from there
+    game_died: float
+    tries: int
+
+
+class Run:
+    """A run's folder, models and data."""
+
+    def __init__(self, args: Arguments):
+        """Loads the models, plays the known ways again and learns where the player is."""
+        self.args, self.folder = args, (Path(args.out) / f"seed_{args.seed}").resolve()
+        self.play, self.rows, self.known = self.folder / "play", [], set()
+        self.world_model, self.distance = args.world_model, args.distance
+        dataset = EpisodeDataset(args.data)
+        self.game, self.config, self.old_steps = dataset.game, dataset.env_config, dataset.num_steps
+        self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).to(args.device).eval()
+        ways = known_ways(Path(args.data), self.game, args.reward, args.scene, args.ways)
+        env = make_env_from_config(self.config)
+        self.walks = [walk(way, env, self.tokenizer) for way in tqdm(ways, desc="known ways")]
+        self.reader = player_reader(dataset, self.tokenizer, args.scene)
+        codes, grid = codes_of(self.tokenizer), self.tokenizer.grid
+        self.agent = Agent(codes, grid, dataset.num_actions).to(args.device)
+        self.optimizer = torch.optim.Adam(self.agent.parameters(), args.learning_rate, eps=1e-5)
+        if (self.folder / "state.pt").exists():
+            self.resume()
+
+    def resume(self) -> None:
+        """Goes on from the last whole round."""
+        path, device = self.folder / "state.pt", self.args.device
+        state = torch.load(path, weights_only=True, map_location=device)
+        self.agent.load_state_dict(state["agent"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"].cpu())
+        self.rows = [Row(**row) for row in state["rows"]]
+        self.known, self.distance = set(state["known"]), state["distance"]
+        self.world_model = state["world_model"]
+
+    def save(self) -> None:
+        """Writes the table, the picture and the state after a round."""
+        with open(self.folder / "progress.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, [each.name for each in fields(Row)])
+            writer.writeheader()
+            writer.writerows(asdict(row) for row in self.rows)
+        plot(self.folder / "curve.png", self.rows)
+        state = {
+            "agent": self.agent.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(), "rows": [asdict(row) for row in self.rows],
+            "known": sorted(self.known), "distance": self.distance,
+            "world_model": self.world_model,
+        }  # fmt: skip
+        with replacing(self.folder / "state.pt") as partial:
+            torch.save(state, partial)
+
+    def round(self) -> None:
+        """Dreams, tries in dream and game, trains the world model on."""
+        args, started = self.args, time.monotonic()
+        seconds = sum(row.seconds for row in self.rows[-1:])
+        dreamt = sum(row.dream_steps for row in self.rows[-1:])
+        steps, distance = round(args.patience * self.distance), self.distance
+        paid, lost = self.learn_in_dreams()
+        dreamt += args.updates * args.num_envs * args.horizon
+        in_dream = self.try_in_dreams(steps)
+        in_game = self.try_in_game(steps, dreamt)
+        if in_game[0] >= args.goal:
+            longest = max(len(each.actions) for each in self.walks)
+            self.distance = min(distance + args.farther, longest)
+        if args.model_minutes:
+            self.train_world_model()
+        real = self.old_steps + EpisodeDataset(self.play).num_steps
+        seconds += time.monotonic() - started
+        counts = len(self.rows) + 1, distance, round(seconds, 1), real, dreamt
+        self.rows.append(Row(*counts, paid, lost, *in_dream, *in_game))
+        print(", ".join(f"{name} {value:.3g}" for name, value in asdict(self.rows[-1]).items()))
+        self.save()
+
+    def dreams_from(self, episodes: list[TokenEpisode], horizon: int) -> ImaginedVectorEnv:
+        """Makes dreams that begin within episodes of tokens."""
+        env = ImaginedVectorEnv(
+            WorldModel.from_pretrained(self.world_model).to(self.args.device), self.tokenizer,
+            TokenDataset(episodes), self.args.num_envs, horizon, context=CONTEXT,
+            observation="tokens", with_entropy=False,
+        )  # fmt: skip
+        env.reset(seed=100_000 * self.args.seed + 1000 * len(self.rows))
+        return env
+
+    def learn_in_dreams(self) -> tuple[float, float]:
+        """Updates the agent; returns the shares of dreams with the key and with a lost player."""
+        args, near = self.args, range(1, self.distance + 1)
+        # The farthest steps, which are the newest, twice.
+        distances = [*near, *near[-args.farther :]]
+        known = [w.window(d) for w in self.walks for d in distances if d <= len(w.actions)]
+        env = self.dreams_from(known + self.played_episodes(), args.horizon)
+        entropy = args.entropy * (1 - 0.9 * len(self.rows) / max(1, args.rounds - 1))
+        shares = []
+        for _ in tqdm(range(args.updates), desc=f"round {len(self.rows) + 1}: dreams"):
+            dreams = dream(self.agent, env, self.reader, args.horizon, args.dream_sticky)
+            learn(self.agent, self.optimizer, dreams, args, entropy)
+            shares.append((share(dreams.rewards > 0), share(dreams.lost)))
+        paid, lost = np.mean(shares, axis=0).tolist()
+        return paid, lost
+
+    def played_episodes(self) -> list[TokenEpisode]:
+        """Returns what was played in the game, each episode up to its reward or lost life."""
+        if not self.known:
+            return []
+        return [
+            cut(each) for each in load_tokens(EpisodeDataset(self.play), self.tokenizer).episodes
+        ]
+
+    def try_in_dreams(self, steps: int) -> tuple[float, float, float]:
+        """Returns the shares of dreams from `distance` with the key, a death, a lost player."""
+        starts = [each.window(min(self.distance, len(each.actions))) for each in self.walks]
+        env = self.dreams_from(starts, steps)
+        dreams = dream(self.agent, env, self.reader, steps, self.args.dream_sticky)
+        return share(dreams.rewards > 0), share(dreams.died), share(dreams.lost)
+
+    def try_in_game(self, steps: int, dreamt: int) -> tuple[float, float, int]:
+        """Plays from `distance` by the collector; returns shares with the key and with a death."""
+        args = self.args
+        agent = self.folder / "agents" / f"round_{len(self.rows) + 1:03d}.safetensors"
+        facts = {"tokenizer": self.tokenizer.fingerprint, "steps": dreamt}
+        self.agent.save(agent, asdict(args) | facts)
+        archive = Archive(make_cells(self.game, "auto"))
+        for number, each in enumerate(self.walks):
+            step = max(0, len(each.actions) - self.distance)
+            key = bytes([args.scene, 0, 0, 0, number % 256]).hex()
+            archive.add(Route(key, args.scene, 0.0, 0, step, each.states[step]))
+        (self.play / "archives").mkdir(parents=True, exist_ok=True)
+        archive.save(self.play / "archives" / "starts.npz")
+        run_command(
+            "collect.run", f"env={self.game}", f"data={self.play}", "policy=random",
+            "policy._target_=montezuma_agent.Player", f"+policy.checkpoint={agent}",
+            f"+policy.tokenizer={args.tokenizer}", "start=cells", f"start_steps={steps}",
+            f"num_steps={args.tries * steps}", f"seed={args.seed}", "num_workers=1",
+            "env_config.terminate_on_life_loss=true",
+            f"env_config.repeat_action_probability={args.sticky}",
+            *(f"env_config.{name}={getattr(self.config, name)}" for name in SHARED),
+        )  # fmt: skip
+        tries = [e for e in EpisodeDataset(self.play).episodes if e.id not in self.known]
+        self.known |= {each.id for each in tries}
+        paid = np.array([(each.rewards > 0).any() for each in tries])
+        died = np.array([each.terminated[-1] for each in tries]) & ~paid
+        return float(paid.mean()), float(died.mean()), len(tries)
+
+    def train_world_model(self) -> None:
+        """Trains the world model on with what was played, beside the newest shards of the data."""
+        args, mixed = self.args, self.folder / "mixed"
+        self.played_episodes()  # encodes them
+        for name in ("shards", f"tokens/{self.tokenizer.fingerprint}"):
+            (mixed / name).mkdir(parents=True, exist_ok=True)
+            old = sorted((Path(args.data) / name).glob("*"))[-args.old_shards :]
+            for file in (*old, *(self.play / name).glob("*")):
+                if not (mixed / name / file.name).exists():
+                    os.link(file, mixed / name / file.name)
+        write_text(mixed / "dataset.json", (self.play / "dataset.json").read_text())
+        config = WorldModel.from_pretrained(self.world_model).config
+        run = f"world_model_{len(self.rows) + 1}"
+        run_command(
+            "world_model.train", f"env={self.game}", f"data={mixed}", f"root={self.folder}",
+            f"tokenizer={args.tokenizer}", f"init_from={self.world_model}", f"run={run}",
+            f"budget.max_minutes={args.model_minutes}", "learning_rate=5e-4",
+            "schedule.shape=linear", f"seed={args.seed}", "wandb.mode=disabled",
+            *(f"model.{each.name}={getattr(config, each.name)}" for each in fields(Architecture)),
+        )  # fmt: skip
+        self.world_model = str(self.folder / self.game / run)
+
+
+def share(flags: Tensor) -> float:
+    """Returns the share of dreams in which a flag was ever set, bool (T, n)."""
+    return float(flags.any(0).float().mean())
+
+
+def run_command(module: str, *overrides: str) -> None:
+    """Runs a command of the project; its processes find this file as a module."""
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    command = [sys.executable, "-m", f"worldtokens.{module}", *overrides]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, stdout=sys.stderr)
+
+
+def plot(path: Path, rows: Sequence[Row]) -> None:
+    """Draws the shares with the key, and the distance, over the dreamt steps."""
+    upper, lower = (figure := Figure(figsize=(6, 5))).subplots(2, sharex=True)
+    steps = [row.dream_steps for row in rows]
+    upper.plot(steps, [row.game_paid for row in rows], marker="o", label="real tries")
+    upper.plot(steps, [row.dream_paid for row in rows], marker=".", label="dreams alike")
+    upper.set(ylabel="share with the key", ylim=(-0.03, 1.03))
+    upper.legend()
+    lower.step(steps, [row.distance for row in rows], where="post")
+    lower.set(xlabel="dreamt steps", ylabel="steps before the key")
+    figure.savefig(path, bbox_inches="tight")
+
+
+def main(args: Arguments) -> list[Row]:
+    """Plays all rounds that are missing."""
+    torch.manual_seed(args.seed)
+    run = Run(args)
+    while len(run.rows) < args.rounds:
+        run.round()
+    return run.rows
+
+
+def parse(words: list[str]) -> Arguments:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for each in fields(Arguments):
+        name = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(name, type=type(each.default), default=each.default, **each.metadata)
+    return Arguments(**vars(parser.parse_args(words)))
+
+
+if __name__ == "__main__":
+    try:
+        main(parse(sys.argv[1:]))
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"error: {error}")
