@@ -7,7 +7,7 @@ import numpy as np
 
 from worldtokens.collect.dataset.episode import Episode, EpisodeInfo, Start
 from worldtokens.collect.policies.policy import Policy, PolicyStopped
-from worldtokens.envs import AtariEnv
+from worldtokens.envs import FrameEnv
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Step:
     lives: int
 
 
-def rollout(env: AtariEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
+def rollout(env: FrameEnv, policy: Policy, frame: np.ndarray) -> Iterator[Step]:
     """Yields steps from where the environment stands until the episode ends or the policy stops.
 
     Args:

@@ -6,10 +6,14 @@ python collect/run.py env=Pong policy=random num_steps=20000 num_workers=4 data=
 python collect/run.py env=MontezumaRevenge policy=stable_baselines3 policy.checkpoint=agent.zip \
     start=events
 python collect/run.py env=Breakout env_config.repeat_action_probability=0.25 data=data/sticky
+python collect/run.py env=gymnasium:CartPole-v1 num_steps=20000
+python collect/run.py env=gymnasium:minigrid:MiniGrid-DoorKey-5x5-v0
+python collect/run.py env=MyGame env_config._target_=mygame.make
 """
 
 import worldtokens.common.interrupts  # noqa: F401  # isort: skip
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -28,6 +32,7 @@ from worldtokens.collect.go_explore.archive import Archive
 from worldtokens.collect.go_explore.cells import make_cells
 from worldtokens.collect.go_explore.config import GO_EXPLORE, GoExploreConfig
 from worldtokens.collect.go_explore.recorder import FromCellsScheduler, Starts
+from worldtokens.collect.go_explore.restoring import possible_policy
 from worldtokens.collect.go_explore.schedulers import (
     ExplorationsScheduler,
     ExploreScheduler,
@@ -39,7 +44,7 @@ from worldtokens.collect.progress import ExploringBar, RecordingBar
 from worldtokens.collect.workers import WorkerSetup, run_workers
 from worldtokens.common.checks import check_at_least, check_seed
 from worldtokens.common.commands import stage_command
-from worldtokens.envs import EnvConfig, make_env_from_config
+from worldtokens.envs import EnvConfig, FrameEnv, make_env_from_config
 from worldtokens.training.command_line import launch
 
 _MOST_WORKERS = 1024
@@ -69,7 +74,9 @@ def main(config: CollectConfig) -> None:
     """Collects what is missing and prints what there is."""
     _check(config)
     folder = Path(config.data)
-    describe_dataset(folder, config.env_config)
+    env = describe_dataset(folder, config.env_config)
+    config = dataclasses.replace(config, policy=possible_policy(config.policy, env))
+    env.close()
     share = JobShare(job_name(config), config.seed, config.shard, config.num_shards)
     existing = tuple(
         info
@@ -176,7 +183,7 @@ def worker_policy(config: CollectConfig) -> dict[str, Any]:
     }
 
 
-def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
+def describe_dataset(folder: Path, env_config: EnvConfig) -> FrameEnv:
     """Writes the folder's dataset.json, or checks that the one there says the same."""
     env = make_env_from_config(env_config)
     shape = env.observation_space.shape
@@ -189,6 +196,10 @@ def describe_dataset(folder: Path, env_config: EnvConfig) -> None:
             frame_shape=(shape[0], shape[1], shape[2]),
         ),
     )
+    if env.conversion:
+        print(f"picture        {env.conversion}")
+        print(f"actions        {', '.join(env.action_meanings)}")
+    return env
 
 
 def job_name(config: CollectConfig) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from worldtokens.collect.dataset.episode import Episode, EpisodeInfo
 from worldtokens.collect.policies.policy import Policy
-from worldtokens.envs import AtariEnv
+from worldtokens.envs import FrameEnv
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Worker:
         check_stop: Raises StopRequested where the parent wants an end; call it often.
     """
 
-    env: AtariEnv
+    env: FrameEnv
     policy: Policy
     report: Callable[[Progress], None]
     save: Callable[[Episode], None]

@@ -1,29 +1,23 @@
 """The environment: preprocessing, seeds, ends of episodes."""
 
-import difflib
 import operator
-from dataclasses import fields
 from typing import Any
 
 import gymnasium
 import numpy as np
 from ale_py import ALEInterface
 
-from worldtokens.envs.ale_emulator import ALEEmulator
-from worldtokens.envs.config import EnvConfig, UnknownArgumentError
+from worldtokens.envs.config import EnvConfig
 from worldtokens.envs.emulator import Emulator
-from worldtokens.envs.fake_game import FakeGameEmulator
-from worldtokens.envs.games import FAKE_GAME, rom_of
+from worldtokens.envs.frame_env import FrameEnv
 from worldtokens.envs.screens import FrameBuilder
 from worldtokens.envs.state import EnvState
 
 # Of a console for NTSC television; the few games for PAL, with 50, are not told apart.
 EMULATED_FPS = 60
 
-Value = int | float | bool | str
 
-
-class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
+class AtariEnv(FrameEnv):
     """An Atari game as frames, uint8 (height, width, 3) RGB, and discrete actions.
 
     One step plays `frame_skip` emulated frames. Its frame is the maximum over the last two of
@@ -76,6 +70,7 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         Returns:
             The first frame and the info.
         """
+        seed = check_reset(seed, options)
         super().reset(seed=seed)
         emulator_seed = None if seed is None else int(self.np_random.integers(2**31))
         self._emulator.reset(emulator_seed)
@@ -146,10 +141,6 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self._frame is None:
             self._frame = self._builder.build()
         return self._frame
-
-    def get_action_meanings(self) -> list[str]:
-        """Returns Atari's name of each action, as ale-py's environments do."""
-        return list(self.action_meanings)
 
     @property
     def ale(self) -> ALEInterface | Emulator:
@@ -242,42 +233,3 @@ class AtariEnv(gymnasium.Env[np.ndarray, np.int64]):
     def _info(self) -> dict[str, Any]:
         self._lives = self._emulator.lives()
         return {"ram": self._emulator.read_ram(), "lives": self._lives}
-
-
-def make_env(name: str, **overrides: Value) -> AtariEnv:
-    """Makes an environment for a game by its usual name.
-
-    Args:
-        name: For example "MontezumaRevenge" (see `list_games`), or "FakeGame".
-        **overrides: Other values for fields of `EnvConfig`.
-
-    Returns:
-        A `gymnasium.Env` with frames of uint8 (64, 64, 3) unless overridden.
-
-    Raises:
-        ValueError: No such game, or a value out of range.
-        UnknownArgumentError: No such field.
-    """
-    known = [field.name for field in fields(EnvConfig) if field.name != "name"]
-    if "frameskip" in overrides and "frame_skip" not in overrides:
-        # As ale-py's own environments spell it.
-        overrides["frame_skip"] = overrides.pop("frameskip")
-    for key in overrides:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=3) or known
-            raise UnknownArgumentError(
-                f"env_config: expected fields of EnvConfig, got an unexpected keyword argument "
-                f"{key!r}; did you mean {', '.join(close)}?"
-            )
-    return make_env_from_config(
-        EnvConfig(name=name, **overrides)  # pyright: ignore[reportArgumentType]
-    )
-
-
-def make_env_from_config(config: EnvConfig) -> AtariEnv:
-    """Makes an environment from its settings; see `make_env`."""
-    if config.name == FAKE_GAME:
-        return AtariEnv(FakeGameEmulator(), config)
-    return AtariEnv(
-        ALEEmulator(rom_of(config.name), config.full_action_space, config.frame_skip), config
-    )

@@ -45,7 +45,15 @@ def usual_name(name: str) -> str:
     close = [by_key[match] for match in difflib.get_close_matches(key, by_key, n=4, cutoff=0.5)]
     close += [by_key[k] for k in by_key if key and key in k and by_key[k] not in close][:4]
     advice = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(games)}"
-    raise ValueError(f"game: expected the name of a game, got {name!r}; {advice}")
+    raise ValueError(
+        f"game: expected the name of a game, got {name!r}; {advice} (or gymnasium:ID for another "
+        "environment)"
+    )
+
+
+def is_game(name: str) -> bool:
+    """Tells whether a name is that of a game, in any spelling that `usual_name` understands."""
+    return _key(name) in {_key(game) for game in list_games()}
 
 
 def _names_to_roms() -> dict[str, str]:

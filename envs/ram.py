@@ -7,6 +7,7 @@ the same label in every game.
 
 from collections.abc import Iterable
 
+from worldtokens.common.env_names import is_gymnasium
 from worldtokens.envs.fake_game import RAM_LABELS as FAKE_GAME_LABELS
 from worldtokens.envs.games import FAKE_GAME, usual_name
 
@@ -310,7 +311,7 @@ def ram_labels(name: str) -> dict[str, int]:
     Raises:
         ValueError: No such game.
     """
-    return dict(_LABELS.get(usual_name(name), {}))
+    return {} if is_gymnasium(name) else dict(_LABELS.get(usual_name(name), {}))
 
 
 def room_layout(name: str) -> dict[int, tuple[int, int]]:
@@ -319,7 +320,7 @@ def room_layout(name: str) -> dict[int, tuple[int, int]]:
     Raises:
         ValueError: No such game.
     """
-    rows = _ROOM_ROWS.get(usual_name(name), [])
+    rows = [] if is_gymnasium(name) else _ROOM_ROWS.get(usual_name(name), [])
     widest = max((len(row) for row in rows), default=0)
     return {
         room: (number, (widest - len(row)) // 2 + column)

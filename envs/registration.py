@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 import gymnasium
 
-from worldtokens.envs.atari import AtariEnv, Value, make_env
 from worldtokens.envs.config import UnknownArgumentError
+from worldtokens.envs.frame_env import FrameEnv
 from worldtokens.envs.games import list_games
+from worldtokens.envs.make import Value, make_env
 
 NAMESPACE = "worldtokens"
 
@@ -26,7 +27,7 @@ def register_games() -> None:
             gymnasium.register(id, entry_point=f"{__name__}:make_registered", kwargs={"name": name})
 
 
-def make_registered(name: str, render_mode: str | None = None, **overrides: Value) -> AtariEnv:
+def make_registered(name: str, render_mode: str | None = None, **overrides: Value) -> FrameEnv:
     """Makes an environment for `gymnasium.make`.
 
     Args:

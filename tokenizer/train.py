@@ -27,6 +27,7 @@ from worldtokens.common.checks import (
 from worldtokens.tokenizer.autoencoder import Tokenizer
 from worldtokens.tokenizer.averaging import WeightAverage
 from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.data.design_choice import with_chosen_design
 from worldtokens.tokenizer.data.heldout import HeldoutFrames, load_heldout
 from worldtokens.tokenizer.data.sources import open_sources
 from worldtokens.tokenizer.data.training import FrameBatch, TrainingFrames
@@ -62,6 +63,8 @@ class TrainConfig(SessionConfig):
         balance_scenes: Draw every scene (room) equally often.
         heldout_frames: Held-out frames to evaluate on during training.
         start_frames: Training frames from which a codebook starts.
+        choose_design: Take the preset vqgan where the data come from an environment of gymnasium
+            that draws too many distinct patches for a dictionary, and `model` has its defaults.
         init_from: Other weights to start from: a run folder, an export folder, the name of shipped
             weights or a Hub repo id. Layers that they do not fit start fresh, and codes that they
             do fit need no start from training frames. Only a new run reads it.
@@ -83,6 +86,7 @@ class TrainConfig(SessionConfig):
     balance_scenes: bool
     heldout_frames: int
     start_frames: int
+    choose_design: bool
     init_from: str | None
     batch_size: int
     learning_rate: float
@@ -105,7 +109,7 @@ class TrainConfig(SessionConfig):
 
 def main(config: TrainConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
-    config = with_values_of_run(config)
+    config = with_values_of_run(with_chosen_design(config))
     run = Path(config.root) / config.env / config.run
     check_preset_of_run(run, config.model, config.overwrite)
     accelerator = make_accelerator(config.mixed_precision)

@@ -1,6 +1,7 @@
 """The command line that all entry scripts share: Hydra in, a dataclass out, one line per error."""
 
 import argparse
+import copy
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from worldtokens.common.env_names import folder_name, is_gymnasium
 from worldtokens.common.interrupts import NOTE
 from worldtokens.training.command_help import describe_stage
 from worldtokens.training.config_values import check_values
@@ -123,10 +125,37 @@ def to_dataclass(config: DictConfig, config_type: type[Config]) -> Config:
         OmegaConfBaseException: A key is missing, unknown or of another type.
         ValueError: A value is none that any command can use, see `check_values`.
     """
-    typed = OmegaConf.merge(OmegaConf.structured(config_type), config)
+    typed = OmegaConf.merge(OmegaConf.structured(config_type), with_folder_name(config))
     tree = OmegaConf.to_container(typed, resolve=True)
     check_values(cast(dict[str, Any], tree))
     return cast(Config, OmegaConf.to_object(typed))
+
+
+def with_folder_name(config: DictConfig) -> DictConfig:
+    """Returns a config whose `env` names folders: env=gymnasium:ID has ":" and perhaps "/".
+
+    What is the environment's name and nothing else, `${env}` in the YAML, keeps the whole name.
+
+    Args:
+        config: Not resolved yet.
+    """
+    if OmegaConf.is_missing(config, "env") or not is_gymnasium(config.get("env", "")):
+        return config
+    config = copy.deepcopy(config)
+    name = config.env
+    OmegaConf.set_readonly(config, False)
+    _name_whole(config, name)
+    config.env = folder_name(name)
+    return config
+
+
+def _name_whole(node: DictConfig, name: str) -> None:
+    for key in node:
+        value = OmegaConf.to_container(node, resolve=False)[key]  # pyright: ignore
+        if value == "${env}":
+            node[key] = name
+        elif isinstance(value, dict):
+            _name_whole(node[key], name)
 
 
 def _show(text: str) -> None:

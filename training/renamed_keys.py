@@ -16,6 +16,7 @@ RENAMED_KEYS = {
 ADDED_KEYS: dict[str, Any] = {
     "adversary.feature_matching": 0.0,
     "calibrate": False,
+    "choose_design": False,
     "event_share": 0.0,
     "high_loss_share": 0.0,
     "init_from": None,

@@ -237,7 +237,7 @@ def _measure_speed(row: Row, job: Job) -> None:
     episodes = load_tokens(heldout, tokenizer)
     length = CONTEXT + SPEED_STEPS
     starts = episodes.starts(SPEED_DREAMS, CONTEXT, SPEED_STEPS, np.random.default_rng(0))
-    truth = stack_windows(*zip(*starts, strict=True), length)
+    truth = stack_windows([episode for episode, _ in starts], [t for _, t in starts], length)
     actions = truth.actions.long()
     arguments = (truth.tokens[:, :CONTEXT].long(), actions[:, : CONTEXT - 1])
     model.imagine(*arguments, actions[:, CONTEXT - 1 : CONTEXT], top_k=1)

@@ -68,6 +68,7 @@ def write_description(folder: Path, description: DatasetDescription) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format_version": FORMAT_VERSION, **asdict(description)}
+    content["env"] = description.env.stored()
     # Several jobs may start at once: each writes its own file and the last replace wins.
     content[DIGEST] = tree_digest(content)
     write_text(path, to_json(content) + "\n")
@@ -121,10 +122,11 @@ def _frame_shape(value: object) -> tuple[int, int, int]:
 
 
 def _check_same(folder: Path, old: DatasetDescription, new: DatasetDescription) -> None:
+    old_values, new_values = asdict(old.env), asdict(new.env)
     differences = [
-        f"env_config.{key}: {old_value!r} there, {asdict(new.env)[key]!r} now"
-        for key, old_value in asdict(old.env).items()
-        if asdict(new.env)[key] != old_value
+        f"env_config.{key}: {old_value!r} there, {new_values[key]!r} now"
+        for key, old_value in old_values.items()
+        if new_values[key] != old_value
     ]
     if not differences and old != new:
         differences = [f"{old} there, {new} now"]

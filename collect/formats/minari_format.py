@@ -49,7 +49,7 @@ def export_minari(source: EpisodeSource, folder: Path) -> None:
         {
             "dataset_id": f"worldtokens/{source.game}-v0",
             "minari_version": minari.__version__,
-            "description": f"Episodes of {source.game}; settings {asdict(source.env_config)}.",
+            "description": f"Episodes of {source.game}; settings {source.env_config.stored()}.",
             "worldtokens_game": source.game,
             "worldtokens_action_meanings": list(source.action_meanings),
         }

@@ -17,7 +17,7 @@ from worldtokens.collect.go_explore.cells import Cells
 from worldtokens.collect.go_explore.paths import PathRecorder
 from worldtokens.collect.go_explore.trajectory_events import TrajectoryEvents
 from worldtokens.collect.tasks import Worker
-from worldtokens.envs import AtariEnv, EnvState
+from worldtokens.envs import EnvState, FrameEnv
 
 # The policy that explores looks at nothing, so no frame is built for it.
 _BLANK = np.zeros((1, 1, 3), np.uint8)
@@ -153,7 +153,7 @@ class Explore:
         return step, events
 
     def _begin(
-        self, start: Route | None, env: AtariEnv, rng: np.random.Generator
+        self, start: Route | None, env: FrameEnv, rng: np.random.Generator
     ) -> tuple[dict[str, Any], TrajectoryEvents | None]:
         """Goes to a cell, or to a reset; returns the info there and who watches for events."""
         if start is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from worldtokens.envs import AtariEnv, EnvState
+from worldtokens.envs import EnvState, FrameEnv
 
 MAX_LEAD = 24
 _CHECKPOINT_EVERY = 32
@@ -28,7 +28,7 @@ class Path:
     actions: bytes
     seeds: tuple[tuple[int, int], ...]
 
-    def replay(self, env: AtariEnv, count: int) -> tuple[np.ndarray, dict[str, Any]]:
+    def replay(self, env: FrameEnv, count: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Brings an environment to where it was after `count` actions.
 
         Returns:

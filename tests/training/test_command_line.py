@@ -1,14 +1,16 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from worldtokens.collect import report
 from worldtokens.common.interrupts import NOTE
 from worldtokens.tokenizer.train import TrainConfig
-from worldtokens.training.command_line import compose
+from worldtokens.training.command_line import compose, to_dataclass
 from worldtokens.world_model.training.config import TrainConfig as WorldModelTrainConfig
 
 SCRIPT = """
@@ -271,3 +273,19 @@ def test_an_interruption_that_left_something_half_done_is_one_line(script, words
     done = run(script, *words)
     lines = [line for line in done.stderr.splitlines() if "HYDRA" not in line]
     assert done.returncode == 130 and lines == [NOTE]
+
+
+@dataclass
+class NamedConfig:
+    env: str
+    data: str
+    game: str
+
+
+def test_folders_are_named_without_the_colon_of_an_id():
+    tree = {"env": "gymnasium:ALE/Pong-v5", "data": "data/${env}", "game": "${env}"}
+    config = to_dataclass(OmegaConf.create(tree), NamedConfig)
+    assert config == NamedConfig("ALE_Pong-v5", "data/ALE_Pong-v5", "gymnasium:ALE/Pong-v5")
+    assert tree["env"] == "gymnasium:ALE/Pong-v5"
+    tree["env"] = "MontezumaRevenge"
+    assert to_dataclass(OmegaConf.create(tree), NamedConfig).data == "data/MontezumaRevenge"

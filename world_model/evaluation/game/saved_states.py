@@ -13,7 +13,7 @@ from worldtokens.collect.go_explore.cells import is_heldout_cell, make_cells
 from worldtokens.collect.go_explore.paths import Path
 from worldtokens.collect.policies.policy import Policy
 from worldtokens.collect.policies.random_actions import HeldRandomPolicy
-from worldtokens.envs import AtariEnv, make_env_from_config, ram_labels
+from worldtokens.envs import FrameEnv, make_env_from_config, ram_labels
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model.data.segments import TokenEpisode
 
@@ -98,7 +98,7 @@ class SavedStates:
         ]
         if not self.cells:
             raise ValueError(f"{dataset.path} has no held-out cell; explore for longer")
-        self.env: AtariEnv = make_env_from_config(dataset.env_config)
+        self.env: FrameEnv = make_env_from_config(dataset.env_config)
         self._room = ram_labels(dataset.game).get("room")
 
     def draw(self, count: int, rng: np.random.Generator) -> list[SavedState]:

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from worldtokens.collect import (
+    DatasetDescription,
+    Episode,
+    EpisodeDataset,
+    EpisodeInfo,
+    ShardWriter,
+    write_description,
+)
+from worldtokens.envs import EnvConfig
+from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.data.design_choice import count_patches, with_chosen_design, with_preset
+from worldtokens.tokenizer.train import TrainConfig
+from worldtokens.training.command_line import compose
+
+
+def make_dataset(folder, frames, name="gymnasium:Own"):
+    """A training episode and a held-out one of the same number of frames, uint8 (2, n, H, W, 3)."""
+    shape = frames.shape[2:]
+    env = EnvConfig(name, frame_height=shape[0], frame_width=shape[1])
+    write_description(folder, DatasetDescription(env, ("A0", "A1"), shape))
+    writer = ShardWriter(folder / "shards", "test", shape)
+    for seed, seen in ((0, frames[0]), (9, frames[1])):
+        steps = len(seen) - 1
+        writer.append(
+            Episode(
+                EpisodeInfo(f"e{seed}", seed, "reset", steps, 0.0), seen,
+                np.zeros(steps, np.int64), np.zeros(steps, np.float32), np.zeros(steps, bool),
+                np.arange(steps) == steps - 1, np.zeros((steps + 1, 128), np.uint8),
+                np.zeros(steps + 1, np.uint8),
+            )
+        )  # fmt: skip
+    writer.flush()
+    return folder
+
+
+def tiles(rng, count):
+    """Frames of 32x32 put together from four patches."""
+    patches = rng.integers(256, size=(4, 8, 8, 3)).astype(np.uint8)
+    grid = patches[rng.integers(4, size=(2, count, 4, 4))]
+    return grid.transpose(0, 1, 2, 4, 3, 5, 6).reshape(2, count, 32, 32, 3)
+
+
+def noise(rng, count):
+    return rng.integers(256, size=(2, count, 32, 32, 3)).astype(np.uint8)
+
+
+def config(data, *overrides):
+    return compose(
+        TrainConfig,
+        "tokenizer",
+        [
+            "env=gymnasium:Own", f"data={data}", f"root={data.parent / 'runs'}",
+            "model.frame_height=32", "model.frame_width=32", *overrides,
+        ],
+    )  # fmt: skip
+
+
+def test_patches_are_counted(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = tiles(rng, 10)
+    # A held-out patch that no training frame has: one of 160.
+    frames[1, 0, :8, :8] = 3
+    data = make_dataset(tmp_path / "data", frames)
+    count = count_patches(
+        EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), TokenizerConfig(32, 32)
+    )
+    assert (count.patches, count.distinct, count.frames) == (160, 4, 10)
+    assert count.coverage == pytest.approx(159 / 160) and count.preset == "fast"
+    assert count.words == (
+        "a dictionary of patches: 4 of 160 patches in 10 frames are distinct, and the 8,192 most "
+        "frequent ones make up 99% of held-out frames (a dictionary needs 75%)"
+    )
+    half = replace(TokenizerConfig(32, 32), codebook_size=2)
+    count = count_patches(EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), half)
+    assert 0.3 < count.coverage < 0.75 and count.preset == "vqgan"
+
+
+def test_few_patches_take_the_dictionary_and_many_take_vqgan(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    data = make_dataset(tmp_path / "tiles", tiles(rng, 10))
+    chosen = with_chosen_design(config(data))
+    assert chosen == replace(config(data), choose_design=False)
+    assert capsys.readouterr().out.startswith("design    a dictionary of patches: 4 of 160 patches")
+    data = make_dataset(tmp_path / "noise", noise(rng, 10))
+    chosen = with_chosen_design(config(data, "loss.hard=0.25"))
+    expected = config(data, "tokenizer_preset=vqgan", "loss.hard=0.25", "choose_design=false")
+    assert chosen == expected and chosen.model.network == "resnet"
+    assert "make up 0% of held-out frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    (["choose_design=false"], ["model.codebook_size=100"], ["tokenizer_preset=patch_fsq"]),
+)
+def test_what_is_configured_stays(tmp_path, capsys, overrides):
+    data = make_dataset(tmp_path / "noise", noise(np.random.default_rng(0), 4))
+    given = config(data, *overrides)
+    assert with_chosen_design(given) == replace(given, choose_design=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_games_of_atari_keep_the_dictionary(tmp_path, capsys):
+    data = make_dataset(tmp_path / "noise", noise(np.random.default_rng(0), 4), "Pong")
+    assert with_chosen_design(config(data)).model == config(data).model
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_was_begun_keeps_its_design(tmp_path, capsys):
+    data = make_dataset(tmp_path / "tiles", tiles(np.random.default_rng(0), 4))
+    folder = tmp_path / "runs" / "Own" / "tokenizer"
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("{}\n")
+    for network, expected in (("resnet", "resnet"), ("dictionary", "dictionary")):
+        (folder / "config.yaml").write_text(f"model: {{network: {network}}}\n")
+        assert with_chosen_design(config(data)).model.network == expected
+    assert capsys.readouterr().out == ""
+
+
+def test_a_preset_leaves_what_the_user_changed(tmp_path):
+    given = config(tmp_path / "none", "batch_size=5", "adversary.width=7", "model.decoder_depth=1")
+    merged = with_preset(given, "vqgan")
+    assert (merged.batch_size, merged.adversary.width, merged.model.decoder_depth) == (5, 7, 1)
+    assert merged.learning_rate == 3e-4 and merged.model.decoder_width == 32
+    assert merged.model.frame_height == 32
