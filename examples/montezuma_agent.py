@@ -104,6 +104,11 @@ class Seen:
         self.frames = torch.cat((self.frames[:, 1:], frames[:, None]), dim=1)
         self.last = actions
 
+    def begin(self, rows: Tensor, first: Tensor) -> None:
+        """Begins some games anew, bool (n,), at frames, int64 (n, K)."""
+        self.frames = torch.where(rows[:, None, None], first[:, None], self.frames)
+        self.last = torch.where(rows, 0, self.last)
+
 
 class Player:
     """The agent as a policy of `collect/run.py`."""

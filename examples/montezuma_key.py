@@ -107,17 +107,19 @@ class Dreams:
 
 @torch.no_grad()
 def dream(
-    agent: Agent, env: ImaginedVectorEnv, reader: PlayerReader | None, horizon: int, sticky: float
-) -> Dreams:
-    """Dreams anew with all players; what comes after an end is not alive.
+    agent: Agent, env: ImaginedVectorEnv, reader: PlayerReader | None, steps: int, sticky: float,
+    restart: bool,
+) -> Dreams:  # fmt: skip
+    """Dreams anew with all players.
 
-    With probability `sticky` a dream plays the action before, not the one that was chosen.
+    With probability `sticky` a dream plays the action before, not the one that was chosen. What
+    ended begins anew with `restart`; without it, it is not alive any more.
     """
     observed, device = env.reset()[0], agent.codes.device
     seen, watch = Seen(torch.from_numpy(observed).to(device)), LostPlayers(reader, observed)
     alive = torch.ones(len(observed), dtype=torch.bool, device=device)
-    played, steps, values = seen.last, [], []
-    for _ in range(horizon):
+    played, rows, values = seen.last, [], []
+    for _ in range(steps):
         policy, value = agent(seen.frames, seen.last)
         actions = policy.sample()
         sticks = torch.rand(len(actions), device=device) < sticky
@@ -129,13 +131,20 @@ def dream(
         died, lost = alive & died, alive & lost & ~died
         rewards = rewards.float() * (alive & ~lost)
         done = died | lost | (rewards != 0)
-        step = seen.frames, seen.last, actions, policy.log_prob(actions), rewards
-        steps.append((*step, alive, done, lost, died))
+        row = seen.frames, seen.last, actions, policy.log_prob(actions), rewards
+        rows.append((*row, alive, done, lost, died))
         values.append(value)
-        alive = alive & ~done
         seen.add(actions, torch.from_numpy(observed).to(device))
+        if not restart:
+            alive = alive & ~done
+        elif done.any():
+            mask = done.cpu().numpy()
+            observed, _ = env.reset(options={"reset_mask": mask})
+            watch.begin(mask, observed)
+            seen.begin(done, torch.from_numpy(observed).to(device))
+            played = torch.where(done, seen.last, played)
     values.append(agent(seen.frames, seen.last)[1])
-    return Dreams(*map(torch.stack, zip(*steps, strict=True)), values=torch.stack(values))
+    return Dreams(*map(torch.stack, zip(*rows, strict=True)), values=torch.stack(values))
 
 
 def advantages_of(dreams: Dreams, args: Arguments) -> Tensor:
@@ -268,12 +277,12 @@ class Run:
         print(", ".join(f"{name} {value:.3g}" for name, value in asdict(self.rows[-1]).items()))
         self.save()
 
-    def dreams_from(self, episodes: list[TokenEpisode], horizon: int) -> ImaginedVectorEnv:
-        """Makes dreams that begin within episodes of tokens."""
+    def dreams_from(self, episodes: list[TokenEpisode], steps: int, mode: str) -> ImaginedVectorEnv:
+        """Makes dreams of so many steps, of an autoreset mode, that begin within episodes."""
         env = ImaginedVectorEnv(
             WorldModel.from_pretrained(self.world_model).to(self.args.device), self.tokenizer,
-            TokenDataset(episodes), self.args.num_envs, horizon, context=CONTEXT,
-            observation="tokens", with_entropy=False,
+            TokenDataset(episodes), self.args.num_envs, steps + 1, context=CONTEXT,
+            observation="tokens", with_entropy=False, autoreset_mode=mode,
         )  # fmt: skip
         env.reset(seed=100_000 * self.args.seed + 1000 * len(self.rows))
         return env
@@ -284,13 +293,14 @@ class Run:
         # The farthest steps, which are the newest, twice.
         distances = [*near, *near[-args.farther :]]
         known = [w.window(d) for w in self.walks for d in distances if d <= len(w.actions)]
-        env = self.dreams_from(known + self.played_episodes(), args.horizon)
+        env = self.dreams_from(known + self.played_episodes(), args.horizon, "DISABLED")
         entropy = args.entropy * (1 - 0.9 * len(self.rows) / max(1, args.rounds - 1))
         shares = []
         for _ in tqdm(range(args.updates), desc=f"round {len(self.rows) + 1}: dreams"):
-            dreams = dream(self.agent, env, self.reader, args.horizon, args.dream_sticky)
+            dreams = dream(self.agent, env, self.reader, args.horizon, args.dream_sticky, True)
             learn(self.agent, self.optimizer, dreams, args, entropy)
-            shares.append((share(dreams.rewards > 0), share(dreams.lost)))
+            count = args.num_envs + int(dreams.done.sum())
+            shares.append([int(each.sum()) / count for each in (dreams.rewards > 0, dreams.lost)])
         paid, lost = np.mean(shares, axis=0).tolist()
         return paid, lost
 
@@ -305,8 +315,8 @@ class Run:
     def try_in_dreams(self, steps: int) -> tuple[float, float, float]:
         """Returns the shares of dreams from `distance` with the key, a death, a lost player."""
         starts = [each.window(min(self.distance, len(each.actions))) for each in self.walks]
-        env = self.dreams_from(starts, steps)
-        dreams = dream(self.agent, env, self.reader, steps, self.args.dream_sticky)
+        env = self.dreams_from(starts, steps, "NEXT_STEP")
+        dreams = dream(self.agent, env, self.reader, steps, self.args.dream_sticky, False)
         return share(dreams.rewards > 0), share(dreams.died), share(dreams.lost)
 
     def try_in_game(self, steps: int, dreamt: int) -> tuple[float, float, int]:

@@ -90,6 +90,8 @@ def test_the_agent_sees_the_last_frames(agents):
     seen.add(torch.tensor([3, 5]), torch.tensor([[7], [8]]))
     assert seen.frames[:, :, 0].tolist() == [[1, 1, 1, 7], [2, 2, 2, 8]]
     assert seen.last.tolist() == [3, 5]
+    seen.begin(torch.tensor([False, True]), torch.tensor([[4], [6]]))
+    assert seen.frames[:, :, 0].tolist() == [[1, 1, 1, 7], [6] * 4] and seen.last.tolist() == [3, 0]
 
 
 def test_agents_are_saved_and_loaded(agents, tmp_path):
@@ -131,10 +133,11 @@ class Env:
     """Three dreams: the first one takes the key, the second loses a life, the third goes on."""
 
     def __init__(self):
-        self.step_number, self.played = 0, []
+        self.step_number, self.played, self.resets = 0, [], []
 
-    def reset(self):
-        return np.zeros((3, 4), np.int64), {}
+    def reset(self, options=None):
+        self.resets.append(options["reset_mask"].tolist() if options else None)
+        return np.full((3, 4), 9 if options else 0), {}
 
     def step(self, actions):
         self.played.append(actions.tolist())
@@ -165,7 +168,7 @@ class Watch:
 def test_dreams_end_with_the_key_a_life_or_a_lost_player(example, agents, monkeypatch):
     torch.manual_seed(0)
     agent = agents.Agent(torch.randn(12, 3), (2, 2), 6)
-    dreams = example.dream(agent, Env(), None, 3, 0.0)
+    dreams = example.dream(agent, Env(), None, 3, 0.0, False)
     assert dreams.rewards.T.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
     assert dreams.alive.T.tolist() == [[True, True, False], [True, True, False], [True] * 3]
     assert dreams.done.T.tolist() == [[False, True, False], [False, True, False], [False] * 3]
@@ -173,16 +176,26 @@ def test_dreams_end_with_the_key_a_life_or_a_lost_player(example, agents, monkey
     # What the agent saw before the third step, and the value after it.
     assert dreams.frames[2, 0, :, 0].tolist() == [0, 0, 1, 2] and dreams.values.shape == (4, 3)
     monkeypatch.setattr(example, "LostPlayers", Watch)
-    dreams = example.dream(agent, Env(), None, 3, 0.0)
+    dreams = example.dream(agent, Env(), None, 3, 0.0, False)
     # The first one is paid where the player is lost: that is no payment.
     assert not dreams.rewards.any() and dreams.died.any(0).tolist() == [False, True, False]
     assert dreams.lost.T.tolist() == [[False, True, False], [False] * 3, [False, False, True]]
 
 
+def test_dreams_that_ended_begin_anew(example, agents):
+    torch.manual_seed(0)
+    agent, env = agents.Agent(torch.randn(12, 3), (2, 2), 6), Env()
+    dreams = example.dream(agent, env, None, 3, 0.0, True)
+    assert env.resets == [None, [True, True, False]] and dreams.alive.all()
+    assert dreams.done.T.tolist() == [[False, True, False], [False, True, False], [False] * 3]
+    assert dreams.frames[2, :, :, 0].tolist() == [[9] * 4, [9] * 4, [0, 0, 1, 2]]
+    assert dreams.last[2, :2].tolist() == [0, 0]
+
+
 def test_a_sticky_dream_plays_the_action_before(example, agents):
     torch.manual_seed(0)
     agent, env = agents.Agent(torch.randn(12, 3), (2, 2), 6), Env()
-    dreams = example.dream(agent, env, None, 3, 1.0)
+    dreams = example.dream(agent, env, None, 3, 1.0, False)
     # Before the first step nothing was played, as in the game after a reset.
     assert env.played == [[0, 0, 0]] * 3 and dreams.actions.any()
     assert dreams.last[1:].tolist() == dreams.actions[:-1].tolist()
@@ -209,16 +222,16 @@ def test_the_agent_learns_what_pays(example, agents, words):
     class Paying(Env):
         def step(self, actions):
             rewards, never = 100.0 * (actions == 3), np.zeros(3, bool)
-            return np.zeros((3, 4), np.int64), rewards, never, never, {"lives_lost": never}
+            return np.full((3, 4), 9), rewards, never, never, {"lives_lost": never}
 
     torch.manual_seed(0)
     args = dataclasses.replace(example.parse(words), epochs=4)
     agent = agents.Agent(torch.randn(12, 3), (2, 2), 6)
     optimizer = torch.optim.Adam(agent.parameters(), 3e-3)
     for _ in range(40):
-        dreams = example.dream(agent, Paying(), None, 6, 0.0)
+        dreams = example.dream(agent, Paying(), None, 6, 0.0, True)
         example.learn(agent, optimizer, dreams, args, 0.0)
-    seen = agents.Seen(torch.zeros(1, 4, dtype=torch.int64))
+    seen = agents.Seen(torch.full((1, 4), 9))
     assert agent(seen.frames, seen.last)[0].probs[0, 3] > 0.8
 
 

@@ -91,3 +91,10 @@ class LostPlayers:
         self._missed = np.where(seen, 0, self._missed + 1)
         self._at = np.where(seen[:, None], at, self._at)
         return jumped | (self._missed > self.most_missed)
+
+    def begin(self, rows: np.ndarray, tokens: np.ndarray) -> None:
+        """Begins anew in some dreams, bool (n,), at frames, integers (n, K)."""
+        if self._reader is None or self._at is None:
+            return
+        self._missed = np.where(rows, 0, self._missed)
+        self._at = np.where(rows[:, None], self._reader.read(tokens), self._at)

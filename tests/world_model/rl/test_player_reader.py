@@ -7,7 +7,7 @@ PLACES, EMPTY = 12, 0
 X = 20 * np.arange(PLACES)
 
 
-def frame(place: int | None) -> np.ndarray:
+def frame(place) -> np.ndarray:
     """A corridor of twelve places: token 0 is empty, token 1 is the player at (20 x place, 7)."""
     tokens = np.full(PLACES, EMPTY)
     if place is not None:
@@ -64,3 +64,12 @@ def test_a_player_who_vanishes_is_lost_after_some_frames():
 def test_without_a_reader_nobody_is_lost():
     lost = LostPlayers(None, np.zeros((3, 4), int))
     assert lost.add(np.ones((3, 4), int)).tolist() == [False] * 3
+    lost.begin(np.ones(3, bool), np.ones((3, 4), int))
+
+
+def test_dreams_that_begin_anew_begin_somewhere_else():
+    lost = LostPlayers(reader(), np.stack([frame(0), frame(0)]), most_missed=1)
+    assert lost.add(np.stack([frame(None), frame(None)])).tolist() == [False, False]
+    lost.begin(np.array([True, False]), np.stack([frame(5), frame(5)]))
+    assert lost.add(np.stack([frame(None), frame(None)])).tolist() == [False, True]
+    assert lost.add(np.stack([frame(6), frame(6)])).tolist() == [False, True]
