@@ -9,12 +9,14 @@ from the archives of `--ways`: name a dataset that no world model was trained on
 play: uniformly random actions, random actions that are held, the best single action, the known way
 itself (its own from saved states, the shortest one of `--data` from a reset) and an agent of the
 same network that imitates the ways of `--data` (behaviour cloning). Writes to <out>: key_play.csv,
-key_play.png, and a clip of an agent's game as MP4 and GIF.
+key_play.png, and a clip of an agent's game as MP4 and GIF. What is in the table of an earlier run
+with the same settings is not played again.
 """
 
 import argparse
 import csv
 import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -41,11 +43,18 @@ from tqdm import tqdm, trange
 from worldtokens import EpisodeDataset, Tokenizer
 from worldtokens.collect.go_explore.demonstrations import known_ways
 from worldtokens.collect.go_explore.paths import Path as Way
+from worldtokens.common.atomic import write_text
 from worldtokens.common.checks import check_at_least
 from worldtokens.envs import make_env_from_config
 from worldtokens.world_model.video.writer import write_gif, write_mp4
 
 FPS = 15
+SINGLE, CLONED = "best single action", "cloned ways"
+# What decides what is in a table.
+SETTINGS = (
+    "data", "ways", "tokenizer", "games", "screened", "steps", "reward", "scene", "most_ways",
+    "sticky", "clone_steps", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,9 @@ class Judging:
                     f"{self.tokenizer.fingerprint}, got one for {facts['tokenizer']}; name its "
                     "--tokenizer"
                 )
-            self.agents[f"agent {path.stem}"] = agent
+            name = f"{path.stem} {file.stem}" if path.is_dir() else path.stem
+            self.agents[f"agent {name}"] = agent
+        self.known = read(args)
 
     def starts(self, distance: int) -> tuple[list[bytes], list[np.ndarray]]:
         """Returns saved states, one of each way that is long enough, and the rest of their ways."""
@@ -117,6 +128,11 @@ class Judging:
             raise ValueError(f"--distances: expected ways of {distance} steps, got shorter ones")
         used = [far[number % len(far)] for number in range(len(self.envs))]
         return [e.states[-distance] for e in used], [e.actions[-distance:] for e in used]
+
+    @staticmethod
+    def name_of(distance: int) -> str:
+        """Returns what a table calls the start."""
+        return "reset" if distance == RESET else f"{distance} steps before"
 
     def rows(self, distance: int, cloned: Agent) -> list[Row]:
         """Plays all players from one distance."""
@@ -131,20 +147,23 @@ class Judging:
             "random": RandomPlayer(count, 1.0),
             "held random": RandomPlayer(count, 10.0),
             "known way": ScriptPlayer(scripts),
-            "cloned ways": AgentPlayer(cloned, self.tokenizer),
+            CLONED: AgentPlayer(cloned, self.tokenizer),
         }
-        name = "reset" if distance == RESET else f"{distance} steps before"
-        few = self.envs[: args.screened]
-        held = [
-            play(HeldPlayer(index), few, states, terms)
-            for index in trange(count, desc=f"from {name}: single actions")
-        ]
-        best = max(range(count), key=lambda n: (held[n][0].mean(), held[n][1].mean()))
-        players[f"best single action ({self.meanings[best]})"] = HeldPlayer(best)
+        name = self.name_of(distance)
+        single = [row for at, row in self.known.items() if at[0] == name and SINGLE in at[1]]
+        if not single:
+            few = self.envs[: args.screened]
+            held = [
+                play(HeldPlayer(index), few, states, terms)
+                for index in trange(count, desc=f"from {name}: single actions")
+            ]
+            best = max(range(count), key=lambda n: (held[n][0].mean(), held[n][1].mean()))
+            players[f"{SINGLE} ({self.meanings[best]})"] = HeldPlayer(best)
         rows = []
         for who, player in tqdm(players.items(), desc=f"from {name}: players"):
-            rows.append(row_of(name, who, *play(player, self.envs, states, terms)))
-        return rows
+            row = self.known.get((name, who))
+            rows.append(row or row_of(name, who, *play(player, self.envs, states, terms)))
+        return rows + single
 
     def film(self, distance: int, player: Player) -> list[np.ndarray]:
         """Returns the screens of a game: the first of eight with the key, or the last of them."""
@@ -163,6 +182,30 @@ class Judging:
             if keys[0]:
                 break
         return screens
+
+
+def read(args: argparse.Namespace) -> dict[tuple[str, str], Row]:
+    """Returns the rows of an earlier run on the same folder, by start and player.
+
+    Raises:
+        ValueError: It had other settings.
+    """
+    shared = {name: str(vars(args)[name]) for name in SETTINGS}
+    file, table = args.out / "settings.json", args.out / "key_play.csv"
+    if not file.exists():
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(shared, indent=2) + "\n")
+    elif (earlier := json.loads(file.read_text())) != shared:
+        raise ValueError(f"--out: expected a folder of the same settings, got {earlier}")
+    if not table.exists():
+        return {}
+    kinds = {"start": str, "player": str, "games": int, "keys": int}
+    with open(table, newline="") as lines:
+        rows = [
+            Row(**{name: kinds.get(name, float)(value) for name, value in row.items()})
+            for row in csv.DictReader(lines)
+        ]
+    return {(row.start, row.player): row for row in rows}
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
@@ -232,8 +275,10 @@ def main(words: Sequence[str]) -> list[Row]:
     torch.manual_seed(args.seed)
     judging = Judging(args)
     fresh = Agent(codes_of(judging.tokenizer), judging.tokenizer.grid, len(judging.meanings))
-    cloned = clone(judging.learned, fresh, args.clone_steps, args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    starts = [judging.name_of(distance) for distance in (*args.distances, RESET)]
+    cloned = fresh
+    if any((start, CLONED) not in judging.known for start in starts):
+        cloned = clone(judging.learned, fresh, args.clone_steps, args.seed)
     rows: list[Row] = []
     for distance in (*args.distances, RESET):
         rows += judging.rows(distance, cloned)

@@ -44,7 +44,7 @@ def test_wilson_interval_by_hand(script):
 
 
 def test_known_ways_take_the_key_and_what_does_nothing_does_not(
-    script, agents, explored, tiny_tokenizer, tmp_path, capsys
+    script, agents, explored, tiny_tokenizer, tmp_path, capsys, monkeypatch
 ):
     tiny_tokenizer.save_pretrained(tmp_path / "tokenizer")
     torch.manual_seed(0)
@@ -57,11 +57,17 @@ def test_known_ways_take_the_key_and_what_does_nothing_does_not(
         f"--distances 3 --games 4 --screened 2 --steps 400 --sticky 0 --clone-steps 60 "
         f"--most-ways 2 --out {tmp_path}/out"
     ).split()
-    rows = script.main(words)
+    play, rows = script.play, script.main(words)
     with open(tmp_path / "out" / "key_play.csv") as file:
         assert [row["player"] for row in csv.DictReader(file)] == [row.player for row in rows]
     near = {row.player: row for row in rows if row.start == "3 steps before"}
-    assert list(near)[:5] == ["agent seed_7", "random", "held random", "known way", "cloned ways"]
+    assert list(near)[:5] == [
+        "agent seed_7 round_002",
+        "random",
+        "held random",
+        "known way",
+        "cloned ways",
+    ]
     assert near["known way"].share == 1.0 and near["known way"].mean_score == 100.0
     assert "from 3 steps before" in capsys.readouterr().err
     # The last steps to the key are few, so an imitator of its own training ways finds them.
@@ -70,6 +76,17 @@ def test_known_ways_take_the_key_and_what_does_nothing_does_not(
     # No single key leads around the wall; no-ops before the game move the guard, not the player.
     (held,) = (row for player, row in reset.items() if player.startswith("best single action"))
     assert (held.keys, held.games, held.mean_score) == (0, 4, 0.0)
+    # Again: what was played stays, only a new agent plays.
+    played = []
+    monkeypatch.setattr(script, "play", lambda *terms: played.append(terms[0]) or play(*terms))
+    agent.save(tmp_path / "seed_7" / "agents" / "round_003.safetensors", facts)
+    again = script.main(words)
+    assert [row for row in again if row.player != "agent seed_7 round_003"] == [
+        row for row in rows if row.player != "agent seed_7 round_002"
+    ]
+    assert {type(player).__name__ for player in played} == {"AgentPlayer"}
+    with pytest.raises(ValueError, match="--out: expected a folder of the same settings, got .*4"):
+        script.main([*words, "--games", "3"])
     for name in ("key_play.png", "game.mp4", "game.gif"):
         assert (tmp_path / "out" / name).stat().st_size > 500
 
