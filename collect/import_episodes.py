@@ -1,8 +1,11 @@
-"""Makes a dataset of episodes of other projects, or adds them to one.
+r"""Makes a dataset of episodes of other projects, or adds them to one.
 
+python collect/import_episodes.py format=minari source=worldtokens/Pong-v0
 python collect/import_episodes.py env=Pong format=minari source=~/.minari/datasets/atari/pong/v0
 python collect/import_episodes.py env=Pong format=images source=frames data=data/pong_images
 python collect/import_episodes.py env=Pong format=peer source=outputs/dataset data=data/pong_iris
+python collect/import_episodes.py env=gymnasium:Crafter format=peer source=outputs/dataset \
+    'action_names=[NOOP,LEFT,RIGHT,UP,DOWN]'
 python collect/import_episodes.py format=dataset source=data/from_another_machine data=data/Pong
 """
 
@@ -11,7 +14,7 @@ import worldtokens.common.interrupts  # noqa: F401  # isort: skip
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,8 +38,10 @@ from worldtokens.collect.formats.importing import (
 )
 from worldtokens.collect.formats.iris_diamond import read_peer_episodes
 from worldtokens.collect.formats.minari_format import read_minari
+from worldtokens.collect.formats.minari_ids import find_minari
+from worldtokens.collect.formats.source_description import describe_source
 from worldtokens.common.checks import check_at_least
-from worldtokens.envs import EnvConfig, make_env
+from worldtokens.common.env_names import folder_name
 from worldtokens.training.command_line import launch
 
 
@@ -45,6 +50,7 @@ class ImportConfig:
     """The keys of configs/import_episodes.yaml, explained there."""
 
     env: str | None
+    game: str | None
     format: str
     source: str
     data: str
@@ -52,6 +58,7 @@ class ImportConfig:
     frame_width: int
     shard_steps: int
     full_action_space: bool | None
+    action_names: list[str] | None
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -100,17 +107,25 @@ def main(config: ImportConfig) -> None:
     if config.format not in READERS:
         raise ValueError(f"format: expected one of {', '.join(READERS)}, got {config.format!r}")
     folder = Path(config.source).expanduser()
+    if config.format == "minari":
+        folder = find_minari(config.source)
     if not folder.is_dir():
         raise ValueError(f"source: expected a folder, got {config.source}, which is none")
     source = READERS[config.format](folder)
-    game = config.env or source.game
+    game = config.game or source.game
     if game is None:
         raise ValueError(
             "env: expected the name of a game, got null; the source does not say which it shows"
         )
-    target = Path(config.data if config.env or config.data != "data/None" else f"data/{game}")
+    is_named = config.env or config.data != "data/None"
+    target = Path(config.data if is_named else f"data/{folder_name(game)}")
     size = (config.frame_height, config.frame_width)
-    description = _describe(config, folder, source, game, size)
+    if config.format == "dataset":
+        description = read_description(folder)
+    else:
+        description = describe_source(
+            source, folder, game, size, config.full_action_space, config.action_names
+        )
     importer = _Importer(config, folder, target, description)
     for number, loader in enumerate(tqdm(source.loaders, unit="episode", mininterval=0.5)):
         importer.add(number, lambda loader=loader: loader(size))
@@ -195,28 +210,6 @@ class _Importer:
             print(f"skipped    {len(self._others)} files that are no episodes: {self._others[0]}")
         if self._bad:
             print(f"left out   {len(self._bad)} bad episodes, the first: {self._bad[0]}")
-
-
-def _describe(
-    config: ImportConfig, folder: Path, source: Source, game: str, size: tuple[int, int]
-) -> DatasetDescription:
-    if config.format == "dataset":
-        return read_description(folder)
-    env_config = EnvConfig(game, frame_height=size[0], frame_width=size[1])
-    meanings = source.action_meanings
-    if meanings is None:
-        full = bool(config.full_action_space)
-        meanings = make_env(game, full_action_space=full).action_meanings
-        env_config = EnvConfig(**{**asdict(env_config), "full_action_space": full})
-        if source.num_actions not in (None, len(meanings)):
-            meanings = make_env(game, full_action_space=True).action_meanings
-            env_config = EnvConfig(**{**asdict(env_config), "full_action_space": True})
-        if source.num_actions not in (None, len(meanings)):
-            raise ValueError(
-                f"env: expected a game with the {source.num_actions} actions of {folder}, "
-                f"got {game} with {len(meanings)}; choose the right game with env=NAME"
-            )
-    return DatasetDescription(env_config, meanings, (*size, 3), lossy=source.lossy)
 
 
 def cli() -> None:

@@ -96,6 +96,42 @@ def check_seed(**values: Any) -> None:
             raise ValueError(f"{name}: expected at most {LARGEST_SEED}, got {value}")
 
 
+def check_path(**values: Any) -> None:
+    """Checks paths.
+
+    Args:
+        **values: By the name that the user knows.
+
+    Raises:
+        ValueError: One is no path, or empty.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str | PurePath) or not str(value).strip():
+            raise ValueError(f"{name}: expected a path, got {type(value).__name__} {value!r:.80}")
+
+
+def check_reset(seed: Any, options: Any) -> int | None:
+    """Checks the arguments of an environment's `reset`.
+
+    Args:
+        seed: A whole number of at least 0, or None.
+        options: A dict, or None.
+
+    Returns:
+        The seed as Python's own number, as gymnasium wants it.
+
+    Raises:
+        ValueError: The seed is another.
+        TypeError: The options are no dict.
+    """
+    if options is not None:
+        check_type(dict, options=options)
+    if seed is None:
+        return None
+    check_at_least(0, seed=seed)
+    return int(seed)
+
+
 def check_names(**values: Any) -> None:
     """Checks names of folders that must stay inside of the folder above.
 

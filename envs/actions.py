@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -85,10 +85,11 @@ def _own_names(env: gymnasium.Env, count: int) -> list[str] | None:
     """Returns the environment's own names of its actions, None where it has none."""
     inner = env.unwrapped
     if callable(meanings := getattr(inner, "get_action_meanings", None)):
-        return [str(name) for name in meanings()]
+        names: Any = meanings()
+        return [str(name) for name in names]
     members = getattr(inner, "actions", None)
     if isinstance(members, type) and issubclass(members, Enum):
-        by_number = {member.value: member.name for member in cast(type[Enum], members)}
+        by_number = {member.value: name for name, member in members.__members__.items()}
         if set(range(count)) <= by_number.keys():
             return [by_number[number] for number in range(count)]
     return None

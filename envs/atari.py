@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from ale_py import ALEInterface
 
+from worldtokens.common.checks import check_reset
 from worldtokens.envs.config import EnvConfig
 from worldtokens.envs.emulator import Emulator
 from worldtokens.envs.frame_env import FrameEnv

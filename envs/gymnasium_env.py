@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from worldtokens.common.checks import check_reset
 from worldtokens.envs.actions import discrete_actions
 from worldtokens.envs.config import EnvConfig
 from worldtokens.envs.frame_env import FrameEnv

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,6 +58,7 @@ class Source:
         action_meanings: Names of the actions, where the source has them.
         lossy: Frames went through a lossy codec.
         loaders: One for each episode; a bad episode costs no other.
+        env: Settings of the environment, where the source has them.
     """
 
     game: str | None
@@ -64,6 +66,7 @@ class Source:
     action_meanings: tuple[str, ...] | None
     lossy: bool
     loaders: Iterator[Loader]
+    env: dict[str, Any] | None = None
 
     @property
     def episodes(self) -> Iterator[ImportedEpisode]:
