@@ -102,3 +102,22 @@ def test_floats_are_scaled_and_frames_shrunk(tmp_path):
     (loader,) = read_peer_episodes(tmp_path).loaders
     frames = loader((8, 8)).frames
     assert frames.shape == (5, 8, 8, 3) and frames[:, 0, 0, 0].tolist() == [0, 85, 170, 255, 255]
+
+
+def test_episodes_of_any_game_are_imported(tmp_path, import_from):
+    torch.save(
+        {
+            "observations": torch.full((3, 3, 8, 8), 7, dtype=torch.uint8),
+            "actions": torch.tensor([0, 4, 2]),
+            "rewards": torch.ones(3),
+            "ends": torch.tensor([0, 0, 1]),
+        },
+        tmp_path / "0.pt",
+    )
+    peer = ["format=peer", f"source={tmp_path}", "env=gymnasium:Crafter", f"data={tmp_path}/d"]
+    with pytest.raises(ValueError, match="action_names: expected a name for each action of gymnas"):
+        import_from(*peer)
+    import_from(*peer, "action_names=[NOOP,LEFT,RIGHT,UP,DOWN]")
+    dataset = EpisodeDataset(tmp_path / "d")
+    assert dataset.game == "gymnasium:Crafter" and dataset.action_meanings[4] == "DOWN"
+    assert dataset.episodes[0].actions.tolist() == [0, 4, 2]
