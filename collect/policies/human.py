@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from worldtokens.collect.policies.policy import PolicyStopped
+from worldtokens.common.buttons import assign_buttons
 
 _MAGNIFICATION = 10
-_DIRECTIONS = ("UP", "DOWN", "LEFT", "RIGHT")
 
 
 class HumanPolicy:
@@ -80,11 +80,11 @@ def action_of(held: set[str], action_meanings: tuple[str, ...]) -> int:
 
     Args:
         held: Some of UP, DOWN, LEFT, RIGHT and FIRE.
-        action_meanings: Atari's names of the actions, such as "UPRIGHTFIRE".
+        action_meanings: Names of the actions, such as "UPRIGHTFIRE"; see `assign_buttons`.
     """
     best, best_count = 0, -1
-    for action, meaning in enumerate(action_meanings):
-        parts = {name for name in (*_DIRECTIONS, "FIRE") if name in meaning}
+    for action, buttons in enumerate(assign_buttons(action_meanings)):
+        parts = set(buttons)
         if parts <= held and len(parts) > best_count:
             best, best_count = action, len(parts)
     return best

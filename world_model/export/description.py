@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worldtokens.common.atomic import write_text
+from worldtokens.common.buttons import assign_buttons
 from worldtokens.tokenizer import Tokenizer
 from worldtokens.world_model.export.explicit_cache import cache_shape
 from worldtokens.world_model.export.frame_step import INPUTS, OUTPUTS, NoiseLayout
@@ -16,7 +17,6 @@ from worldtokens.world_model.model import WorldModel
 
 DESCRIPTION = "dream.json"
 FORMAT, VERSION = "worldtokens.dream", 1
-BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "FIRE")
 # `KeyboardEvent.code` of the keys that press a button.
 KEYS = {
     "UP": ["ArrowUp", "KeyW"],
@@ -65,7 +65,7 @@ def describe(
     Args:
         model: The world model.
         tokenizer: Its tokenizer.
-        action_meanings: Atari's names of the actions.
+        action_meanings: Names of the actions.
         frame_skip: Emulated frames of a step, which say how fast the game goes.
         batch: Dreams that the graph steps at once.
         starts: Where dreams may begin.
@@ -73,6 +73,7 @@ def describe(
     """
     config = model.config
     noise = NoiseLayout.of(config)
+    names = [str(name) for name in action_meanings]
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -82,7 +83,8 @@ def describe(
         "grid": list(config.grid),
         "vocab_size": config.vocab_size,
         "actions": [
-            {"name": name, "buttons": buttons_of(name)} for name in map(str, action_meanings)
+            {"name": name, "buttons": buttons}
+            for name, buttons in zip(names, assign_buttons(names), strict=True)
         ],
         "keys": KEYS,
         "steps_per_second": EMULATED_PER_SECOND / frame_skip,
@@ -111,8 +113,3 @@ def write_description(folder: Path, tree: Mapping[str, Any]) -> Path:
     path = folder / DESCRIPTION
     write_text(path, json.dumps(tree) + "\n")
     return path
-
-
-def buttons_of(meaning: str) -> list[str]:
-    """Returns the buttons that an action presses: of UPRIGHTFIRE up, right and fire."""
-    return [button for button in BUTTONS if button in meaning]

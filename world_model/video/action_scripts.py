@@ -43,7 +43,7 @@ def parse_actions(
         return drawn[np.maximum.accumulate(np.where(changes, np.arange(horizon), 0))]
     actions: list[int] = []
     for part in GROUP.sub(_repeat, text).split(","):
-        match = re.fullmatch(r"\s*([A-Za-z]+)\s*(?:\*\s*(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*([A-Za-z]\w*)\s*(?:\*\s*(\d+))?\s*", part)
         if match is None or match[2] == "0":
             raise ValueError(
                 "actions: expected data, random or a sequence such as RIGHT*10,UP*3,NOOP or "

@@ -4,7 +4,6 @@ import json
 from worldtokens.world_model.export.description import (
     DESCRIPTION,
     Graph,
-    buttons_of,
     write_description,
 )
 
@@ -13,12 +12,6 @@ def test_a_graph_is_described_by_its_file(tmp_path):
     path = tmp_path / "step.onnx"
     path.write_bytes(b"graph")
     assert Graph.of(path, 0.5) == Graph("step.onnx", 5, hashlib.sha256(b"graph").hexdigest(), 0.5)
-
-
-def test_the_buttons_of_an_action():
-    assert buttons_of("NOOP") == []
-    assert buttons_of("UPRIGHTFIRE") == ["UP", "RIGHT", "FIRE"]
-    assert buttons_of("DOWNLEFT") == ["DOWN", "LEFT"]
 
 
 def test_it_is_json(tmp_path):

@@ -21,6 +21,11 @@ def test_action_scripts(text, expected):
     assert parse_actions(text, MEANINGS, 5, np.random.default_rng(0)).tolist() == expected
 
 
+def test_names_may_hold_digits():
+    names = ("A0_1", "A1_0")
+    assert parse_actions("a1_0*2,A0_1", names, 4, np.random.default_rng(0)).tolist() == [1, 1, 0, 0]
+
+
 def test_random_actions_are_held_and_follow_the_seed():
     first, again, other = (
         parse_actions("random", MEANINGS, 400, np.random.default_rng(seed)) for seed in (0, 0, 1)
