@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from torch import nn
 
 from worldtokens.common.atomic import replacing
+from worldtokens.common.checks import check_path, check_type
 from worldtokens.hub.locations import locate
 from worldtokens.hub.model_card import CardFacts, CardModel, make_card
 from worldtokens.hub.model_files import (
@@ -53,6 +54,7 @@ class PretrainedModel(
 
     def __init__(self, config: Any) -> None:
         """Stores the config; the facts are unknown."""
+        check_type(self.kind.config, config=config)
         super().__init__()
         self.config = config
         self.facts = CardFacts()
@@ -96,6 +98,20 @@ class PretrainedModel(
         model.load_state_dict(weights)
         model.facts = facts
         return model.eval()
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Writes config.json, model.safetensors and the card; see the mixin of huggingface_hub.
+
+        Args:
+            save_directory: A folder; it is made where there is none.
+            **options: Of the mixin: repo_id, push_to_hub and more.
+
+        Raises:
+            ValueError: `save_directory` is no path.
+            OSError: It cannot be written.
+        """
+        check_path(save_directory=save_directory)
+        return super().save_pretrained(save_directory, **options)
 
     def first_names(self) -> Mapping[str, str]:
         """Names that the first version gave to parts of the state dict, by their names of today.

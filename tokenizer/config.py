@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from worldtokens.common.checks import check_at_least, check_probability, is_number
+from worldtokens.common.field_types import check_field_types
 
 NETWORKS = ("dictionary", "patch", "resnet", "vqgan", "vqvae", "vqvae2")
 SCOPES = ("patch", "frame")
@@ -89,6 +90,7 @@ class TokenizerConfig:
         Raises:
             ValueError: A field is out of its range; the message names it.
         """
+        check_field_types(self)
         _check_choice("network", self.network, NETWORKS)
         _check_choice("quantizer", self.quantizer, QUANTIZERS)
         _check_choice("encoder_scope", self.encoder_scope, SCOPES)

@@ -1,8 +1,10 @@
 """The configuration of a world model: its architecture, tokenizer and game."""
 
+import math
 from dataclasses import dataclass, field
 
 from worldtokens.common.checks import check_at_least
+from worldtokens.common.field_types import check_field_types
 
 PREDICTIONS = ("autoregressive", "parallel")
 ATTENTIONS = ("full", "factorised")
@@ -11,8 +13,9 @@ POSITIONS = ("rotary", "absolute")
 LARGEST = {
     "context": 8192, "layers": 512, "heads": 1024, "width": 65536, "merge": 256, "history": 1024,
     "copies": 1024, "refine_layers": 512, "refine_passes": 1024, "latents": 1024,
-    "latent_classes": 65536,
+    "latent_classes": 65536, "vocab_size": 2**24, "num_actions": 65536,
 }  # fmt: skip
+LARGEST_GRID = 4096
 OUTCOMES = ("action", "frame")
 
 
@@ -78,6 +81,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         """Checks each field, and those that depend on each other."""
+        check_field_types(self)
         for name, known in (
             ("prediction", PREDICTIONS),
             ("attention", ATTENTIONS),
@@ -87,8 +91,8 @@ class Architecture:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
         for name, largest in LARGEST.items():
-            value = getattr(self, name)
-            if isinstance(value, int) and value > largest:
+            value = getattr(self, name, 0)
+            if value > largest:
                 raise ValueError(f"{name}: expected at most {largest}, got {value}")
         names = ("context", "layers", "heads", "width", "merge", "history")
         check_at_least(1, **{name: getattr(self, name) for name in names})
@@ -177,8 +181,14 @@ class WorldModelConfig(Architecture):
         super().__post_init__()
         # JSON knows no tuples.
         self.grid = (int(self.grid[0]), int(self.grid[1]))
+        if not all(1 <= side <= LARGEST_GRID for side in self.grid):
+            raise ValueError(
+                f"grid: expected two whole numbers from 1 to {LARGEST_GRID}, got {self.grid}"
+            )
         self.reward_values = [float(value) for value in self.reward_values]
         check_at_least(1, vocab_size=self.vocab_size, num_actions=self.num_actions)
+        if not all(map(math.isfinite, self.reward_values)):
+            raise ValueError(f"reward_values: expected finite values, got {self.reward_values}")
         if not self.reward_values or self.reward_values != sorted(set(self.reward_values)):
             raise ValueError(
                 f"reward_values: expected ascending distinct values, got {self.reward_values}"

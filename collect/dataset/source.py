@@ -184,6 +184,8 @@ class EpisodeSource(ABC):
         """Draws frames that have a step after them, uniformly, as global indices int64 (count,)."""
         check_at_least(0, count=count)
         check_type(np.random.Generator, rng=rng)
+        if count > _MOST_FRAMES:
+            raise ValueError(f"count: expected at most {_MOST_FRAMES} frames, got {count}")
         number = rng.integers(self.num_steps, size=count)
         # The steps of episode i follow on i frames that have no step: the last ones of the episodes
         # before it.

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from worldtokens.collect.formats.importing import (
     FrameSize,
@@ -71,6 +70,8 @@ def _load(path: Path, size: FrameSize | None) -> ImportedEpisode:
 
 def _read(path: Path) -> Mapping[str, Any]:
     """Reads a file; frames stay on the disk until they are looked at."""
+    import torch  # Slow to import, and imports of other formats do without.
+
     with open(path, "rb") as file:
         is_zip = file.read(2) == b"PK"
     try:

@@ -259,3 +259,24 @@ def test_gymnasium_preprocesses_an_environment_without_frame_skip():
     for env in (make_env("Pong"), make_env("Pong", frame_skip=1)):
         with pytest.raises(ValueError, match="make it with frame_skip=1, frame_height=210 a"):
             AtariPreprocessing(env)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": 2.9}, "seed: expected a whole number of at least 0, got 2.9"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
+        ({"seed": "x"}, "seed: expected a whole number of at least 0, got 'x'"),
+        ({"options": "x"}, "options: expected a dict, got str 'x'"),
+    ],
+)
+@pytest.mark.parametrize("name", ("FakeGame", "gymnasium:CartPole-v1"))
+def test_wrong_arguments_of_a_reset_are_named(name, arguments, message):
+    with pytest.raises((ValueError, TypeError)) as error:
+        make_env(name).reset(**arguments)
+    assert str(error.value) == message
+
+
+def test_a_seed_of_numpy_is_a_seed():
+    env = make_env("FakeGame")
+    assert (env.reset(seed=np.int64(3))[0] == env.reset(seed=3)[0]).all()

@@ -112,3 +112,17 @@ def test_pushing_takes_files_and_card_along(world_model, monkeypatch):
     assert sorted(uploaded) == ["README.md", "config.json", "model.safetensors"]
     assert b"# World model of Pong" in uploaded["README.md"]
     assert json.loads(uploaded["config.json"])["facts"]["metrics"] == {"a": 1.0}
+
+
+@pytest.mark.parametrize("path", ("", None, 3))
+def test_a_folder_to_save_in_is_named(tiny_tokenizer, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="save_directory: expected a path, got "):
+        tiny_tokenizer.save_pretrained(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_config_of_another_kind_is_named(world_model):
+    for config in (None, "montezuma_revenge", world_model.config):
+        with pytest.raises(TypeError, match="config: expected a TokenizerConfig, got "):
+            Tokenizer(config)

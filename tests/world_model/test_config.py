@@ -20,6 +20,12 @@ from worldtokens.world_model import WorldModelConfig
         (dict(copies=0, stay_gate=True), "stay_gate=true needs copies of at least 1"),
         (dict(refine_layers=1, stay_gate=True), "refine_layers=1 learns from tokens that stay"),
         (dict(dropout=1.0), r"dropout: expected a share in \[0, 1\), got 1.0"),
+        (dict(layers="2"), "layers: expected a whole number, got '2'"),
+        (dict(grid=None), "grid: expected 2 whole numbers, got None"),
+        (dict(grid=(0, 8)), r"grid: expected two whole numbers from 1 to 4096, got \(0, 8\)"),
+        (dict(stay_gate="no"), "stay_gate: expected a truth value .*, got 'no'"),
+        (dict(vocab_size=10**30), "vocab_size: expected at most 16777216, got 1000000"),
+        (dict(reward_values=[float("nan")]), r"reward_values: expected finite values, got \[nan\]"),
         (dict(reward_values=[1.0, 0.0]), "reward_values: expected ascending distinct values"),
     ],
 )

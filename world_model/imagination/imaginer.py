@@ -12,7 +12,13 @@ from worldtokens.world_model.checks import check_integers
 from worldtokens.world_model.imagination.decoding import decode_tokens, refine
 from worldtokens.world_model.imagination.precision import PreparedNetwork
 from worldtokens.world_model.imagination.rollout import ImaginedFrame, Rollout
-from worldtokens.world_model.imagination.sampling import Generators, Sampling, draw, uniform_noise
+from worldtokens.world_model.imagination.sampling import (
+    Generators,
+    Sampling,
+    check_generator,
+    draw,
+    uniform_noise,
+)
 from worldtokens.world_model.imagination.speculative import decode_rest, uses_speculation
 from worldtokens.world_model.imagination.state import ImaginationState
 from worldtokens.world_model.networks.network import WorldModelNetwork
@@ -153,8 +159,7 @@ class Imaginer:
     ) -> Rollout:
         """Imagines how a context goes on; see `WorldModel.imagine`."""
         batch = self._check(context_tokens, context_actions, actions, horizon)
-        if isinstance(generator, list | tuple) and len(generator) != batch:
-            raise ValueError(f"generator: expected one or {batch}, got {len(generator)}")
+        check_generator(generator, batch)
         steps = actions.shape[1] if isinstance(actions, Tensor) else horizon
         assert steps is not None
         state = self.new_state(batch)

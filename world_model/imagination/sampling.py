@@ -79,6 +79,26 @@ class SamplingConfig:
         return Sampling(self.temperature, self.top_k, self.top_p)
 
 
+def check_generator(generator: object, batch: int) -> None:
+    """Checks where random numbers come from.
+
+    Args:
+        generator: A generator, one for each of `batch` rows, or None.
+        batch: Rows.
+
+    Raises:
+        ValueError: It is something else, or of another number.
+    """
+    if generator is None or isinstance(generator, torch.Generator):
+        return
+    rows = generator if isinstance(generator, list | tuple) else []
+    if len(rows) != batch or not all(isinstance(row, torch.Generator) for row in rows):
+        got = f"{len(rows)}" if rows else f"{type(generator).__name__} {generator!r:.80}"
+        raise ValueError(
+            f"generator: expected a torch.Generator, {batch} of them or None, got {got}"
+        )
+
+
 def draw(logits: Tensor, sampling: Sampling, generator: Generators = None) -> Tensor:
     """Draws one class per row of logits.
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from worldtokens.common.checks import check_at_least
+from worldtokens.common.field_types import check_field_types
 from worldtokens.world_model.config import WorldModelConfig
 
 CONDITIONS = ("none", "previous", "low_resolution", "images")
@@ -50,12 +52,14 @@ class FramePriorConfig(PriorArchitecture):
 
     def __post_init__(self) -> None:
         """Checks each field."""
+        check_field_types(self)
         # JSON knows no tuples.
         self.grid = (int(self.grid[0]), int(self.grid[1]))
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition: expected one of {CONDITIONS}, got {self.condition!r}")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: expected different names, got {self.classes}")
+        check_at_least(1, low_resolution=self.low_resolution)
         _ = self.transformer
 
     @property

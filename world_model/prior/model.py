@@ -8,10 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldtokens.common.checks import is_whole_number
 from worldtokens.hub.model_card import CardModel
 from worldtokens.hub.model_files import Kind
 from worldtokens.hub.pretrained_model import PretrainedModel
-from worldtokens.world_model.imagination.sampling import Generators, Sampling, draw
+from worldtokens.world_model.imagination.sampling import (
+    Generators,
+    Sampling,
+    check_generator,
+    draw,
+)
 from worldtokens.world_model.networks.attention import residual_outputs
 from worldtokens.world_model.networks.transformer import Transformer
 from worldtokens.world_model.prior.card import prior_card
@@ -19,6 +25,8 @@ from worldtokens.world_model.prior.checks import check_classes, check_condition,
 from worldtokens.world_model.prior.config import FramePriorConfig
 
 ANY_CLASS = 0
+# Far above all use: every token is a pass through the network.
+LARGEST_SIDE = 1024
 
 
 class FramePrior(PretrainedModel):
@@ -87,6 +95,8 @@ class FramePrior(PretrainedModel):
             ValueError: No class of that name; the message lists those there are.
         """
         known = self.config.classes
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise ValueError(f"names: expected a list of names or None, got {names!r:.80}")
         for name in names:
             if name is not None and name not in known:
                 if not known:
@@ -94,12 +104,12 @@ class FramePrior(PretrainedModel):
                         f"classes: expected None, since this prior was trained without any, got "
                         f"{name!r}"
                     )
-                close = difflib.get_close_matches(name, known, n=3) or known[:12]
+                close = difflib.get_close_matches(str(name), known, n=3) or known[:12]
                 raise ValueError(
                     f"classes: expected names such as {', '.join(close)}, got {name!r}"
                 )
         numbers = [ANY_CLASS if name is None else 1 + known.index(name) for name in names]
-        return torch.tensor(numbers, device=self.device)
+        return torch.tensor(numbers, dtype=torch.int64, device=self.device)
 
     def check_tokenizer(self, fingerprint: str) -> None:
         """Raises a ValueError unless this is the tokenizer that the prior was trained on."""
@@ -154,8 +164,9 @@ class FramePrior(PretrainedModel):
             ValueError: An argument of another type, dtype, shape, range or device.
         """
         sampling = Sampling(temperature, top_k, top_p)
-        k, batch = self.config.tokens_per_frame, len(classes)
         check_classes(classes, self.config, self.device)
+        k, batch = self.config.tokens_per_frame, len(classes)
+        check_generator(generator, batch)
         check_condition(condition, (batch, k), self.config, self.device)
         if known is None:
             known = torch.zeros(batch, 0, dtype=torch.int64, device=self.device)
@@ -211,10 +222,14 @@ class FramePrior(PretrainedModel):
         """
         sampling, (height, width) = Sampling(temperature, top_k, top_p), self.config.grid
         for name, size, least in (("rows", rows, height), ("columns", columns, width)):
-            if size < least:
-                raise ValueError(f"{name}: expected at least {least}, the prior's own, got {size}")
+            if not is_whole_number(size) or not least <= size <= LARGEST_SIDE:
+                raise ValueError(
+                    f"{name}: expected a whole number from {least}, the prior's own, to "
+                    f"{LARGEST_SIDE}, got {size!r}"
+                )
         check_classes(classes, self.config, self.device)
         check_condition(condition, (len(classes), rows, columns), self.config, self.device)
+        check_generator(generator, len(classes))
         canvas = torch.zeros(len(classes), rows, columns, dtype=torch.int64, device=self.device)
         for row in range(rows):
             top = window_start(row, rows, height)

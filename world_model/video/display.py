@@ -21,6 +21,7 @@ from worldtokens.world_model.video.writer import (
 
 # What H.264 can hold, and more than any screen has.
 LARGEST_SIDE = 8192
+LARGEST_FPS = 1000
 # Browsers play faster GIFs at 10 frames/s.
 FASTEST_GIF = 50
 GAP = 2
@@ -134,6 +135,8 @@ def show(frames: Tensor | np.ndarray, fps: int = 15, scale: int = 4) -> Picture 
     """
     array = as_frames(frames)
     check_at_least(1, fps=fps, scale=scale)
+    if fps > LARGEST_FPS:
+        raise ValueError(f"fps: expected at most {LARGEST_FPS}, got {fps}")
     laid_out = _side_by_side(array) if array.ndim == 5 else array
     check_size(laid_out.shape[-3:-1], scale)
     if array.ndim == 3:
@@ -222,6 +225,8 @@ def _pad_to_even(frame: np.ndarray) -> np.ndarray:
 
 
 def _check_ending(path: str | Path, endings: tuple[str, ...]) -> str:
+    if not isinstance(path, str | Path):
+        raise ValueError(f"path: expected a path, got {type(path).__name__} {path!r:.80}")
     ending = Path(path).suffix.lower()
     if ending not in endings:
         raise ValueError(

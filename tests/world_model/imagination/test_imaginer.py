@@ -149,7 +149,9 @@ def test_a_restarted_row_dreams_as_a_new_one_and_the_others_go_on_undisturbed(sh
         (dict(horizon=3), "horizon: expected None beside given actions"),
         (dict(actions=lambda frame: frame[:, 0]), "horizon: expected at least 1 with a policy"),
         (dict(actions=lambda frame: frame[:, 0].int(), horizon=1), "policy's actions: .*int32"),
-        (dict(generator=[torch.Generator()]), "generator: expected one or 2, got 1"),
+        (dict(generator=[torch.Generator()]), "generator: .*, 2 of them or None, got 1"),
+        # A greedy dream needs none, and refuses it all the same.
+        (dict(generator="x", top_k=1), "generator: expected a torch.Generator, .* got str 'x'"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

@@ -176,6 +176,17 @@ def classes(count=1):
     [
         (lambda p: p.sample(torch.tensor([3])), r"classes: expected values in \[0, 3\), got 3"),
         (lambda p: p.sample(torch.zeros(1)), "classes: expected int64 .B., got torch.float32"),
+        (lambda p: p.sample(None), "classes: expected a tensor int64 .B., got NoneType"),
+        (lambda p: p.class_numbers("ab"), "names: expected a list of names or None, got 'ab'"),
+        (lambda p: p.class_numbers([3]), "classes: expected names such as a, b, got 3"),
+        (
+            lambda p: p.sample(classes(), top_k=1, generator="x"),
+            "generator: expected a torch.Generator, 1 of them or None, got str 'x'",
+        ),
+        (
+            lambda p: p.sample_larger(3, 10**9, classes()),
+            "columns: expected a whole number from 4, .*, to 1024, got 1000000000",
+        ),
         (lambda p: p.class_numbers(["rome"]), "classes: expected names such as a, b, got 'rome'"),
         (
             lambda p: p.sample(classes(), known=torch.tensor([[16]])),
@@ -191,8 +202,14 @@ def classes(count=1):
             "condition: expected None, since .* trained without another image, got Tensor",
         ),
         (lambda p: p.sample(classes(), temperature=0), "temperature: expected a number above 0"),
-        (lambda p: p.sample_larger(2, 9, classes()), "rows: expected at least 3, .*, got 2"),
-        (lambda p: p.sample_larger(3, 3, classes()), "columns: expected at least 4, .*, got 3"),
+        (
+            lambda p: p.sample_larger(2, 9, classes()),
+            "rows: .* from 3, .* 1024, got 2",
+        ),
+        (
+            lambda p: p.sample_larger(3, 3, classes()),
+            "columns: .* from 4, .* 1024, got 3",
+        ),
         (
             lambda p: p.check_tokenizer("xyz"),
             "tokenizer: expected 'abc', which .* trained on, got 'xyz'",

@@ -118,6 +118,10 @@ def test_wrong_numbers_and_endings_are_named(tmp_path):
     frames = colours(2)
     with pytest.raises(ValueError, match="fps: expected a whole number of at least 1, got 0"):
         show(frames, fps=0)
+    with pytest.raises(ValueError, match="fps: expected at most 1000, got 1001"):
+        show(frames, fps=1001)
+    with pytest.raises(ValueError, match="path: expected a path, got NoneType None"):
+        save_video(frames, None)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="scale: expected a whole number of at least 1, got 1.5"):
         save_video(frames, tmp_path / "a.gif", scale=1.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="scale: expected at most 1638 for a side of 5 pixels"):
