@@ -1,10 +1,13 @@
-"""The agent of montezuma_key.py, the known ways that it starts on, and what it knows of the player.
+"""Parts of montezuma_key.py: the agent, the known ways that it starts on, commands, curves.
 
 The agent reads the tokens of the last frames and the last action. Repeating that action is an
 action of its own, so that an agent that knows nothing yet plays actions that are held for a while.
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -25,7 +29,10 @@ from worldtokens.world_model.data.segments import TokenEpisode
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
-STACK, CONTEXT = 4, 4  # frames that the policy reads; real frames before a dream
+STACK, CONTEXT = (
+    4,
+    4,
+)  # frames that the policy reads; real frames before a dream, as it has by default
 
 
 class Agent(nn.Module):
@@ -194,3 +201,28 @@ def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> 
     ram = dataset.read("ram", 0, dataset.num_frames)[here]
     positions = ram[:, [labels["player_x"], labels["player_y"]]]
     return PlayerReader(tokens[here], positions, tokenizer.vocab_size)
+
+
+def run_command(module: str, *overrides: str) -> None:
+    """Runs a command of the project; its processes find this file as a module."""
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    command = [sys.executable, "-m", f"worldtokens.{module}", *overrides]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, stdout=sys.stderr)
+
+
+def plot(path: Path, rows: Sequence[Any]) -> None:
+    """Draws the shares with the key, and the distance, over the dreamt steps.
+
+    Args:
+        path: The picture.
+        rows: Of montezuma_key.py.
+    """
+    upper, lower = (figure := Figure(figsize=(6, 5))).subplots(2, sharex=True)
+    steps = [row.dream_steps for row in rows]
+    upper.plot(steps, [row.game_paid for row in rows], marker="o", label="real tries")
+    upper.plot(steps, [row.dream_paid for row in rows], marker=".", label="dreams alike")
+    upper.set(ylabel="share with the key", ylim=(-0.03, 1.03))
+    upper.legend()
+    lower.step(steps, [row.distance for row in rows], where="post")
+    lower.set(xlabel="dreamt steps", ylabel="steps before the key")
+    figure.savefig(path, bbox_inches="tight")

@@ -22,15 +22,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
-from montezuma_agent import CONTEXT, Agent, Seen, codes_of, cut, player_reader, walk
+from montezuma_agent import Agent, Seen, codes_of, cut, player_reader, plot, run_command, walk
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -225,13 +223,12 @@ class Run:
         codes, grid = codes_of(self.tokenizer), self.tokenizer.grid
         self.agent = Agent(codes, grid, dataset.num_actions).to(args.device)
         self.optimizer = torch.optim.Adam(self.agent.parameters(), args.learning_rate, eps=1e-5)
-        if (self.folder / "state.pt").exists():
-            self.resume()
+        if (state := self.folder / "state.pt").exists():
+            self.resume(state)
 
-    def resume(self) -> None:
+    def resume(self, path: Path) -> None:
         """Goes on from the last whole round."""
-        path, device = self.folder / "state.pt", self.args.device
-        state = torch.load(path, weights_only=True, map_location=device)
+        state = torch.load(path, weights_only=True, map_location=self.args.device)
         self.agent.load_state_dict(state["agent"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
@@ -281,7 +278,7 @@ class Run:
         """Makes dreams of so many steps, of an autoreset mode, that begin within episodes."""
         env = ImaginedVectorEnv(
             WorldModel.from_pretrained(self.world_model).to(self.args.device), self.tokenizer,
-            TokenDataset(episodes), self.args.num_envs, steps + 1, context=CONTEXT,
+            TokenDataset(episodes), self.args.num_envs, steps + 1,
             observation="tokens", with_entropy=False, autoreset_mode=mode,
         )  # fmt: skip
         env.reset(seed=100_000 * self.args.seed + 1000 * len(self.rows))
@@ -317,7 +314,9 @@ class Run:
         starts = [each.window(min(self.distance, len(each.actions))) for each in self.walks]
         env = self.dreams_from(starts, steps, "NEXT_STEP")
         dreams = dream(self.agent, env, self.reader, steps, self.args.dream_sticky, False)
-        return share(dreams.rewards > 0), share(dreams.died), share(dreams.lost)
+        flags = torch.stack((dreams.rewards > 0, dreams.died, dreams.lost))
+        paid, died, lost = flags.any(1).float().mean(1).tolist()
+        return paid, died, lost
 
     def try_in_game(self, steps: int, dreamt: int) -> tuple[float, float, int]:
         """Plays from `distance` by the collector; returns shares with the key and with a death."""
@@ -368,31 +367,6 @@ class Run:
             *(f"model.{each.name}={getattr(config, each.name)}" for each in fields(Architecture)),
         )  # fmt: skip
         self.world_model = str(self.folder / self.game / run)
-
-
-def share(flags: Tensor) -> float:
-    """Returns the share of dreams in which a flag was ever set, bool (T, n)."""
-    return float(flags.any(0).float().mean())
-
-
-def run_command(module: str, *overrides: str) -> None:
-    """Runs a command of the project; its processes find this file as a module."""
-    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
-    command = [sys.executable, "-m", f"worldtokens.{module}", *overrides]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, stdout=sys.stderr)
-
-
-def plot(path: Path, rows: Sequence[Row]) -> None:
-    """Draws the shares with the key, and the distance, over the dreamt steps."""
-    upper, lower = (figure := Figure(figsize=(6, 5))).subplots(2, sharex=True)
-    steps = [row.dream_steps for row in rows]
-    upper.plot(steps, [row.game_paid for row in rows], marker="o", label="real tries")
-    upper.plot(steps, [row.dream_paid for row in rows], marker=".", label="dreams alike")
-    upper.set(ylabel="share with the key", ylim=(-0.03, 1.03))
-    upper.legend()
-    lower.step(steps, [row.distance for row in rows], where="post")
-    lower.set(xlabel="dreamt steps", ylabel="steps before the key")
-    figure.savefig(path, bbox_inches="tight")
 
 
 def main(args: Arguments) -> list[Row]:
