@@ -29,10 +29,8 @@ from worldtokens.world_model.data.segments import TokenEpisode
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
-STACK, CONTEXT = (
-    4,
-    4,
-)  # frames that the policy reads; real frames before a dream, as it has by default
+STACK = 4  # frames that the policy reads
+CONTEXT = 4  # real frames before a dream; ImaginedVectorEnv's default
 
 
 class Agent(nn.Module):
