@@ -1,16 +1,20 @@
 """What mkdocs does not check: snippets run, commands and links on disk exist, names are listed."""
 
+import importlib
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
 import yaml
 
 import worldtokens
 from worldtokens.common.commands import STAGES
+from worldtokens.training.command_line import compose
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -74,6 +78,18 @@ def test_a_block_holds_one_command_that_can_be_copied(page):
     for line in BLOCK.sub("", page.read_text()).splitlines():
         if "`python benchmarks/" in line:
             pytest.fail(f"a command inside of a sentence: {line}")
+
+
+def test_the_commands_of_the_guide_to_your_own_game_compose():
+    stages = {stage.script: stage for stage in STAGES}
+    lines = "".join(blocks(DOCS / "guides" / "your-own-game.md", "bash")).splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("python ")]
+    assert len(commands) >= 10
+    for script, *overrides in commands:
+        main = importlib.import_module(stages[script].module).main
+        config = compose(get_type_hints(main)["config"], stages[script].config, overrides)
+        folders = ("MiniGrid-DoorKey-5x5-v0", "CartPole-v1", "CarRacing-v3", "MyGame")
+        assert config.env in folders and config.data == f"data/{config.env}"
 
 
 def test_every_result_has_a_command():
