@@ -50,7 +50,7 @@ class EnvConfig:
         kwargs: Arguments of the environment's maker, such as {continuous: false}, not for Atari.
         picture: Where frames come from: auto, observation, render or a key of a Dict observation.
             auto takes the first picture of the observation, else render(). Not for Atari.
-        layout: Axes of that picture, see LAYOUTS: H height, W width, C colours, N frames in a
+        layout: Axes of that picture, LAYOUTS; H height, W width, C colours, N frames in a
             stack, of which the last one is taken. Not for Atari.
         action_repeat: Steps of the environment per recorded step, not for Atari.
         action_names: Names of the actions in the place of the environment's own, not for Atari.

@@ -76,6 +76,12 @@ def _target(name: str) -> Callable[..., Any]:
     Raises:
         ValueError: There is none.
     """
+    if name.split(".")[0].split(":")[0] in sys.stdlib_module_names:
+        # A dataset of others could name os.system, say.
+        raise ValueError(
+            f"env_config._target_: expected a function or class that makes an environment, got "
+            f"{name} of Python's own library"
+        )
     if os.getcwd() not in sys.path:
         # Behind all others, so that no file there hides a module.
         sys.path.append(os.getcwd())

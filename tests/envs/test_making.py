@@ -31,3 +31,10 @@ def test_a_module_may_lie_in_the_present_folder(tmp_path, monkeypatch):
     assert rule.key == "camera" and env.size == 24
     with pytest.raises(ValueError, match="expected a function or class, got own_game_here.number"):
         make_inner(config(_target_="own_game_here.number"))
+
+
+def test_python_itself_makes_no_environment(tmp_path):
+    for name in ("os.system", "builtins:eval", "subprocess.call"):
+        with pytest.raises(ValueError, match=f"got {name} of Python's own library"):
+            make_inner(config(_target_=name, kwargs={"command": f"touch {tmp_path}/x"}))
+    assert not (tmp_path / "x").exists()
