@@ -26,9 +26,9 @@ from worldtokens import EpisodeDataset, Tokenizer
 from worldtokens.collect.go_explore.paths import Path as Way
 from worldtokens.envs import ram_labels
 from worldtokens.world_model.data.segments import TokenEpisode
-from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
+MOST_READ = 40_000  # frames, about, that tell where the player is
 STACK = 4  # frames that the policy reads
 CONTEXT = 4  # real frames before a dream; ImaginedVectorEnv's default
 
@@ -194,11 +194,17 @@ def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> 
     labels = ram_labels(dataset.game)
     if not {"player_x", "player_y"} <= labels.keys():
         return None
-    tokens = np.concatenate([each.tokens for each in load_tokens(dataset, tokenizer).episodes])
-    here = dataset.scene == scene
+    (here,) = np.nonzero(dataset.scene == scene)
+    here = here[:: max(1, len(here) // MOST_READ)]
+    tokens = np.concatenate(
+        [
+            tokenizer.encode(dataset.gather_frames(rows)).cpu().numpy()
+            for rows in np.array_split(here, -(-len(here) // 1024))
+        ]
+    )
     ram = dataset.read("ram", 0, dataset.num_frames)[here]
     positions = ram[:, [labels["player_x"], labels["player_y"]]]
-    return PlayerReader(tokens[here], positions, tokenizer.vocab_size)
+    return PlayerReader(tokens, positions, tokenizer.vocab_size)
 
 
 def run_command(module: str, *overrides: str) -> None:
