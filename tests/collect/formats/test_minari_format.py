@@ -116,12 +116,13 @@ def test_minari_finds_an_export_by_its_id_and_makes_its_environment(exported):
     assert env.unwrapped.config == EnvConfig("FakeGame", frame_height=8, frame_width=8)
 
 
-def test_torchrl_opens_an_export(exported):
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchrl_opens_an_export(exported, tmp_path):
     pytest.importorskip("torchrl")
     from torchrl.data.datasets.minari_data import MinariExperienceReplay
 
     replay = MinariExperienceReplay(
-        "worldtokens/FakeGame-v0", batch_size=4, root=exported, download=False, split_trajs=False,
+        "worldtokens/FakeGame-v0", batch_size=4, root=tmp_path / "rl", split_trajs=False,
         load_from_local_minari=True,
     )  # fmt: skip
     assert len(replay) == 70
