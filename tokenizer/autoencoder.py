@@ -19,7 +19,13 @@ from worldtokens.tokenizer.checks import as_frames, as_tokens
 from worldtokens.tokenizer.config import TokenizerConfig
 from worldtokens.tokenizer.networks import build_network
 from worldtokens.tokenizer.output import TokenizerOutput
-from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
+from worldtokens.tokenizer.pixels import (
+    change_weights,
+    crop_pixels,
+    pad_pixels,
+    scale_frames,
+    unscale_frames,
+)
 from worldtokens.tokenizer.quantizers import Quantized, Quantizer, build_quantizer
 
 # Frames that one pass takes: of encode and decode on a GPU, and of `start`.
@@ -177,17 +183,31 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         return unscale_frames(self._decode(vectors))
 
     @torch.no_grad()
-    def start(self, frames: Tensor | np.ndarray, generator: torch.Generator) -> None:
+    def start(
+        self,
+        frames: Tensor | np.ndarray,
+        generator: torch.Generator,
+        previous: Tensor | np.ndarray | None = None,
+    ) -> None:
         """Sets the quantizers' first codes from training frames, by k-means for example.
 
         Args:
             frames: uint8 (n, height, width, 3).
             generator: A CPU generator.
+            previous: The frame before each of them, of that shape: patches that just changed, as
+                what moves does, then count more than the background. None where none is known.
         """
         frames = as_frames(frames, self.frame_shape, self.device)
+        if previous is not None:
+            previous = as_frames(previous, self.frame_shape, self.device)
         with self._inference() as model:
             for level, quantizer in enumerate(self._levels()):
-                quantizer.start(model._latents(frames, level), generator)
+                weights = None
+                if previous is not None:
+                    pairs = zip(frames.split(START_CHUNK), previous.split(START_CHUNK), strict=True)
+                    grid = self.network.grids[level]
+                    weights = (change_weights(now, before, grid) for now, before in pairs)
+                quantizer.start(model._latents(frames, level), generator, weights)
 
     def first_names(self) -> Mapping[str, str]:
         """See PretrainedModel.first_names."""

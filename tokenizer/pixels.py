@@ -4,6 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# As how many patches that change a patch counts that stands still; of Montezuma's Revenge's patches
+# one in ten changes from frame to frame.
+STILL_WEIGHT = 0.05
+
 
 def scale_frames(frames: Tensor) -> Tensor:
     """Scales frames uint8 (n, height, width, 3) to float32 (n, 3, height, width) in [-1, 1]."""
@@ -31,3 +35,19 @@ def pad_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
 def crop_pixels(pixels: Tensor, shape: tuple[int, int]) -> Tensor:
     """Undoes `pad_pixels`: returns the first rows and columns, (n, 3, *shape)."""
     return pixels[:, :, : shape[0], : shape[1]]
+
+
+def change_weights(frames: Tensor, previous: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Weighs the patches of frames: 1 where a pixel changed, else STILL_WEIGHT.
+
+    Args:
+        frames: uint8 (n, height, width, 3).
+        previous: The frame before each of them, of that shape.
+        grid: Rows and columns of the patches.
+
+    Returns:
+        float32 (n, rows x columns).
+    """
+    changed = (frames != previous).any(dim=-1)[:, None].float()
+    pooled = functional.adaptive_max_pool2d(changed, grid)[:, 0].flatten(1)
+    return torch.where(pooled > 0, 1.0, STILL_WEIGHT)

@@ -184,8 +184,8 @@ def start(tokenizer: Tokenizer, training: TrainingFrames, config: TrainConfig) -
     """
     if config.init_from is not None and start_from(tokenizer, config.init_from):
         return
-    first = training.draw(config.start_frames, step_rng(config.seed, 0, 0))
-    tokenizer.start(first.frames, torch.Generator().manual_seed(config.seed))
+    first, previous = training.draw_pairs(config.start_frames, step_rng(config.seed, 0, 0))
+    tokenizer.start(first, torch.Generator().manual_seed(config.seed), previous)
 
 
 def open_data(

@@ -1,6 +1,13 @@
 import torch
 
-from worldtokens.tokenizer.pixels import crop_pixels, pad_pixels, scale_frames, unscale_frames
+from worldtokens.tokenizer.pixels import (
+    STILL_WEIGHT,
+    change_weights,
+    crop_pixels,
+    pad_pixels,
+    scale_frames,
+    unscale_frames,
+)
 
 
 def test_scaling_is_undone():
@@ -18,3 +25,13 @@ def test_padding_repeats_the_last_row_and_column():
     assert padded[0, 0].tolist() == [[1, 2, 2, 2], [3, 4, 4, 4], [3, 4, 4, 4]]
     assert torch.equal(crop_pixels(padded, (2, 2)), pixels)
     assert pad_pixels(pixels, (2, 2)) is pixels
+
+
+def test_patches_that_changed_weigh_more():
+    previous = torch.zeros(2, 4, 6, 3, dtype=torch.uint8)
+    frames = previous.clone()
+    frames[0, 3, 5, 1] = 9
+    weights = change_weights(frames, previous, (2, 3))
+    still = STILL_WEIGHT
+    expected = torch.tensor([[still] * 5 + [1.0], [still] * 6])
+    torch.testing.assert_close(weights, expected)

@@ -56,15 +56,31 @@ class TrainingFrames:
 
     def draw(self, count: int, rng: np.random.Generator) -> FrameBatch:
         """Draws frames with replacement, on the CPU."""
-        total = self._source.num_frames
-        if self._cumulative is None:
-            indices = rng.integers(total, size=count)
-        else:
-            indices = np.searchsorted(self._cumulative, rng.random(count), side="right")
-            indices = indices.clip(max=total - 1)
+        indices = self._draw_indices(count, rng)
         frames = self._source.gather_frames(indices)
         foreground = None
         if self._backgrounds is not None:
             mask = self._backgrounds.foreground(frames, self._source.scene[indices])
             foreground = torch.from_numpy(mask)
         return FrameBatch(torch.from_numpy(frames), foreground)
+
+    def draw_pairs(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Draws frames, the same as `draw`, and the frame before each of them.
+
+        Returns:
+            Twice uint8 (count, height, width, 3); an episode's first frame stands before itself.
+        """
+        indices = self._draw_indices(count, rng)
+        is_first = np.isin(indices, self._source.frame_starts[:-1])
+        before = np.where(is_first, indices, indices - 1)
+        # Pairs lie beside each other on disk: gathered together.
+        both, where = np.unique(np.concatenate([indices, before]), return_inverse=True)
+        frames = torch.from_numpy(self._source.gather_frames(both)[where])
+        return frames[:count], frames[count:]
+
+    def _draw_indices(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        total = self._source.num_frames
+        if self._cumulative is None:
+            return rng.integers(total, size=count)
+        indices = np.searchsorted(self._cumulative, rng.random(count), side="right")
+        return indices.clip(max=total - 1)

@@ -65,7 +65,12 @@ class Quantizer(nn.Module):
         vectors = self.lookup(tokens)
         return vectors.sum(-2) if self.depth > 1 else vectors
 
-    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+    def start(
+        self,
+        latents: Iterable[Tensor],
+        generator: torch.Generator,
+        weights: Iterable[Tensor] | None = None,
+    ) -> None:
         """Sets the codes from the latents of training frames, before the first step.
 
         A quantizer whose codes do not start from data does nothing.
@@ -73,4 +78,6 @@ class Quantizer(nn.Module):
         Args:
             latents: float32 chunks (n, K, C).
             generator: A CPU generator, for all random draws.
+            weights: How much each latent counts, float32 chunks (n, K); None for all alike. A
+                quantizer may leave them aside.
         """

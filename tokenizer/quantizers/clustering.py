@@ -1,10 +1,13 @@
 """Clustering of vectors, to start a codebook from data."""
 
+import itertools
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from worldtokens.common.devices import choose_device
 
 ITERATIONS = 10
 LARGEST_SAMPLE = 65536
@@ -25,12 +28,16 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
     """
 
     def draw(count: int) -> Tensor:
-        replacement = count > int((weights > 0).sum())
-        return vectors[torch.multinomial(weights, count, replacement, generator=generator)]
+        replacement = count > int((drawn_by > 0).sum())
+        drawn = torch.multinomial(drawn_by, count, replacement, generator=generator)
+        return vectors[drawn.to(vectors.device)]
 
+    drawn_by = weights
     if clusters > len(vectors):
         # Each vector is a center; the other centers repeat some of them.
         return torch.cat([vectors, draw(clusters - len(vectors))])
+    device = choose_device()
+    vectors, weights = vectors.to(device), weights.to(device)
     centers = draw(clusters)
     for _ in range(ITERATIONS):
         nearest = nearest_center(vectors, centers)
@@ -39,7 +46,7 @@ def k_means(vectors: Tensor, weights: Tensor, clusters: int, generator: torch.Ge
         centers = sums / mass.clamp_min(1e-12)[:, None]
         empty = mass == 0
         centers[empty] = draw(int(empty.sum())) if empty.any() else centers[empty]
-    return centers
+    return centers.cpu()
 
 
 def first_rows(chunks: Iterable[Tensor]) -> list[Tensor]:
@@ -93,18 +100,25 @@ def nearest_center(vectors: Tensor, centers: Tensor) -> Tensor:
     return torch.cat([(rows @ centers.T - half_norms).argmax(1) for rows in vectors.split(_ROWS)])
 
 
-def count_distinct(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+def count_distinct(
+    chunks: Iterable[Tensor], weights: Iterable[Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Finds the distinct rows of int8 tensors (n, d), and counts each.
+
+    Args:
+        chunks: The tensors.
+        weights: As how many each row counts, float32 tensors of n values; None for 1.
 
     Returns:
         int8 (m, d), and float32 (m,).
     """
     rows = counts = None
-    for chunk in chunks:
+    added_weights = itertools.repeat(None) if weights is None else weights
+    for chunk, added in zip(chunks, added_weights, strict=False):
         chunk = chunk.cpu()
-        ones = torch.ones(len(chunk))
+        added = torch.ones(len(chunk)) if added is None else added.flatten().cpu()
         rows = chunk if rows is None else torch.cat([rows, chunk])
-        counts = ones if counts is None else torch.cat([counts, ones])
+        counts = added if counts is None else torch.cat([counts, added])
         distinct, which = first_of_each(rows)
         rows = rows[distinct]
         counts = torch.zeros(len(distinct)).index_add_(0, which, counts)

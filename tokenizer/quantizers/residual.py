@@ -47,7 +47,12 @@ class Residual(Quantizer):
             [stage.lookup(tokens[..., index]) for index, stage in enumerate(self._stages())], dim=-2
         )
 
-    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+    def start(
+        self,
+        latents: Iterable[Tensor],
+        generator: torch.Generator,
+        weights: Iterable[Tensor] | None = None,
+    ) -> None:
         """Starts each stage from the residuals of those before it."""
         residuals = first_rows(latents)
         was_training = self.training

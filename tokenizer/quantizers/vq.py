@@ -96,7 +96,12 @@ class VQ(Quantizer):
         return self._normalize(self.codes)[tokens]
 
     @torch.no_grad()
-    def start(self, latents: Iterable[Tensor], generator: torch.Generator) -> None:
+    def start(
+        self,
+        latents: Iterable[Tensor],
+        generator: torch.Generator,
+        weights: Iterable[Tensor] | None = None,
+    ) -> None:
         """Starts the codes at the centers of latents (k-means).
 
         Equal latents count as often as the root of their number, so that rare ones get codes too.

@@ -9,9 +9,12 @@ from torch import Tensor
 LONGEST_WAVELENGTH = 100.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class RotaryEmbedding:
-    """Cosines and sines of positions, float32 (S, head channels / 2) each."""
+    """Cosines and sines of positions, float32 (S, head channels / 2) each.
+
+    Not frozen: torch 2.11 cannot compile a pass that makes a frozen dataclass.
+    """
 
     cos: Tensor
     sin: Tensor

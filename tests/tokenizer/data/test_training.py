@@ -44,3 +44,22 @@ def test_foreground_is_marked_where_backgrounds_are_given():
     known = batch.frames[:, 0, 0, 0] == 0
     assert batch.foreground[known][:, 1].all() and not batch.foreground[:, 0].any()
     assert not batch.foreground[~known].any()
+
+
+class Numbered(Source):
+    """Ten frames of two episodes; the grey level is the frame's number."""
+
+    frame_starts = np.array([0, 4, 10])
+
+    def gather_frames(self, indices):
+        return np.broadcast_to(indices[:, None, None, None], (len(indices), 2, 2, 3)).astype("u1")
+
+
+def test_pairs_are_the_drawn_frames_and_those_before_them():
+    source = Numbered()
+    drawn = TrainingFrames(source, True).draw(200, np.random.default_rng(4)).frames
+    frames, previous = TrainingFrames(source, True).draw_pairs(200, np.random.default_rng(4))
+    assert torch.equal(frames, drawn)
+    numbers, before = frames[:, 0, 0, 0].tolist(), previous[:, 0, 0, 0].tolist()
+    assert {0, 4} < set(numbers)
+    assert before == [n if n in (0, 4) else n - 1 for n in numbers]

@@ -24,9 +24,19 @@ def test_dictionary_finds_the_nearest_patch():
     assert quantizer(pixels).tokens.tolist() == [[0, 0, 1]]
 
 
-def test_dictionary_gives_rare_patches_codes():
-    wall = torch.full((100_000, 3), -1.0) + torch.randint(0, 3, (100_000, 3)) / 127.5
-    sprite = torch.tensor([[1.0, 1.0, -1.0]])
+def test_a_patch_that_changes_gets_a_code_among_many_that_stand_still():
+    wall = torch.full((10_000, 3), -1.0) + torch.randint(0, 3, (10_000, 3)) / 127.5
+    sprite = torch.tensor([[1.0, 1.0, -1.0]]).repeat(100, 1)
     quantizer = Dictionary(4, 3)
-    quantizer.start([wall, sprite], generator())
+    weights = [torch.full((10_000,), 0.05), torch.ones(100)]
+    quantizer.start([wall, sprite], generator(), weights)
     torch.testing.assert_close(quantizer(sprite).vectors, sprite)
+
+
+def test_a_dictionary_weighs_patches_by_how_often_they_occur():
+    quantizer = Dictionary(1, 1)
+    levels = torch.tensor([[0.0], [0.0], [0.0], [100.0]]) / 127.5 - 1
+    quantizer.start([levels], generator())
+    assert quantizer.codes.tolist() == [[-103.0]]
+    quantizer.start([levels], generator(), [torch.tensor([1.0, 1.0, 1.0, 9.0])])
+    assert quantizer.codes.tolist() == [[-53.0]]
