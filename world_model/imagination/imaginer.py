@@ -36,9 +36,9 @@ class Imaginer:
         uses_autocast: Whether dreams run in bfloat16 where the device multiplies it in hardware.
             There a row's dream may differ with the batch around it, by rounding; False keeps
             float32, in which that is rare.
-        compile: Whether passes of a dream are compiled by `torch.compile`; None compiles them on
-            CUDA devices. "graphs" lets it record them as CUDA graphs too: a pass is then one
-            launch, for a copy of its inputs.
+        compile: Whether passes of a dream are compiled by `torch.compile`; None does not.
+            "graphs" lets it record them as CUDA graphs too: a pass is then one launch, for a copy
+            of its inputs.
         speculative: Whether autoregressive dreams use speculative decoding, which draws the same
             tokens, but for rounding; None does so where it saves time.
     """

@@ -1,8 +1,8 @@
 """The precision that dreams run in, and what is compiled of dreams and of training.
 
-Compilation is tested on CPUs, without a compiler and so without its gain; on CUDA devices, where it
-is the default, it has not run yet. `compile=false` and `imaginer.compile = False` turn it off.
-`imaginer.compile = "graphs"` asks for CUDA graphs as well, which have not run yet either.
+Dreams are compiled only if one asks for it, by `imaginer.compile = True` or `"graphs"`: on an H200
+(torch 2.11, the default design) one dream ran at 118 frames/s uncompiled, 103 compiled and 123 with
+CUDA graphs, 64 dreams at 7,400, 6,100 and 7,600, and compiling took six to twenty seconds.
 """
 
 import copy
@@ -63,15 +63,15 @@ class PreparedNetwork:
         Args:
             network: From `get`.
             cache: That the passes will use.
-            wanted: True compiles, on any device; None compiles on CUDA devices; "graphs" records
-                CUDA graphs as well.
+            wanted: True compiles, on any device; "graphs" records CUDA graphs as well; False and
+                None do not compile.
 
         Raises:
             ValueError: `wanted` is something else.
         """
         if wanted not in (True, False, None, GRAPHS):
             raise ValueError(f"compile: expected True, False, None or {GRAPHS!r}, got {wanted!r}")
-        if not (network.device.type == "cuda" if wanted is None else wanted):
+        if not wanted:
             return None
         if wanted == GRAPHS:
             _fix_addresses(cache)

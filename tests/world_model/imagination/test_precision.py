@@ -186,7 +186,10 @@ def test_graphs_are_asked_of_the_compiler_and_the_cache_stays_in_place(monkeypat
         model.imaginer.new_state(2)
 
 
-def test_dreams_are_compiled_on_cuda_only_unless_asked_for():
+def test_dreams_are_compiled_only_where_one_asks_for_it(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     model = tiny()
     assert model.imaginer.compile is None
     assert model.imaginer.new_state(1).compiled is None
+    model.imaginer.compile = True
+    assert model.imaginer.new_state(1).compiled is not None
