@@ -20,6 +20,7 @@ ADDED_KEYS: dict[str, Any] = {
     "event_share": 0.0,
     "high_loss_share": 0.0,
     "init_from": None,
+    "init_tokenizer": None,
     "loss.perceptual_required": True,
     "model.codebook_dead_share": 0.03,
     "model.encoder_scope": "patch",

@@ -35,10 +35,11 @@ from worldtokens.world_model.model import WorldModel
 from worldtokens.world_model.networks.refinement import random_draft
 from worldtokens.world_model.training.calibration import calibrate
 from worldtokens.world_model.training.config import TrainConfig
-from worldtokens.world_model.training.initial_weights import start_from
+from worldtokens.world_model.training.initial_weights import TokenMatch, start_from
 from worldtokens.world_model.training.losses import choose_reward_values, world_model_loss
 from worldtokens.world_model.training.optimizers import MuonAdamW
 from worldtokens.world_model.training.scheduled_sampling import make_context
+from worldtokens.world_model.training.token_matching import check_grids, match_tokens
 from worldtokens.world_model.training.token_sampling import sample_tokens
 
 
@@ -59,7 +60,9 @@ def main(config: TrainConfig) -> None:
     saved_config = session.saved["config"] if session.saved is not None else None
     world_model = build_model(config, tokenizer, data, heldout.dataset, saved_config)
     if config.init_from is not None and saved_config is None:
-        start_from(world_model, config.init_from)
+        with accelerator.main_process_first():
+            match = match_of_tokenizers(config, tokenizer, data)
+        start_from(world_model, config.init_from, match)
     compile_training(world_model.network, config.compile)
     optimizer = MuonAdamW(world_model, config.learning_rate, config.weight_decay)
     model, optimizer = accelerator.prepare(world_model, optimizer)
@@ -171,6 +174,18 @@ def with_fitting_merge(config: TrainConfig, grid: tuple[int, int]) -> TrainConfi
         file=sys.stderr,
     )
     return dataclasses.replace(config, model=dataclasses.replace(config.model, merge=merge))
+
+
+def match_of_tokenizers(
+    config: TrainConfig, tokenizer: Tokenizer, data: TokenDataset
+) -> TokenMatch | None:
+    """Matches the tokens of `init_tokenizer` with those of the run; None where there is none."""
+    if config.init_tokenizer is None:
+        return None
+    other = Tokenizer.from_pretrained(config.init_tokenizer).to(tokenizer.device)
+    check_grids(tokenizer, other)
+    its = load_tokens(EpisodeDataset(config.data, "train"), other)
+    return TokenMatch(other.fingerprint, match_tokens(data, its, tokenizer.vocab_size))
 
 
 def build_model(

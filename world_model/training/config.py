@@ -36,6 +36,8 @@ class TrainConfig(SessionConfig):
             steps have, see `calibrate`.
         init_from: Other weights to start from, as for `tokenizer`; layers that they do not fit
             start fresh. Only a new run reads it.
+        init_tokenizer: The tokenizer that `init_from` was trained on, where it is not `tokenizer`
+            but makes the same grid: their tokens are matched by the frames that they stand for.
         learning_rate: Peak learning rate.
         weight_decay: Weight decay of Muon, on the transformer's matrices.
         max_gradient_norm: Gradients are scaled down to this norm; inf for no limit.
@@ -58,6 +60,7 @@ class TrainConfig(SessionConfig):
     high_loss_share: float
     calibrate: bool
     init_from: str | None
+    init_tokenizer: str | None
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float
@@ -75,6 +78,11 @@ class TrainConfig(SessionConfig):
         check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
         check_number(0, weight_decay=self.weight_decay)
         _ = self.context, self.windows
+        if self.init_tokenizer is not None and self.init_from is None:
+            raise ValueError(
+                f"init_tokenizer: expected null without init_from, got {self.init_tokenizer}; give "
+                "the world model to start from with init_from="
+            )
         if not 0 < self.unchanged_sample_prob <= 1:
             raise ValueError(
                 "unchanged_sample_prob: expected a number in (0, 1], "
