@@ -33,11 +33,10 @@ from key_players import (
     RandomPlayer,
     ScriptPlayer,
     Terms,
-    clone,
     play,
 )
 from matplotlib.figure import Figure
-from montezuma_agent import Agent, Walk, codes_of, walk  # pyright: ignore
+from montezuma_agent import Agent, Walk, clone, codes_of, walk  # pyright: ignore
 from tqdm import tqdm, trange
 
 from worldtokens import EpisodeDataset, Tokenizer

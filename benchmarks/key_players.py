@@ -8,15 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from tqdm import trange
 
 from worldtokens import Tokenizer
 from worldtokens.collect.policies.random_actions import HeldRandomPolicy
 from worldtokens.envs import EnvState
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
-from montezuma_agent import Agent, Seen, Walk  # noqa: E402  # pyright: ignore
+from montezuma_agent import Agent, Seen  # noqa: E402  # pyright: ignore
 
 RESET = 0  # the distance of games from a reset
 
@@ -186,20 +184,3 @@ def play(
         if not playing.any():
             break
     return keys, scores
-
-
-def clone(walks: Sequence[Walk], agent: Agent, steps: int, seed: int) -> Agent:
-    """Trains an agent to do what the known ways did."""
-    rng, optimizer = np.random.default_rng(seed), torch.optim.Adam(agent.parameters(), 1e-3)
-    rows = [(each, t) for each in walks for t in range(len(each.actions))]
-    frames = torch.from_numpy(np.stack([each.seen(t) for each, t in rows]))
-    before = [each.actions[t - 1] if t else 0 for each, t in rows]
-    last, actions = torch.tensor(before), torch.tensor([each.actions[t] for each, t in rows])
-    for _ in trange(steps, desc="behaviour cloning"):
-        chosen = torch.from_numpy(rng.integers(len(rows), size=128))
-        policy, _ = agent(frames[chosen], last[chosen])
-        loss = F.nll_loss(policy.logits, actions[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return agent.eval()

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributions import Categorical
+from tqdm import trange
 
 from worldtokens import EpisodeDataset, Tokenizer
 from worldtokens.collect.go_explore.paths import Path as Way
@@ -172,6 +173,25 @@ def walk(way: Way, env: Any, tokenizer: Tokenizer) -> Walk:
         frames.append(env.frame)
     tokens = tokenizer.encode(np.stack(frames)).cpu().numpy()
     return Walk(tokens, np.frombuffer(way.actions, np.uint8).astype(np.int64), states)
+
+
+def clone(walks: Sequence[Walk], agent: Agent, steps: int, seed: int) -> Agent:
+    """Trains an agent to do what the known ways did."""
+    rng, optimizer = np.random.default_rng(seed), torch.optim.Adam(agent.parameters(), 1e-3)
+    rows = [(each, t) for each in walks for t in range(len(each.actions))]
+    device = agent.codes.device
+    frames = torch.from_numpy(np.stack([each.seen(t) for each, t in rows])).to(device)
+    before = [each.actions[t - 1] if t else 0 for each, t in rows]
+    last = torch.tensor(before, device=device)
+    actions = torch.tensor([each.actions[t] for each, t in rows], device=device)
+    for _ in trange(steps, desc="behaviour cloning"):
+        chosen = torch.from_numpy(rng.integers(len(rows), size=128)).to(device)
+        policy, _ = agent(frames[chosen], last[chosen])
+        loss = F.nll_loss(policy.logits, actions[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return agent.eval()
 
 
 def codes_of(tokenizer: Tokenizer) -> Tensor:

@@ -9,11 +9,12 @@ with --model-minutes, trains the world model on with what was played (`world_mod
 Dreams begin on the archive's known ways to the key, at most `distance` steps before it; the
 distance grows when the policy took the key in the game often enough. A dream ends with the reward,
 a lost life, or when its frames no longer show where the player is: there a dream may pay what the
-game does not. What ends otherwise counts with the value of its last frame.
+game does not. What ends otherwise counts with the value of its last frame. With --clone-steps the
+agent imitates the known ways first.
 
 Writes to <out>/seed_<seed>: progress.csv, a row per round (payments of the same policy in dream and
 game beside each other), curve.png, agents/round_<n>.safetensors, and state.pt, from which the same
-command goes on. Works for any game whose archive knows ways to the reward that is named.
+command goes on. It works for other games whose archives know ways to a reward, too.
 """
 
 import argparse
@@ -28,7 +29,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from montezuma_agent import Agent, Seen, codes_of, cut, player_reader, plot, run_command, walk
+from montezuma_agent import (
+    Agent,
+    Seen,
+    clone,
+    codes_of,
+    cut,
+    player_reader,
+    plot,
+    run_command,
+    walk,
+)  # fmt: skip
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -64,6 +75,7 @@ class Arguments:
     reward: float = option(100.0, "what the key pays")
     scene: int = option(1, "room in which it lies")
     ways: int = option(40, "known ways to the key, at most, evenly over the explorations")
+    clone_steps: int = option(0, "training steps of imitating the ways, before any dream")
     rounds: int = option(20, "rounds of dreams and real play")
     updates: int = option(40, "updates of the policy in a round")
     num_envs: int = option(64, "dreams at once")
@@ -77,8 +89,7 @@ class Arguments:
     learning_rate: float = option(5e-4, "of Adam")
     discount: float = option(0.99, "of rewards")
     gae_lambda: float = option(0.95, "of the lambda-returns")
-    epochs: int = option(3, "passes over each batch of dreams")
-    minibatches: int = option(4, "updates per pass")
+    epochs: int = option(3, "passes over each batch of dreams, of four updates each")
     clip: float = option(0.2, "of the policy's ratio")
     entropy: float = option(0.002, "weight of the entropy bonus, falling to a tenth")
     sticky: float = option(0.25, "probability that the game repeats an action")
@@ -162,16 +173,13 @@ def learn(
 ) -> None:
     """Updates the agent by PPO's loss (arXiv:1707.06347) on the steps before the dreams' ends."""
     advantages = advantages_of(dreams, args)
-    alive = dreams.alive
-    parts = [dreams.frames, dreams.last, dreams.actions, dreams.log_probs, advantages,
-             advantages + dreams.values[:-1]]  # fmt: skip
-    flat = [part[alive] for part in parts]
+    parts = dreams.frames, dreams.last, dreams.actions, dreams.log_probs, advantages
+    flat = [part[dreams.alive] for part in (*parts, advantages + dreams.values[:-1])]
     # Where hardly anything is paid, noise is not blown up to the size of a signal.
-    scale = flat[4].std(correction=0).clamp(min=0.05)
-    center = flat[4].mean()
+    center, scale = flat[4].mean(), flat[4].std(correction=0).clamp(min=0.05)
     for _ in range(args.epochs):
-        order = torch.randperm(len(flat[0]), device=alive.device)
-        for rows in order.chunk(args.minibatches):
+        order = torch.randperm(len(flat[0]), device=advantages.device)
+        for rows in order.chunk(4):
             frames, last, actions, log_probs, advantage, returns = (part[rows] for part in flat)
             policy, values = agent(frames, last)
             ratio = (policy.log_prob(actions) - log_probs).exp()
@@ -197,10 +205,10 @@ class Row:
     dream_steps: int
     learned_paid: float  # dreams of learning that took the key
     learned_lost: float  # that lost the player
-    dream_paid: float  # dreams of a try's length from `distance` that took the key
+    dream_paid: float  # dreams from `distance`, as long as the real tries
     dream_died: float
     dream_lost: float
-    game_paid: float  # real tries from there
+    game_paid: float  # real tries
     game_died: float
     tries: int
 
@@ -225,6 +233,8 @@ class Run:
         self.optimizer = torch.optim.Adam(self.agent.parameters(), args.learning_rate, eps=1e-5)
         if (state := self.folder / "state.pt").exists():
             self.resume(state)
+        elif args.clone_steps:
+            clone(self.walks, self.agent, args.clone_steps, args.seed)
 
     def resume(self, path: Path) -> None:
         """Goes on from the last whole round."""
@@ -258,7 +268,7 @@ class Run:
         seconds = sum(row.seconds for row in self.rows[-1:])
         dreamt = sum(row.dream_steps for row in self.rows[-1:])
         steps, distance = round(args.patience * self.distance), self.distance
-        paid, lost = self.learn_in_dreams()
+        learned = self.learn_in_dreams()
         dreamt += args.updates * args.num_envs * args.horizon
         in_dream = self.try_in_dreams(steps)
         in_game = self.try_in_game(steps, dreamt)
@@ -270,7 +280,7 @@ class Run:
         real = self.old_steps + EpisodeDataset(self.play).num_steps
         seconds += time.monotonic() - started
         counts = len(self.rows) + 1, distance, round(seconds, 1), real, dreamt
-        self.rows.append(Row(*counts, paid, lost, *in_dream, *in_game))
+        self.rows.append(Row(*counts, *learned, *in_dream, *in_game))  # pyright: ignore
         print(", ".join(f"{name} {value:.3g}" for name, value in asdict(self.rows[-1]).items()))
         self.save()
 
@@ -284,7 +294,7 @@ class Run:
         env.reset(seed=100_000 * self.args.seed + 1000 * len(self.rows))
         return env
 
-    def learn_in_dreams(self) -> tuple[float, float]:
+    def learn_in_dreams(self) -> tuple[float, ...]:
         """Updates the agent; returns the shares of dreams with the key and with a lost player."""
         args, near = self.args, range(1, self.distance + 1)
         # The farthest steps, which are the newest, twice.
@@ -298,25 +308,20 @@ class Run:
             learn(self.agent, self.optimizer, dreams, args, entropy)
             count = args.num_envs + int(dreams.done.sum())
             shares.append([int(each.sum()) / count for each in (dreams.rewards > 0, dreams.lost)])
-        paid, lost = np.mean(shares, axis=0).tolist()
-        return paid, lost
+        return tuple(np.mean(shares, axis=0).tolist())
 
     def played_episodes(self) -> list[TokenEpisode]:
         """Returns what was played in the game, each episode up to its reward or lost life."""
-        if not self.known:
-            return []
-        return [
-            cut(each) for each in load_tokens(EpisodeDataset(self.play), self.tokenizer).episodes
-        ]
+        data = EpisodeDataset(self.play) if self.known else None
+        return [cut(each) for each in load_tokens(data, self.tokenizer).episodes] if data else []
 
-    def try_in_dreams(self, steps: int) -> tuple[float, float, float]:
+    def try_in_dreams(self, steps: int) -> tuple[float, ...]:
         """Returns the shares of dreams from `distance` with the key, a death, a lost player."""
         starts = [each.window(min(self.distance, len(each.actions))) for each in self.walks]
         env = self.dreams_from(starts, steps, "NEXT_STEP")
         dreams = dream(self.agent, env, self.reader, steps, self.args.dream_sticky, False)
         flags = torch.stack((dreams.rewards > 0, dreams.died, dreams.lost))
-        paid, died, lost = flags.any(1).float().mean(1).tolist()
-        return paid, died, lost
+        return tuple(flags.any(1).float().mean(1).tolist())
 
     def try_in_game(self, steps: int, dreamt: int) -> tuple[float, float, int]:
         """Plays from `distance` by the collector; returns shares with the key and with a death."""

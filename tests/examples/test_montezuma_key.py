@@ -235,6 +235,16 @@ def test_the_agent_learns_what_pays(example, agents, words):
     assert agent(seen.frames, seen.last)[0].probs[0, 3] > 0.8
 
 
+def test_an_agent_that_imitates_does_what_the_ways_did(agents):
+    torch.manual_seed(0)
+    agent, actions = agents.Agent(torch.randn(12, 3), (2, 2), 6), np.array([3, 3, 4, 1])
+    walk = agents.Walk(np.arange(5)[:, None] + np.zeros((1, 4), np.int64), actions, [b""] * 4)
+    assert agents.clone([walk], agent, 150, 0) is agent
+    frames = torch.from_numpy(np.stack([walk.seen(step) for step in range(4)]))
+    policy, _ = agent(frames, torch.tensor([0, 3, 3, 4]))
+    assert (policy.probs[range(4), actions] > 0.7).all()
+
+
 def read(folder):
     with open(folder / "progress.csv") as file:
         return list(csv.DictReader(file))
@@ -247,6 +257,7 @@ def test_a_tiny_run_goes_on_where_it_stopped(example, agents, words, explored, t
     assert row.real_steps == EpisodeDataset(explored).num_steps + played.num_steps
     assert row.tries == len(played) >= 2 and played.env_config.repeat_action_probability == 0.25
     assert {info.start for info in played.infos} == {"restored"} and played.num_steps >= 30
+    assert not (tmp_path / "out" / "seed_0" / "mixed").exists()
     # Another round goes on, and is what one run of two rounds makes.
     rows = example.main(example.parse([*words, "--rounds", "2"]))
     assert rows[0] == row and rows[1].distance == 9 and rows[1].dream_steps == 2 * row.dream_steps
