@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,6 +175,7 @@ class EpisodeDataset(EpisodeSource):
 
     def _check_values(self, steps: StepArrays) -> None:
         """Checks actions and rewards; shards of other programs may hold anything."""
+        self._note_ends_inside(steps)
         actions = steps.actions[steps.action_mask]
         is_known = len(actions) == 0 or (actions.min() >= 0 and actions.max() < self.num_actions)
         if is_known and np.isfinite(steps.rewards).all():
@@ -194,6 +196,21 @@ class EpisodeDataset(EpisodeSource):
                     f"`{stage_command('import-episodes')} format=dataset source={self.path} "
                     "data=NEW`"
                 ) from None
+
+    def _note_ends_inside(self, steps: StepArrays) -> None:
+        """Says which episodes go on after an end; imports of earlier versions let them pass."""
+        over = steps.terminated | steps.truncated
+        over[self.frame_starts[1:] - 2] = False
+        if not over.any():
+            return
+        rows = np.searchsorted(self.frame_starts, np.flatnonzero(over), side="right") - 1
+        episodes = np.unique(rows)
+        print(
+            f"note: {self.path}: {len(episodes)} of {len(self)} episodes go on after an end, the first "
+            f"is {self.infos[episodes[0]].id}; make a dataset without them: "
+            f"`{stage_command('import-episodes')} format=dataset source={self.path} data=NEW`",
+            file=sys.stderr,
+        )
 
 
 class InMemoryDataset(EpisodeSource):

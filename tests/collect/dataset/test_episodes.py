@@ -2,10 +2,12 @@ import pickle
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
 from worldtokens.collect import EpisodeDataset, ShardWriter
+from worldtokens.collect.dataset.shard_reading import list_shards
 from worldtokens.hub import locations
 
 SHAPE = (8, 8, 3)
@@ -69,3 +71,34 @@ print(sorted({{"torch", "huggingface_hub"}} & sys.modules.keys()))
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def change_shard(folder, name, row, value):
+    """Does what another program might do."""
+    with h5py.File(list_shards(folder / "shards")[0], "r+") as file:
+        array = file[name]
+        assert isinstance(array, h5py.Dataset)
+        array[row] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("actions", 18, r"actions: expected numbers in \[0, \d+\), got 18 at step 1"),
+        ("rewards", float("nan"), "rewards: expected finite numbers, got nan at step 1"),
+    ],
+)
+def test_impossible_values_are_refused_with_the_way_out(dataset_folder, name, value, message):
+    change_shard(dataset_folder, name, 1, value)
+    with pytest.raises(ValueError, match=message + ".*format=dataset source=.* data=NEW"):
+        _ = EpisodeDataset(dataset_folder).steps
+
+
+def test_episodes_that_go_on_after_an_end_are_noted(dataset_folder, capfd):
+    _ = EpisodeDataset(dataset_folder).steps
+    assert capfd.readouterr().err == ""
+    change_shard(dataset_folder, "terminated", 0, True)
+    _ = EpisodeDataset(dataset_folder).steps
+    note = capfd.readouterr().err
+    assert ": 1 of 12 episodes go on after an end, the first is job-" in note
+    assert note.endswith(f"format=dataset source={dataset_folder} data=NEW`\n")
