@@ -206,8 +206,8 @@ class EpisodeDataset(EpisodeSource):
         rows = np.searchsorted(self.frame_starts, np.flatnonzero(over), side="right") - 1
         episodes = np.unique(rows)
         print(
-            f"note: {self.path}: {len(episodes)} of {len(self)} episodes go on after an end, the first "
-            f"is {self.infos[episodes[0]].id}; make a dataset without them: "
+            f"note: {self.path}: {len(episodes)} of {len(self)} episodes go on after an end, the "
+            f"first is {self.infos[episodes[0]].id}; make a dataset without them: "
             f"`{stage_command('import-episodes')} format=dataset source={self.path} data=NEW`",
             file=sys.stderr,
         )
