@@ -9,6 +9,7 @@ changed, command lines and calls are drawn. The seed is printed: with it the sam
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -205,12 +206,15 @@ def main() -> int:
     parser.add_argument("--only", choices=KINDS, action="append")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    # Ignored in what a shell starts in the background; it ends an attack early, with its table.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         attack = Attack(Path(folder), options.seed)
-        for kind in options.only or KINDS:
-            method: Callable[[int], None] = getattr(attack, kind.replace(" ", "_"))
-            method(options.count or COUNTS[kind])
+        with contextlib.suppress(KeyboardInterrupt):
+            for kind in options.only or KINDS:
+                method: Callable[[int], None] = getattr(attack, kind.replace(" ", "_"))
+                method(options.count or COUNTS[kind])
         print_table(attack)
     for line in attack.bad[:40]:
         print(f"- {line}")
