@@ -1,11 +1,13 @@
 """The design for environments that nobody has tried yet: a dictionary, or a VQGAN.
 
 A dictionary of patches suits pictures that are put together from few patches, as an emulator or a
-grid world draws them. Where hardly any patch occurs twice (a camera that turns, shaded surfaces,
-photographs) it cannot hold them, and a network that learns to describe patches does better.
+grid world draws them, or whose patches are much alike. Where hardly any patch occurs twice, nor one
+that is close to it (textures, photographs), it cannot hold them, and a network that learns to
+describe patches does better.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -16,13 +18,17 @@ from omegaconf import OmegaConf
 
 from worldtokens.collect import EpisodeDataset, EpisodeSource
 from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.data.backgrounds import FOREGROUND_THRESHOLD
 from worldtokens.tokenizer.data.images import is_image_data
 from worldtokens.training.run_folder import RunFolder, read_tree
 
 DICTIONARY, VQGAN = "fast", "vqgan"
-# Share of the held-out patches that the most frequent training patches must hold.
-LEAST_COVERAGE = 0.75
-_TRAIN_FRAMES, _HELDOUT_FRAMES = 2000, 500
+# A dictionary fits where its patches are this share of the held-out ones; or where they come close
+# to this share of the pixels of the others, as in CarRacing: 43% and 99%, where after 200 steps the
+# dictionary has 42.3 dB and a foreground recall of 0.998, as the VQGAN after 60, which encodes a
+# fraction of the frames per second.
+LEAST_COVERAGE, LEAST_CLOSENESS = 0.75, 0.98
+_TRAIN_FRAMES, _HELDOUT_FRAMES, _COMPARED = 2000, 500, 2000
 
 Config = TypeVar("Config")
 
@@ -38,6 +44,8 @@ class PatchCount:
         codes: Size of the dictionary.
         coverage: Share of the patches of held-out frames that are, to the last grey level, among
             the `codes` most frequent training patches.
+        closeness: Share of the pixels of the others that are within 40/255 of the nearest of these
+            in every channel; 1 where there are no others.
     """
 
     patches: int
@@ -45,11 +53,13 @@ class PatchCount:
     frames: int
     codes: int
     coverage: float
+    closeness: float
 
     @property
     def preset(self) -> str:
         """The preset that fits: fast (a dictionary) or vqgan."""
-        return DICTIONARY if self.coverage >= LEAST_COVERAGE else VQGAN
+        fits = self.coverage >= LEAST_COVERAGE or self.closeness >= LEAST_CLOSENESS
+        return DICTIONARY if fits else VQGAN
 
     @property
     def words(self) -> str:
@@ -57,9 +67,9 @@ class PatchCount:
         name = "a dictionary of patches" if self.preset == DICTIONARY else "vqgan"
         return (
             f"{name}: {self.distinct:,} of {self.patches:,} patches in {self.frames:,} frames are "
-            f"distinct, and the {self.codes:,} most frequent ones make up "
-            f"{100 * self.coverage:.0f}% of held-out frames (a dictionary needs "
-            f"{100 * LEAST_COVERAGE:.0f}%)"
+            f"distinct; the {self.codes:,} most frequent ones make up {100 * self.coverage:.0f}% "
+            f"of held-out frames, and come close to {100 * self.closeness:.0f}% of the other "
+            f"pixels (a dictionary needs {100 * LEAST_COVERAGE:.0f}%, or {100 * LEAST_CLOSENESS:.0f}%)"
         )
 
 
@@ -76,16 +86,40 @@ def count_patches(
     size = config.patch_size
     indices = train.choose_frames(_TRAIN_FRAMES)
     counts = Counter(_patches(train.gather_frames(indices), size))
-    known = {patch for patch, _ in counts.most_common(config.codebook_size)}
-    others = _patches(heldout.gather_frames(heldout.choose_frames(_HELDOUT_FRAMES)), size)
-    covered = sum(patch in known for patch in others)
+    codes = [patch for patch, _ in counts.most_common(config.codebook_size)]
+    known = set(codes)
+    others = Counter(_patches(heldout.gather_frames(heldout.choose_frames(_HELDOUT_FRAMES)), size))
+    unknown = {patch: count for patch, count in others.items() if patch not in known}
     return PatchCount(
         patches=counts.total(),
         distinct=len(counts),
         frames=len(indices),
         codes=config.codebook_size,
-        coverage=covered / len(others),
+        coverage=1 - sum(unknown.values()) / others.total(),
+        closeness=_closeness(unknown, codes),
     )
+
+
+def _closeness(unknown: Mapping[bytes, int], codes: Sequence[bytes]) -> float:
+    """Returns the share of pixels that the nearest code has, patches weighted by their counts."""
+    if not unknown:
+        return 1.0
+    number = min(len(unknown), _COMPARED)
+    chosen = np.random.default_rng(0).choice(len(unknown), number, replace=False)
+    names = list(unknown)
+    patches = _as_array([names[index] for index in chosen])
+    table = _as_array(codes)
+    # The squared distance without the patch's own square, which is the same for all codes.
+    nearest = ((table**2).sum(1) - 2 * patches @ table.T).argmin(1)
+    error = np.abs(patches - table[nearest]).reshape(number, -1, 3).max(axis=2)
+    counts = np.array(list(unknown.values()))[chosen]
+    return float(np.average((error <= FOREGROUND_THRESHOLD).mean(1), weights=counts))
+
+
+def _as_array(patches: Sequence[bytes]) -> np.ndarray:
+    """Returns patches as float32 (n, values)."""
+    values = np.frombuffer(b"".join(patches), np.uint8)
+    return values.reshape(len(patches), -1).astype(np.float32)
 
 
 def with_chosen_design(config: Config) -> Config:

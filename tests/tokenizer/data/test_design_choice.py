@@ -71,9 +71,11 @@ def test_patches_are_counted(tmp_path):
     )
     assert (count.patches, count.distinct, count.frames) == (160, 4, 10)
     assert count.coverage == pytest.approx(159 / 160) and count.preset == "fast"
+    close = f"{100 * count.closeness:.0f}%"
     assert count.words == (
-        "a dictionary of patches: 4 of 160 patches in 10 frames are distinct, and the 8,192 most "
-        "frequent ones make up 99% of held-out frames (a dictionary needs 75%)"
+        "a dictionary of patches: 4 of 160 patches in 10 frames are distinct; the 8,192 most "
+        f"frequent ones make up 99% of held-out frames, and come close to {close} of the other "
+        "pixels (a dictionary needs 75%, or 98%)"
     )
     half = replace(TokenizerConfig(32, 32), codebook_size=2)
     count = count_patches(EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), half)
@@ -90,7 +92,20 @@ def test_few_patches_take_the_dictionary_and_many_take_vqgan(tmp_path, capsys):
     chosen = with_chosen_design(config(data, "loss.hard=0.25"))
     expected = config(data, "tokenizer_preset=vqgan", "loss.hard=0.25", "choose_design=false")
     assert chosen == expected and chosen.model.network == "resnet"
-    assert "make up 0% of held-out frames" in capsys.readouterr().out
+    assert "make up 0% of held-out frames, and come close to " in capsys.readouterr().out
+
+
+def test_patches_that_are_much_alike_take_the_dictionary(tmp_path):
+    rng = np.random.default_rng(0)
+    # No two are the same, and none is further from another than 40 in more than some pixels.
+    frames = (100 + rng.integers(20, size=(2, 10, 32, 32, 3))).astype(np.uint8)
+    frames[1, :, ::8, ::8] = 200
+    data = make_dataset(tmp_path / "data", frames)
+    count = count_patches(
+        EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), TokenizerConfig(32, 32)
+    )
+    assert count.coverage == 0 and count.closeness == pytest.approx(63 / 64)
+    assert count.preset == "fast"
 
 
 @pytest.mark.parametrize(
