@@ -41,13 +41,13 @@ demo: .venv/installed
 	@echo "dreams       demo/runs/$(GAME)/dreams"
 
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
-# that were really taken there, the last one shows other actions: left, right, up and down the
-# ladder, jumps.
+# that were really taken there, the last one shows other actions: left off the edge, right through the
+# door, jumps, down.
 SHIPPED := montezuma_revenge$(addprefix _,$(TOKENIZER))
 DREAM := env=MontezumaRevenge world_model=$(SHIPPED) tokenizer=$(SHIPPED) \
 	data=montezuma_revenge out=dreams$(addprefix _,$(TOKENIZER))
-WHAT_IF := 'start="go_explore-91950a-seed1-00001659-from-000017:23"' horizon=40 \
-	'what_if=[LEFT,UP,DOWN,"(FIRE,NOOP*9)*4"]'
+WHAT_IF := 'start="go_explore-f52652-seed5151-00000549-from-000000:24"' horizon=30 \
+	'what_if=[LEFT,RIGHT,"(FIRE,NOOP*9)*4",DOWN]'
 
 dream: .venv/installed
 	$(BIN)/python world_model/imagine.py $(DREAM)
