@@ -69,7 +69,8 @@ class PatchCount:
             f"{name}: {self.distinct:,} of {self.patches:,} patches in {self.frames:,} frames are "
             f"distinct; the {self.codes:,} most frequent ones make up {100 * self.coverage:.0f}% "
             f"of held-out frames, and come close to {100 * self.closeness:.0f}% of the other "
-            f"pixels (a dictionary needs {100 * LEAST_COVERAGE:.0f}%, or {100 * LEAST_CLOSENESS:.0f}%)"
+            f"pixels (a dictionary needs {100 * LEAST_COVERAGE:.0f}%, or "
+            f"{100 * LEAST_CLOSENESS:.0f}%)"
         )
 
 
