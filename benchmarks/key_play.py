@@ -20,6 +20,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,13 @@ from tqdm import tqdm, trange
 
 from worldtokens import EpisodeDataset, Tokenizer
 from worldtokens.collect.go_explore.demonstrations import known_ways
-from worldtokens.collect.go_explore.paths import Path as Way
 from worldtokens.common.atomic import write_text
 from worldtokens.common.checks import check_at_least
 from worldtokens.envs import make_env_from_config
 from worldtokens.world_model.video.writer import write_gif, write_mp4
 
 FPS = 15
-SINGLE, CLONED = "best single action", "cloned ways"
+SINGLE, CLONED, KNOWN_WAY = "best single action", "cloned ways", "known way"
 # What decides what is in a table.
 SETTINGS = (
     "data", "ways", "tokenizer", "games", "screened", "steps", "reward", "scene", "most_ways",
@@ -89,16 +89,8 @@ class Judging:
         self.config = dataset.env_config
         self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).eval()
         self.meanings = dataset.action_meanings
-        exact = make_env_from_config(self.config)
-
-        def walks(folder: str) -> list[Walk]:
-            ways: list[Way] = known_ways(
-                Path(folder), dataset.game, args.reward, args.scene, args.most_ways
-            )
-            return [walk(way, exact, self.tokenizer) for way in tqdm(ways, desc="known ways")]
-
-        self.learned = walks(args.data)
-        self.walks = walks(args.ways) if args.ways else self.learned
+        self.game = dataset.game
+        self.walks = self.walks_of(args.ways) if args.ways else self.learned
         sticky = dataclasses.replace(
             self.config, repeat_action_probability=args.sticky, noop_max=30
         )
@@ -117,35 +109,53 @@ class Judging:
             self.agents[f"agent {name}"] = agent
         self.known = read(args)
 
-    def starts(self, distance: int) -> tuple[list[bytes], list[np.ndarray]]:
-        """Returns saved states, one of each way that is long enough, and the rest of their ways."""
+    @cached_property
+    def learned(self) -> list[Walk]:
+        """The ways that are imitated."""
+        return self.walks_of(self.args.data)
+
+    def walks_of(self, folder: str) -> list[Walk]:
+        """Plays the known ways of a dataset again."""
+        args, exact = self.args, make_env_from_config(self.config)
+        ways = known_ways(Path(folder), self.game, args.reward, args.scene, args.most_ways)
+        return [walk(way, exact, self.tokenizer) for way in tqdm(ways, desc="known ways")]
+
+    def starts(self, distance: int) -> list[Walk]:
+        """Returns the ways that the games begin on, those that are long enough in turn."""
         if distance == RESET:
             shortest = min(self.learned, key=lambda each: len(each.actions))
-            return [], [shortest.actions] * len(self.envs)
+            return [shortest] * len(self.envs)
         far = [each for each in self.walks if len(each.actions) >= distance]
         if not far:
             raise ValueError(f"--distances: expected ways of {distance} steps, got shorter ones")
-        used = [far[number % len(far)] for number in range(len(self.envs))]
-        return [e.states[-distance] for e in used], [e.actions[-distance:] for e in used]
+        return [far[number % len(far)] for number in range(len(self.envs))]
 
     @staticmethod
     def name_of(distance: int) -> str:
         """Returns what a table calls the start."""
         return "reset" if distance == RESET else f"{distance} steps before"
 
+    def states(self, distance: int) -> list[bytes]:
+        """Returns where the games begin; nothing for a reset."""
+        starts = [] if distance == RESET else self.starts(distance)
+        return [each.states[-distance] for each in starts]
+
     def rows(self, distance: int, cloned: Agent) -> list[Row]:
         """Plays all players from one distance."""
         args, count = self.args, len(self.meanings)
         steps = args.steps if distance == RESET else 4 * distance
         terms = Terms(distance, steps, args.reward, args.seed)
-        states, scripts = self.starts(distance)
+        states, known = self.states(distance), (self.name_of(distance), KNOWN_WAY)
+        # A slice from 0 on is the whole way from a reset.
+        starts = [] if known in self.known else self.starts(distance)
+        scripts = [each.actions[-distance:] for each in starts]
         players: dict[str, Player] = {
             name: AgentPlayer(agent, self.tokenizer) for name, agent in self.agents.items()
         }
         players |= {
             "random": RandomPlayer(count, 1.0),
             "held random": RandomPlayer(count, 10.0),
-            "known way": ScriptPlayer(scripts),
+            KNOWN_WAY: ScriptPlayer(scripts),
             CLONED: AgentPlayer(cloned, self.tokenizer),
         }
         name = self.name_of(distance)
@@ -166,7 +176,7 @@ class Judging:
 
     def film(self, distance: int, player: Player) -> list[np.ndarray]:
         """Returns the screens of a game: the first of eight with the key, or the last of them."""
-        states, _ = self.starts(distance)
+        states = self.states(distance)
         steps = self.args.steps if distance == RESET else 4 * distance
         screens: list[np.ndarray] = []
         for number in range(8):
