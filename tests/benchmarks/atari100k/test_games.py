@@ -130,9 +130,7 @@ def test_a_game_that_fails_costs_no_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(games, "measure_row", lambda job: row(job.game, job.seed))
     arguments = ["games.py", "--root", str(tmp_path / "r"), "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", [*arguments, "--games", "pong", "Boxing"])
-    with pytest.raises(
-        SystemExit, match="1 of 2 rows failed: Pong_default_0: tokenizer"
-    ):
+    with pytest.raises(SystemExit, match="1 of 2 rows failed: Pong_default_0: tokenizer"):
         games.main()
     assert [each.game for each in read_rows(tmp_path)] == ["Boxing"]
     assert "Boxing_default_0: PSNR 40.0, foreground recall 0.950" in capsys.readouterr().out
