@@ -34,6 +34,9 @@ def make_inner(config: EnvConfig) -> tuple[gymnasium.Env, PictureRule]:
         if rule is not None:
             return env, rule
         env.close()
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        # Pygame would print that there is no screen, which pictures do not need.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     env = _make(config, label, _RGB_ARRAY)
     env.reset(seed=0)
     return env, rendered_picture(env.render(), config.layout, shape, label)

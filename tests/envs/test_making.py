@@ -1,3 +1,4 @@
+import os
 import sys
 
 import pytest
@@ -16,6 +17,16 @@ def test_it_is_rendered_where_the_observation_is_no_picture():
     assert isinstance(env, RenderedEnv) and env.render_mode == "rgb_array" and rule.is_rendered
     with pytest.raises(ValueError, match="expected a picture in the observation of R, got Box"):
         make_inner(config(picture="observation"))
+
+
+@pytest.mark.parametrize(("display", "driver"), [("", "dummy"), (":0", None)])
+def test_pictures_need_no_screen(monkeypatch, display, driver):
+    for name, value in (("DISPLAY", display), ("WAYLAND_DISPLAY", "")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "")
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    make_inner(config())
+    assert os.environ.get("SDL_VIDEODRIVER") == driver
 
 
 def test_wrong_arguments_are_named():
