@@ -27,7 +27,7 @@ from worldtokens.training.error_lines import (
 from worldtokens.training.multirun import Jobs, is_one_of_several
 from worldtokens.training.renamed_keys import rename_overrides
 from worldtokens.training.stage_config import StageConfig
-from worldtokens.training.typed_words import quote_words
+from worldtokens.training.typed_words import check_choices, quote_words
 
 CONFIGS = "worldtokens.configs"
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -82,6 +82,7 @@ def launch(
 
     try:
         sys.argv[1:] = quote_words(_rename(sys.argv[1:]))
+        check_choices(sys.argv[1:], config_module)
         jobs = Jobs(sys.argv[1:])
         stage.register_defaults()
         if any(flag in sys.argv[1:] for flag in HELP_FLAGS):
@@ -113,7 +114,9 @@ def compose(config_type: type[Config], config_name: str, overrides: Sequence[str
     """
     stage = StageConfig(config_type, config_name)
     try:
-        return to_dataclass(stage.compose(quote_words(_rename(overrides))), config_type)
+        words = quote_words(_rename(overrides))
+        check_choices(words, stage.module)
+        return to_dataclass(stage.compose(words), config_type)
     except CONFIG_ERRORS as error:
         raise ValueError(explain(error, stage)) from error
 

@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
+from importlib import resources
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 
 # Hydra's flags that take the next word.
 _FLAGS_WITH_VALUE = (
@@ -75,6 +77,37 @@ def _parses(word: str, parser: OverridesParser) -> bool:
     except Exception:  # the grammar's own errors have no common class
         return False
     return True
+
+
+def check_choices(words: Sequence[str], config_module: str) -> None:
+    """Checks that each choice among config files is a name; Hydra fails on other values.
+
+    Args:
+        words: As `quote_words` returns them.
+        config_module: The package that holds the YAML files; a folder there is a choice.
+
+    Raises:
+        ValueError: The message names the key and the files.
+    """
+    parser = OverridesParser.create()
+    for word in words:
+        if "=" not in word or word.startswith("-") or not _parses(word, parser):
+            continue
+        override = parser.parse_override(word)
+        folder = resources.files(config_module) / override.key_or_group
+        value = override.value()
+        if override.is_sweep_override() or not folder.is_dir():
+            continue
+        if not isinstance(value, str | QuotedString) and not override.is_delete():
+            names = sorted(
+                path.name.removesuffix(".yaml")
+                for path in folder.iterdir()
+                if path.name.endswith(".yaml")
+            )
+            raise ValueError(
+                f"{override.key_or_group}: expected one of {', '.join(names)}, "
+                f"got {word.partition('=')[2]}{'; for none leave it out' * (value is None)}"
+            )
 
 
 def swept_keys(words: Sequence[str]) -> list[str]:

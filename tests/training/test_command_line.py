@@ -232,6 +232,11 @@ def test_a_call_leaves_the_environment_as_it_was(tmp_path, monkeypatch, capsys):
         (["--fast"], "flags: unrecognized arguments: --fast; see --help and --hydra-help"),
         (["--cfg", "x"], "flags: argument --cfg/-c: invalid choice: 'x'"),
         (["seed=99999999999999999999"], "seed: expected a number of at most 64 bits"),
+        (["size=[1,2]"], "size: expected one of large, got [1,2]"),
+        (["size={a: 1}"], "size: expected one of large, got {a: 1}"),
+        (["size=null"], "size: expected one of large, got null; for none leave it out"),
+        (["+size@model=3"], "size: expected one of large, got 3"),
+        (["size=2.5"], "size: expected one of large, got 2.5"),
         (["seed=4"], "memory does not suffice (of a test); choose a smaller batch_size"),
     ],
 )
