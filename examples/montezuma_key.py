@@ -2,7 +2,7 @@
 
     python collect/run.py env=MontezumaRevenge num_steps=200000
     for seed in 0 1 2; do python examples/montezuma_key.py --seed $seed; done
-    python benchmarks/key_play.py --agents runs/montezuma_key/seed_*
+    python benchmarks/key/key_play.py --agents runs/montezuma_key/seed_*
 
 Each round dreams, plays in the real game with the policy (`collect/run.py`, sticky actions), and,
 with --model-minutes, trains the world model on with what was played (`world_model/train.py`).

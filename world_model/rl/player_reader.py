@@ -19,7 +19,7 @@ class PlayerReader:
     """
 
     def __init__(self, tokens: np.ndarray, positions: np.ndarray, vocab_size: int):
-        """Counts.
+        """Counts tokens and positions.
 
         Args:
             tokens: Frames of one scene, integers (n, K).

@@ -13,7 +13,7 @@ from worldtokens import Tokenizer
 from worldtokens.collect.policies.random_actions import HeldRandomPolicy
 from worldtokens.envs import EnvState
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 from montezuma_agent import Agent, Seen  # noqa: E402  # pyright: ignore
 
 RESET = 0  # the distance of games from a reset

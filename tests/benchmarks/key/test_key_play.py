@@ -2,6 +2,8 @@
 
 import csv
 import importlib
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from worldtokens.collect.run import CollectConfig
 from worldtokens.collect.run import main as collect
 from worldtokens.training.command_line import compose
 
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "key"
+
 
 @pytest.fixture(scope="module")
 def script():
+    sys.path.insert(0, str(FOLDER))
     return importlib.import_module("key_play")
 
 

@@ -1,7 +1,7 @@
 """How often agents take the key in the real game, beside baselines, from a reset and from near it.
 
     for seed in 0 1 2; do python examples/montezuma_key.py --seed $seed; done
-    python benchmarks/key_play.py --agents runs/montezuma_key/seed_*
+    python benchmarks/key/key_play.py --agents runs/montezuma_key/seed_*
 
 Games have sticky actions; those from a reset begin with up to 30 no-ops and go on with all lives,
 those from saved states on known ways, some steps before the key, end with the life. The ways come
