@@ -8,7 +8,7 @@ from worldtokens.tokenizer import Tokenizer
 from worldtokens.tokenizer.import_iris import ImportConfig, main
 from worldtokens.training.command_line import compose
 
-NAMES = json.loads((Path(__file__).parent / "iris_names.json").read_text())
+NAMES = json.loads((Path(__file__).parent / "networks" / "iris_names.json").read_text())
 
 
 def test_the_command_writes_a_run(tmp_path, capsys):

@@ -10,7 +10,7 @@ import torch
 
 from worldtokens.tokenizer.iris_weights import load_iris
 
-NAMES = json.loads((Path(__file__).parent / "iris_names.json").read_text())
+NAMES = json.loads((Path(__file__).parent / "networks" / "iris_names.json").read_text())
 CLONE = os.environ.get("IRIS_CLONE")
 
 
