@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    iris = build_tokenizer(import_iris(options.iris)).eval()
+    iris: Any = build_tokenizer(import_iris(options.iris)).eval()
     tokenizer = Tokenizer.from_pretrained(options.tokenizer)
     dataset = EpisodeDataset(options.data, "heldout")
     rows = np.linspace(0, dataset.num_frames - 1, options.batch * (options.rounds + 1)).astype(int)
