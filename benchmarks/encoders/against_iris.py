@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of IRIS")
     options = parser.parse_args()
     iris: Any = build_tokenizer(import_iris(options.iris)).eval()
     tokenizer = Tokenizer.from_pretrained(options.tokenizer)
@@ -51,7 +52,8 @@ def main() -> None:
     for number, chunk in enumerate(np.split(rows, options.rounds + 1)):
         frames = dataset.gather_frames(chunk)
         scaled = torch.from_numpy(frames).permute(0, 3, 1, 2) / 255
-        with torch.no_grad():
+        low = torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16")
+        with torch.no_grad(), low:
             seconds = np.array(
                 [
                     cpu_seconds(lambda frames=frames: tokenizer.encode(frames)),
