@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 
 import games
@@ -150,6 +151,8 @@ def test_a_row_from_collecting_to_a_dream(tmp_path, monkeypatch):
     budget = Budget(400, 1500, None, 2, None, 2, 20, 30, 4, 2, ("batch_size=2",))
     small = ("start_frames=50", "model.codebook_size=16", "heldout_frames=10")
     real = Job("Pong", "small", 0, small, budget, tmp_path)
+    # The recorded episodes are shorter than a row's dreams.
+    monkeypatch.setattr(sys.modules[run_stages.__module__], "DREAM_HORIZON", 8)
     run_stages(real)
     found = measure_row(real)
     assert (found.tokens, found.vocabulary, found.train_steps) == (64, 16, 2)
