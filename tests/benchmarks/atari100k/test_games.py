@@ -153,6 +153,7 @@ def test_a_row_from_collecting_to_a_dream(tmp_path, monkeypatch):
     real = Job("Pong", "small", 0, small, budget, tmp_path)
     # The recorded episodes are shorter than a row's dreams.
     monkeypatch.setattr(sys.modules[run_stages.__module__], "DREAM_HORIZON", 8)
+    monkeypatch.setattr(rows_module, "SPEED_STEPS", 8)
     run_stages(real)
     found = measure_row(real)
     assert (found.tokens, found.vocabulary, found.train_steps) == (64, 16, 2)
