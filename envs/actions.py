@@ -40,17 +40,13 @@ def discrete_actions(env: gymnasium.Env, names: Sequence[str] | None, label: str
         ValueError: Other actions, too many, or names that do not fit.
     """
     space = env.action_space
-    if isinstance(space, Discrete):
-        start, sizes = np.array([space.start]), np.array([space.n])
-    elif isinstance(space, MultiDiscrete):
-        start, sizes = np.ravel(space.start), np.ravel(space.nvec)
-    elif isinstance(space, MultiBinary):
-        start, sizes = np.zeros(space.shape, int).ravel(), np.full(space.shape, 2).ravel()
-    else:
+    parts = space_parts(space)
+    if parts is None:
         raise ValueError(
             f"env: expected discrete actions, got {space} of {label}; continuous ones must be made "
             "discrete, by an argument in env_config.kwargs or a wrapper in env_config._target_"
         )
+    start, sizes = parts
     count = int(np.prod(sizes.astype(object)))
     if count > MOST_ACTIONS:
         raise ValueError(
@@ -79,6 +75,21 @@ def discrete_actions(env: gymnasium.Env, names: Sequence[str] | None, label: str
                 f"{label}, got {', '.join(map(str, names))}"
             )
     return Actions(tuple(meanings), to_inner)
+
+
+def space_parts(space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the first number of each part of a space of actions, and how many it has.
+
+    Returns:
+        Integers (parts,) twice; None for actions that are not discrete.
+    """
+    if isinstance(space, Discrete):
+        return np.array([space.start]), np.array([space.n])
+    if isinstance(space, MultiDiscrete):
+        return np.ravel(space.start), np.ravel(space.nvec)
+    if isinstance(space, MultiBinary):
+        return np.zeros(space.shape, int).ravel(), np.full(space.shape, 2).ravel()
+    return None
 
 
 def _own_names(env: gymnasium.Env, count: int) -> list[str] | None:

@@ -1,6 +1,5 @@
 """The environment: preprocessing, seeds, ends of episodes."""
 
-import operator
 from typing import Any
 
 import gymnasium
@@ -49,7 +48,6 @@ class AtariEnv(FrameEnv):
         self.action_space = gymnasium.spaces.Discrete(len(emulator.action_meanings))
         self._emulator = emulator
         self._builder = FrameBuilder(emulator.screen_shape, frame_shape, emulator.palette)
-        self._num_actions = len(emulator.action_meanings)
         # Backgammon has no action that does nothing.
         meanings = emulator.action_meanings
         self._noop = meanings.index("NOOP") if "NOOP" in meanings else 0
@@ -87,37 +85,13 @@ class AtariEnv(FrameEnv):
         self._frame = None
         return self.frame, self._info()
 
-    def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Plays one step.
-
-        Args:
-            action: An index into `action_meanings`.
-
-        Returns:
-            The frame, the sum of the rewards (unclipped), terminated, truncated and the info.
-
-        Raises:
-            ValueError: No such action, or the episode has ended.
-        """
-        reward, terminated, truncated, info = self.advance(action)
-        return self.frame, reward, terminated, truncated, info
-
     def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
         """Plays one step without building its frame; `frame` builds it.
 
         Returns:
             The same as `step`, without the frame.
         """
-        try:
-            action = operator.index(action)
-        except TypeError:
-            raise TypeError(f"action: expected a whole number, got {action!r:.80}") from None
-        if not 0 <= action < self._num_actions:
-            raise ValueError(f"action: expected a number in [0, {self._num_actions}), got {action}")
-        if self._is_over:
-            raise ValueError(
-                "step: expected an episode that goes on, got one that has ended; call reset() first"
-            )
+        action = self._check_step(action, self._is_over)
         reward = 0.0
         last_but_one = max(self.config.frame_skip - 2, 0)
         for index, played in enumerate(self._played_actions(action)):

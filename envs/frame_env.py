@@ -1,5 +1,6 @@
 """What every environment here is: frames of one size, named discrete actions, saved states."""
 
+import operator
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -39,7 +40,6 @@ class FrameEnv(gymnasium.Env[np.ndarray, np.int64], ABC):
     def frame(self) -> np.ndarray:
         """The present frame, uint8 (height, width, 3)."""
 
-    @abstractmethod
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Plays one step.
 
@@ -47,8 +47,15 @@ class FrameEnv(gymnasium.Env[np.ndarray, np.int64], ABC):
             action: An index into `action_meanings`.
 
         Returns:
-            The frame, the reward, terminated, truncated and the info.
+            The frame, the reward (unclipped; of all steps or frames that are one here), terminated,
+            truncated and the info.
+
+        Raises:
+            TypeError: The action is no whole number.
+            ValueError: No such action, or the episode has ended.
         """
+        reward, terminated, truncated, info = self.advance(action)
+        return self.frame, reward, terminated, truncated, info
 
     @abstractmethod
     def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
@@ -80,6 +87,21 @@ class FrameEnv(gymnasium.Env[np.ndarray, np.int64], ABC):
     @abstractmethod
     def reseed(self, seed: int) -> None:
         """Goes on with another generator, so that restored episodes need not be the same."""
+
+    def _check_step(self, action: np.int64 | int, is_over: bool) -> int:
+        """Checks what every step checks; returns the action as Python's own number."""
+        try:
+            number = operator.index(action)
+        except TypeError:
+            raise TypeError(f"action: expected a whole number, got {action!r:.80}") from None
+        count = len(self.action_meanings)
+        if not 0 <= number < count:
+            raise ValueError(f"action: expected a number in [0, {count}), got {number}")
+        if is_over:
+            raise ValueError(
+                "step: expected an episode that goes on, got one that has ended; call reset() first"
+            )
+        return number
 
     def get_action_meanings(self) -> list[str]:
         """Returns the name of each action, as ale-py's environments do."""

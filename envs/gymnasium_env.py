@@ -1,7 +1,6 @@
 """Any environment of gymnasium with discrete actions, as frames."""
 
 import copy
-import operator
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,28 +94,9 @@ class GymnasiumEnv(FrameEnv):
         self._begin(info, 0)
         return self.frame, self._info
 
-    def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Plays one step; see `FrameEnv`.
-
-        Raises:
-            ValueError: No such action, or the episode has ended.
-        """
-        reward, terminated, truncated, info = self.advance(action)
-        return self.frame, reward, terminated, truncated, info
-
     def advance(self, action: np.int64 | int) -> tuple[float, bool, bool, dict[str, Any]]:
         """Plays one step without making its frame; see `FrameEnv.advance`."""
-        try:
-            number = operator.index(action)
-        except TypeError:
-            raise TypeError(f"action: expected a whole number, got {action!r:.80}") from None
-        count = len(self.action_meanings)
-        if not 0 <= number < count:
-            raise ValueError(f"action: expected a number in [0, {count}), got {number}")
-        if self._is_over:
-            raise ValueError(
-                "step: expected an episode that goes on, got one that has ended; call reset() first"
-            )
+        number = self._check_step(action, self._is_over)
         lives = self._info["lives"]
         reward, terminated, truncated, info = self._play(number)
         if self._history is not None:

@@ -4,7 +4,10 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
+from worldtokens.collect.run import CollectConfig
+from worldtokens.collect.run import main as collect
 from worldtokens.tokenizer import Tokenizer, TokenizerConfig
+from worldtokens.training.command_line import compose
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +39,16 @@ def new_tiny_tokenizer() -> Callable[..., Tokenizer]:
 @pytest.fixture
 def tiny_tokenizer(new_tiny_tokenizer) -> Tokenizer:
     return new_tiny_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    """An exploration of the fake game in small frames, which knows ways to the key in room 1."""
+    folder = tmp_path_factory.mktemp("explored")
+    overrides = (
+        f"env=FakeGame data={folder} policy=go_explore policy.explore_steps=12000 num_workers=1 "
+        "policy.num_explorations=1 num_steps=200 env_config.frame_height=16 "
+        "env_config.frame_width=24 env_config.max_episode_steps=300"
+    )
+    collect(compose(CollectConfig, "collect", overrides.split()))
+    return folder

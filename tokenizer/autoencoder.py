@@ -182,6 +182,11 @@ class Tokenizer(PretrainedModel, tags=["image-tokenizer"]):
         vectors = [quantizer.dequantize(part) for quantizer, part in self._split(tokens)]
         return unscale_frames(self._decode(vectors))
 
+    @property
+    def weighs_changes(self) -> bool:
+        """Whether `start` looks at the frames before the frames."""
+        return any(quantizer.uses_weights for quantizer in self._levels())
+
     @torch.no_grad()
     def start(
         self,

@@ -184,7 +184,11 @@ def start(tokenizer: Tokenizer, training: TrainingFrames, config: TrainConfig) -
     """
     if config.init_from is not None and start_from(tokenizer, config.init_from):
         return
-    first, previous = training.draw_pairs(config.start_frames, step_rng(config.seed, 0, 0))
+    count, rng = config.start_frames, step_rng(config.seed, 0, 0)
+    if tokenizer.weighs_changes:
+        first, previous = training.draw_pairs(count, rng)
+    else:
+        first, previous = training.draw(count, rng).frames, None
     tokenizer.start(first, torch.Generator().manual_seed(config.seed), previous)
 
 

@@ -153,8 +153,9 @@ def with_folder_name(config: DictConfig) -> DictConfig:
 
 
 def _name_whole(node: DictConfig, name: str) -> None:
-    for key in node:
-        value = OmegaConf.to_container(node, resolve=False)[key]  # pyright: ignore
+    tree = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(tree, dict)
+    for key, value in tree.items():
         if value == "${env}":
             node[key] = name
         elif isinstance(value, dict):

@@ -5,8 +5,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box
 
+from worldtokens.envs.actions import space_parts
 from worldtokens.envs.pictures import PictureRule, find_picture
 
 
@@ -60,18 +61,14 @@ class FlatActions:
         Raises:
             ValueError: The actions are continuous.
         """
-        if isinstance(space, Discrete):
-            self._start, sizes = np.array([space.start]), [int(space.n)]
-        elif isinstance(space, MultiDiscrete):
-            self._start, sizes = np.ravel(space.start), np.ravel(space.nvec).tolist()
-        elif isinstance(space, MultiBinary):
-            self._start, sizes = np.array([0]), [2] * int(np.prod(space.shape))
-        else:
+        parts = space_parts(space)
+        if parts is None:
             raise ValueError(
                 f"source: expected actions of a Discrete space, got {space} in {folder}"
             )
-        self._sizes = tuple(sizes)
-        self.count = int(np.prod(np.array(sizes, dtype=object)))
+        self._start, sizes = parts
+        self._sizes = tuple(sizes.tolist())
+        self.count = int(np.prod(sizes.astype(object)))
 
     def flatten(self, actions: np.ndarray) -> np.ndarray:
         """Returns (T,) numbers from 0, of (T,) numbers or (T, parts)."""

@@ -12,10 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from worldtokens import EpisodeDataset, WorldModel, WorldModelConfig
-from worldtokens.collect.run import CollectConfig
-from worldtokens.collect.run import main as collect
 from worldtokens.envs import EnvState, make_env
-from worldtokens.training.command_line import compose
 from worldtokens.world_model.data.segments import TokenEpisode
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -31,19 +28,6 @@ def example():
 @pytest.fixture(scope="module")
 def agents(example):
     return importlib.import_module("montezuma_agent")
-
-
-@pytest.fixture(scope="module")
-def explored(tmp_path_factory):
-    """An exploration of the fake game in small frames, which knows ways to the key in room 1."""
-    folder = tmp_path_factory.mktemp("explored")
-    overrides = (
-        f"env=FakeGame data={folder} policy=go_explore policy.explore_steps=12000 num_workers=1 "
-        "policy.num_explorations=1 num_steps=200 env_config.frame_height=16 "
-        "env_config.frame_width=24 env_config.max_episode_steps=300"
-    )
-    collect(compose(CollectConfig, "collect", overrides.split()))
-    return folder
 
 
 @pytest.fixture

@@ -34,7 +34,10 @@ class Quantizer(nn.Module):
         latent_dim: C, the channels of the encoder's output.
         code_dim: D, the channels of the decoder's input.
         depth: Tokens per latent.
+        uses_weights: Whether `start` looks at weights of latents.
     """
+
+    uses_weights: bool = False
 
     vocab_size: int
     latent_dim: int
@@ -78,6 +81,6 @@ class Quantizer(nn.Module):
         Args:
             latents: float32 chunks (n, K, C).
             generator: A CPU generator, for all random draws.
-            weights: How much each latent counts, float32 chunks (n, K); None for all alike. A
-                quantizer may leave them aside.
+            weights: How much each latent counts, float32 chunks (n, K); None for all alike.
+                Quantizers without `uses_weights` leave them aside.
         """

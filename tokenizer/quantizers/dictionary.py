@@ -28,6 +28,7 @@ class Dictionary(Quantizer):
     device, at every batch size and under every order of summation.
     """
 
+    uses_weights = True
     codes: Tensor
 
     def __init__(self, vocab_size: int, dim: int):

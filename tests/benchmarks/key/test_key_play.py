@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from worldtokens.collect.run import CollectConfig
-from worldtokens.collect.run import main as collect
-from worldtokens.training.command_line import compose
-
 FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "key"
 
 
@@ -25,19 +21,6 @@ def script():
 @pytest.fixture(scope="module")
 def agents(script):
     return importlib.import_module("montezuma_agent")
-
-
-@pytest.fixture(scope="module")
-def explored(tmp_path_factory):
-    """An exploration of the fake game in small frames, which knows ways to the key in room 1."""
-    folder = tmp_path_factory.mktemp("explored")
-    overrides = (
-        f"env=FakeGame data={folder} policy=go_explore policy.explore_steps=12000 num_workers=1 "
-        "policy.num_explorations=1 num_steps=200 env_config.frame_height=16 "
-        "env_config.frame_width=24 env_config.max_episode_steps=300"
-    )
-    collect(compose(CollectConfig, "collect", overrides.split()))
-    return folder
 
 
 def test_wilson_interval_by_hand(script):
