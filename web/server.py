@@ -3,8 +3,11 @@
 import os
 import sys
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 HOST = "127.0.0.1"
 # Cross-origin isolation, without which browsers give a page no threads; and no stale files after
@@ -29,11 +32,31 @@ class PageHandler(SimpleHTTPRequestHandler):
         ".gz": "application/gzip",
     }
 
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        """Answers that a file is as the browser has it, or sends its headers."""
+        tag = self._tag()
+        if tag is None or self.headers.get("If-None-Match") != tag:
+            return super().send_head()
+        self.send_response(HTTPStatus.NOT_MODIFIED)
+        self.end_headers()
+        return None
+
     def end_headers(self) -> None:
         """Adds the headers."""
+        if (tag := self._tag()) is not None:
+            self.send_header("ETag", tag)
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
+
+    def _tag(self) -> str | None:
+        """Returns what changes with a file; times of last change have seconds only in HTTP."""
+        path = self.translate_path(self.path)
+        try:
+            status = os.stat(os.path.join(path, "index.html") if os.path.isdir(path) else path)
+        except OSError:
+            return None
+        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
     def log_message(self, format: str, *args: object) -> None:
         """Stays silent."""

@@ -1,4 +1,6 @@
+import os
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -26,6 +28,21 @@ def test_files_are_served_as_browsers_want_them(served):
             # Browsers must not unpack by themselves what the page unpacks.
             assert answer.headers["Content-Encoding"] is None
             assert {key: answer.headers[key] for key in HEADERS} == HEADERS
+
+
+def test_a_file_that_changed_within_the_same_second_is_served_anew(served, tmp_path):
+    path, url = tmp_path / "step.onnx.gz", address(served) + "step.onnx.gz"
+    os.utime(path, ns=(10**18, 10**18))
+    with urllib.request.urlopen(url) as answer:
+        tag, date = answer.headers["ETag"], answer.headers["Last-Modified"]
+    conditions = {"If-None-Match": tag, "If-Modified-Since": date}
+    request = urllib.request.Request(url, headers=conditions)
+    with pytest.raises(urllib.error.HTTPError, match="304"):
+        urllib.request.urlopen(request)
+    path.write_bytes(b"\x1f\x8c")
+    os.utime(path, ns=(10**18 + 1, 10**18 + 1))
+    with urllib.request.urlopen(request) as answer:
+        assert answer.read() == b"\x1f\x8c" and answer.headers["ETag"] != tag
 
 
 def test_only_this_machine_is_served(served):
