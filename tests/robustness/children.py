@@ -6,10 +6,10 @@ import random
 import resource
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,16 @@ def run(
         largest_file: Bytes that a file may have: as a full disk, for this child alone.
         hang: Seconds after which it is killed and counts as hanging.
     """
-    with tempfile.TemporaryFile() as log:
-        start = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            _child(function, log.fileno(), largest_file)
+    # A pipe, not a file: `largest_file` would cut off what the child says.
+    reading, writing = os.pipe()
+    start = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _child(function, writing, largest_file)
+    os.close(writing)
+    with open(reading, "rb") as log, ThreadPoolExecutor(1) as reader:
+        output = reader.submit(log.read)
         code, hangs = None, False
         while code is None:
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -84,8 +89,7 @@ def run(
         # What the child has started ends with it, or is ended here.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        log.seek(0)
-        return Outcome(code, log.read().decode(errors="replace"), seconds, hangs)
+        return Outcome(code, output.result().decode(errors="replace"), seconds, hangs)
 
 
 def _child(function: Callable[[], object], log: int, largest_file: int | None) -> None:
