@@ -14,11 +14,11 @@ import numpy as np
 
 from worldtokens import make_env
 from worldtokens.common.checks import check_at_least
-from worldtokens.envs.atari import AtariEnv
+from worldtokens.envs.atari import FrameEnv
 from worldtokens.world_model.video.action_scripts import action_index
 
 
-def play(env: AtariEnv, seeds: Sequence[int], act: Callable[[], int]) -> np.ndarray:
+def play(env: FrameEnv, seeds: Sequence[int], act: Callable[[], int]) -> np.ndarray:
     """Plays an episode per seed; returns the unclipped scores, float64 (episodes,)."""
     scores = np.zeros(len(seeds))
     for index, seed in enumerate(seeds):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from worldtokens import Tokenizer, WorldModel
 from worldtokens.collect.policies.random_actions import HeldRandomPolicy
-from worldtokens.envs import AtariEnv, EnvState
+from worldtokens.envs import EnvState, FrameEnv
 from worldtokens.world_model.evaluation.game.saved_states import MEAN_HOLD, SavedStates
 from worldtokens.world_model.imagination.sampling import seeded_generators
 
@@ -86,7 +86,7 @@ class History:
 
 
 def moments_after_resets(
-    env: AtariEnv, tokenizer: Tokenizer, context: int, count: int, lead: int, seed: int
+    env: FrameEnv, tokenizer: Tokenizer, context: int, count: int, lead: int, seed: int
 ) -> list[Moment]:
     """Plays held random actions for up to `lead` steps after resets.
 
@@ -105,7 +105,7 @@ def moments_after_resets(
 
 
 def moments_at_states(
-    states: SavedStates, env: AtariEnv, tokenizer: Tokenizer, context: int, count: int,
+    states: SavedStates, env: FrameEnv, tokenizer: Tokenizer, context: int, count: int,
     near_rewards: bool, seed: int,
 ) -> list[Moment]:  # fmt: skip
     """Plays the known frames from saved states; games that end within them are left out."""
@@ -123,7 +123,7 @@ def moments_at_states(
 
 
 def play_to(
-    env: AtariEnv, frame: np.ndarray, tokenizer: Tokenizer, context: int, steps: int,
+    env: FrameEnv, frame: np.ndarray, tokenizer: Tokenizer, context: int, steps: int,
     rng: np.random.Generator,
 ) -> Moment | None:  # fmt: skip
     """Plays held random actions for `steps` steps; returns where that leads, if to no end."""
@@ -142,7 +142,7 @@ def play_to(
 
 
 def returns_in_game(
-    player: Player, moments: Sequence[Moment], envs: Sequence[AtariEnv], tokenizer: Tokenizer,
+    player: Player, moments: Sequence[Moment], envs: Sequence[FrameEnv], tokenizer: Tokenizer,
     terms: Terms,
 ) -> np.ndarray:  # fmt: skip
     """Returns what a policy is paid in the game, float64 (n,)."""
