@@ -14,7 +14,7 @@ import numpy as np
 
 from worldtokens import make_env
 from worldtokens.common.checks import check_at_least
-from worldtokens.envs.atari import FrameEnv
+from worldtokens.envs import FrameEnv
 from worldtokens.world_model.video.action_scripts import action_index
 
 
