@@ -116,8 +116,14 @@ def read_config(folder: Path, kind: Kind) -> tuple[Any, CardFacts]:
             f"{label}: expected format {FORMAT}, got {version!r}; it was written by another version"
         )
     facts = tree.pop(_FACTS, None)
-    if isinstance(facts, dict) and DIGEST in facts:
-        digest = facts.pop(DIGEST)
+    if isinstance(facts, dict):
+        # All versions wrote every fact: where one is gone, the digest may be gone with it.
+        if lost := {fact.name for fact in dataclasses.fields(CardFacts)} - set(facts):
+            raise ValueError(
+                f"{label}: {CONFIG} is damaged (its facts lack {', '.join(sorted(lost))}); copy it "
+                "again or export it again"
+            )
+        digest = facts.pop(DIGEST, None)
         written = {_MODEL: model_type, _FORMAT: version, **tree, _FACTS: facts}
         check_tree_digest(written, digest, f"{label}: {CONFIG}")
     facts = CardFacts.from_tree(facts)

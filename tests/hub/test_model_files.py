@@ -86,6 +86,17 @@ def test_every_field_of_the_first_format_is_needed(tiny_tokenizer, tmp_path, nam
         Tokenizer.from_pretrained(tmp_path)
 
 
+def test_facts_that_went_with_their_digest_are_missed(tiny_tokenizer, tmp_path):
+    # Found by random changes: a piece of the file copied over the end of the facts.
+    tiny_tokenizer.save_pretrained(tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    for name in ("metrics", "limits", "digest"):
+        del tree["facts"][name]
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match=r"is damaged \(its facts lack limits, metrics\); copy it"):
+        Tokenizer.from_pretrained(tmp_path)
+
+
 def test_kinds_name_their_stage(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Tokenizer.kind.command == "worldtokens train-tokenizer"
