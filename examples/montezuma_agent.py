@@ -4,12 +4,13 @@ The agent reads the tokens of the last frames and the last action. Repeating tha
 action of its own, so that an agent that knows nothing yet plays actions that are held for a while.
 """
 
+import csv
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,18 @@ from torch.distributions import Categorical
 from tqdm import trange
 
 from worldtokens import EpisodeDataset, Tokenizer
+from worldtokens.collect.go_explore.archive import Archive, Route
+from worldtokens.collect.go_explore.cells import make_cells
 from worldtokens.collect.go_explore.paths import Path as Way
+from worldtokens.common.atomic import write_text
 from worldtokens.envs import ram_labels
 from worldtokens.world_model.data.segments import TokenEpisode
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
 MOST_READ = 40_000  # frames, about, that tell where the player is
 STACK = 4  # frames that the policy reads
+# Settings of a dataset's games that what is collected later shares.
+SHARED = ("frame_skip", "frame_height", "frame_width", "full_action_space", "max_episode_steps")
 CONTEXT = 4  # real frames before a dream; ImaginedVectorEnv's default
 
 
@@ -227,11 +233,49 @@ def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> 
     return PlayerReader(tokens, positions, tokenizer.vocab_size)
 
 
+def collect_from(
+    folder: Path, game: str, config: Any, states: Sequence[bytes], scene: int, steps: int,
+    *overrides: str,
+) -> None:  # fmt: skip
+    """Plays episodes of so many steps by the collector, from saved states of a room."""
+    archive = Archive(make_cells(game, "auto"))
+    for number, state in enumerate(states):
+        key = bytes([scene, 0, 0, *number.to_bytes(2, "big")]).hex()
+        archive.add(Route(key, scene, 0.0, 0, number, state))
+    (folder / "archives").mkdir(parents=True, exist_ok=True)
+    archive.save(folder / "archives" / "starts.npz")
+    run_command(
+        "collect.run", f"env={game}", f"data={folder}", "start=cells", f"start_steps={steps}",
+        "num_workers=1", *(f"env_config.{name}={getattr(config, name)}" for name in SHARED),
+        *overrides,
+    )  # fmt: skip
+
+
+def mix(folder: Path, old: Path, most: int, new: Sequence[Path], names: Sequence[str]) -> None:
+    """Links the newest files of an old dataset and all of new ones into one dataset."""
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        files = sorted((old / name).glob("*"))[-most:]
+        for file in (*files, *(file for each in new for file in (each / name).glob("*"))):
+            if not (folder / name / file.name).exists():
+                os.link(file, folder / name / file.name)
+    write_text(folder / "dataset.json", (new[-1] / "dataset.json").read_text())
+
+
 def run_command(module: str, *overrides: str) -> None:
     """Runs a command of the project; its processes find this file as a module."""
     path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
     command = [sys.executable, "-m", f"worldtokens.{module}", *overrides]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, stdout=sys.stderr)
+
+
+def write_progress(folder: Path, rows: Sequence[Any]) -> None:
+    """Writes the rows of montezuma_key.py as a table and as curves."""
+    with open(folder / "progress.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, [each.name for each in fields(rows[0])])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    plot(folder / "curve.png", rows)
 
 
 def plot(path: Path, rows: Sequence[Any]) -> None:

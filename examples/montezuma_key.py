@@ -5,7 +5,9 @@
     python benchmarks/key/key_play.py --agents runs/montezuma_key/seed_*
 
 Each round dreams, plays in the real game with the policy (`collect/run.py`, sticky actions), and,
-with --model-minutes, trains the world model on with what was played (`world_model/train.py`).
+with --model-minutes, trains the world model on with what was played (`world_model/train.py`). With
+--practice-steps, random play from all along the known ways comes first, and the world model learns
+from it what happens beside them.
 Dreams begin on the archive's known ways to the key, at most `distance` steps before it; the
 distance grows when the policy took the key in the game often enough. A dream ends with the reward,
 a lost life, or when its frames no longer show where the player is: there a dream may pay what the
@@ -18,8 +20,6 @@ command goes on. It works for other games whose archives know ways to a reward, 
 """
 
 import argparse
-import csv
-import os
 import subprocess
 import sys
 import time
@@ -34,28 +34,25 @@ from montezuma_agent import (
     Seen,
     clone,
     codes_of,
+    collect_from,
     cut,
+    mix,
     player_reader,
-    plot,
     run_command,
     walk,
-)  # fmt: skip
+    write_progress,
+)
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from worldtokens import EpisodeDataset, ImaginedVectorEnv, Tokenizer, WorldModel
-from worldtokens.collect.go_explore.archive import Archive, Route
-from worldtokens.collect.go_explore.cells import make_cells
 from worldtokens.collect.go_explore.demonstrations import known_ways
-from worldtokens.common.atomic import replacing, write_text
+from worldtokens.common.atomic import replacing
 from worldtokens.envs import make_env_from_config
 from worldtokens.world_model.config import Architecture
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import LostPlayers, PlayerReader
-
-# Settings of the dataset's games that the real tries share.
-SHARED = ("frame_skip", "frame_height", "frame_width", "full_action_space", "max_episode_steps")
 
 
 def option(default: Any, help: str) -> Any:
@@ -85,7 +82,10 @@ class Arguments:
     goal: float = option(0.7, "share of real tries with the key at which it grows")
     tries: int = option(30, "real tries in a round, about")
     patience: float = option(3.0, "steps of a real try, in multiples of its distance to the key")
+    practice_steps: int = option(0, "real steps of random held actions all along the known ways")
+    practice_minutes: float = option(10.0, "training of the world model with them")
     model_minutes: float = option(0.0, "training of the world model in a round")
+    model_rate: float = option(5e-4, "learning rate of the world model")
     learning_rate: float = option(5e-4, "of Adam")
     discount: float = option(0.99, "of rewards")
     gae_lambda: float = option(0.95, "of the lambda-returns")
@@ -219,7 +219,8 @@ class Run:
     def __init__(self, args: Arguments):
         """Loads the models, plays the known ways again and learns where the player is."""
         self.args, self.folder = args, (Path(args.out) / f"seed_{args.seed}").resolve()
-        self.play, self.rows, self.known = self.folder / "play", [], set()
+        self.play, self.practice = self.folder / "play", self.folder / "practice"
+        self.rows, self.known = [], set()
         self.world_model, self.distance = args.world_model, args.distance
         dataset = EpisodeDataset(args.data)
         self.game, self.config, self.old_steps = dataset.game, dataset.env_config, dataset.num_steps
@@ -233,7 +234,10 @@ class Run:
         self.optimizer = torch.optim.Adam(self.agent.parameters(), args.learning_rate, eps=1e-5)
         if (state := self.folder / "state.pt").exists():
             self.resume(state)
-        elif args.clone_steps:
+            return
+        if args.practice_steps:
+            self.practise()
+        if args.clone_steps:
             clone(self.walks, self.agent, args.clone_steps, args.seed)
 
     def resume(self, path: Path) -> None:
@@ -248,11 +252,7 @@ class Run:
 
     def save(self) -> None:
         """Writes the table, the picture and the state after a round."""
-        with open(self.folder / "progress.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, [each.name for each in fields(Row)])
-            writer.writeheader()
-            writer.writerows(asdict(row) for row in self.rows)
-        plot(self.folder / "curve.png", self.rows)
+        write_progress(self.folder, self.rows)
         state = {
             "agent": self.agent.state_dict(), "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(), "rows": [asdict(row) for row in self.rows],
@@ -276,8 +276,9 @@ class Run:
             longest = max(len(each.actions) for each in self.walks)
             self.distance = min(distance + args.farther, longest)
         if args.model_minutes:
-            self.train_world_model()
-        real = self.old_steps + EpisodeDataset(self.play).num_steps
+            self.train_world_model(f"world_model_{len(self.rows) + 1}", args.model_minutes)
+        folders = [each for each in (self.practice, self.play) if each.exists()]
+        real = self.old_steps + sum(EpisodeDataset(each).num_steps for each in folders)
         seconds += time.monotonic() - started
         counts = len(self.rows) + 1, distance, round(seconds, 1), real, dreamt
         self.rows.append(Row(*counts, *learned, *in_dream, *in_game))  # pyright: ignore
@@ -329,21 +330,11 @@ class Run:
         agent = self.folder / "agents" / f"round_{len(self.rows) + 1:03d}.safetensors"
         facts = {"tokenizer": self.tokenizer.fingerprint, "steps": dreamt}
         self.agent.save(agent, asdict(args) | facts)
-        archive = Archive(make_cells(self.game, "auto"))
-        for number, each in enumerate(self.walks):
-            step = max(0, len(each.actions) - self.distance)
-            key = bytes([args.scene, 0, 0, 0, number % 256]).hex()
-            archive.add(Route(key, args.scene, 0.0, 0, step, each.states[step]))
-        (self.play / "archives").mkdir(parents=True, exist_ok=True)
-        archive.save(self.play / "archives" / "starts.npz")
-        run_command(
-            "collect.run", f"env={self.game}", f"data={self.play}", "policy=random",
+        states = [w.states[max(0, len(w.actions) - self.distance)] for w in self.walks]
+        self.collect(
+            self.play, states, steps, f"num_steps={args.tries * steps}", "policy=random",
             "policy._target_=montezuma_agent.Player", f"+policy.checkpoint={agent}",
-            f"+policy.tokenizer={args.tokenizer}", "start=cells", f"start_steps={steps}",
-            f"num_steps={args.tries * steps}", f"seed={args.seed}", "num_workers=1",
-            "env_config.terminate_on_life_loss=true",
-            f"env_config.repeat_action_probability={args.sticky}",
-            *(f"env_config.{name}={getattr(self.config, name)}" for name in SHARED),
+            f"+policy.tokenizer={args.tokenizer}", "env_config.terminate_on_life_loss=true",
         )  # fmt: skip
         tries = [e for e in EpisodeDataset(self.play).episodes if e.id not in self.known]
         self.known |= {each.id for each in tries}
@@ -351,23 +342,32 @@ class Run:
         died = np.array([each.terminated[-1] for each in tries]) & ~paid
         return float(paid.mean()), float(died.mean()), len(tries)
 
-    def train_world_model(self) -> None:
+    def collect(self, folder: Path, states: list[bytes], steps: int, *overrides: str) -> None:
+        """Plays in the game from saved states, by the collector."""
+        sticky = f"env_config.repeat_action_probability={self.args.sticky}"
+        overrides = f"seed={self.args.seed}", sticky, *overrides
+        collect_from(folder, self.game, self.config, states, self.args.scene, steps, *overrides)
+
+    def practise(self) -> None:
+        """Plays random held actions from all along the known ways, and trains the world model."""
+        states = [state for each in self.walks for state in each.states[::5]]
+        total = f"num_steps={self.args.practice_steps}"
+        self.collect(self.practice, states, 50, total, "policy=held_random", "policy.mean_hold=6")
+        self.train_world_model("world_model_0", self.args.practice_minutes)
+
+    def train_world_model(self, run: str, minutes: float) -> None:
         """Trains the world model on with what was played, beside the newest shards of the data."""
         args, mixed = self.args, self.folder / "mixed"
-        self.played_episodes()  # encodes them
-        for name in ("shards", f"tokens/{self.tokenizer.fingerprint}"):
-            (mixed / name).mkdir(parents=True, exist_ok=True)
-            old = sorted((Path(args.data) / name).glob("*"))[-args.old_shards :]
-            for file in (*old, *(self.play / name).glob("*")):
-                if not (mixed / name / file.name).exists():
-                    os.link(file, mixed / name / file.name)
-        write_text(mixed / "dataset.json", (self.play / "dataset.json").read_text())
+        new = [each for each in (self.practice, self.play) if each.exists()]
+        for folder in new:
+            load_tokens(EpisodeDataset(folder), self.tokenizer)  # encodes what is new
+        tokens = f"tokens/{self.tokenizer.fingerprint}"
+        mix(mixed, Path(args.data), args.old_shards, new, ("shards", tokens))
         config = WorldModel.from_pretrained(self.world_model).config
-        run = f"world_model_{len(self.rows) + 1}"
         run_command(
             "world_model.train", f"env={self.game}", f"data={mixed}", f"root={self.folder}",
             f"tokenizer={args.tokenizer}", f"init_from={self.world_model}", f"run={run}",
-            f"budget.max_minutes={args.model_minutes}", "learning_rate=5e-4",
+            f"budget.max_minutes={minutes}", f"learning_rate={args.model_rate}",
             "schedule.shape=linear", f"seed={args.seed}", "wandb.mode=disabled",
             *(f"model.{each.name}={getattr(config, each.name)}" for each in fields(Architecture)),
         )  # fmt: skip

@@ -270,9 +270,26 @@ def test_the_world_model_goes_on_with_what_was_played(example, words, tmp_path):
     words = [*words, "--model-minutes", "0.02", "--old-shards", "1"]
     run = example.Run(example.parse(words))
     run.round()
+    assert not (tmp_path / "out" / "seed_0" / "practice").exists()
     assert run.world_model == str(tmp_path / "out" / "seed_0" / "FakeGame" / "world_model_1")
     before = WorldModel.from_pretrained(tmp_path / "world_model")
     after = WorldModel.from_pretrained(run.world_model)
     assert after.config.reward_values[0] == 0.0 and after.config.layers == before.config.layers
     weights = before.network.state_dict(), after.network.state_dict()
     assert any(not torch.equal(weights[0][n], weights[1][n]) for n in weights[0] if n in weights[1])
+
+
+@pytest.mark.slow
+def test_the_world_model_practises_before_the_first_dream(example, words, explored, tmp_path):
+    words = [*words, "--practice-steps", "300", "--practice-minutes", "0.02", "--old-shards", "1"]
+    run = example.Run(example.parse(words))
+    practice = EpisodeDataset(tmp_path / "out" / "seed_0" / "practice")
+    assert run.world_model == str(tmp_path / "out" / "seed_0" / "FakeGame" / "world_model_0")
+    assert practice.num_steps >= 300 and practice.env_config.repeat_action_probability == 0.25
+    assert {info.start for info in practice.infos} == {"restored"} and len(practice) >= 6
+    run.round()
+    total = EpisodeDataset(explored).num_steps + practice.num_steps
+    assert run.rows[0].real_steps == total + EpisodeDataset(run.play).num_steps
+    # What goes on has practised.
+    again = example.Run(example.parse(words))
+    assert again.world_model == run.world_model and len(again.rows) == 1
