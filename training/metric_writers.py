@@ -183,11 +183,10 @@ def _read_lines(path: Path) -> tuple[list[dict[str, float]], list[int]]:
         return [], []
     rows, damaged = [], []
     lines = read_text(path).split("\n")
-    # Lines without a checksum, of earlier versions, may only follow those that have one.
-    checked = [number for number, line in enumerate(lines, start=1) if f'"{CHECKSUM}": "' in line]
-    last_checked = checked[-1] if checked else 0
+    # Either all lines have a checksum, or none, in files of earlier versions.
+    checked = any(f'"{CHECKSUM}": "' in line for line in lines)
     for number, line in enumerate(lines, start=1):
-        row = _row(line, number < last_checked)
+        row = _row(line, checked)
         if row is not None:
             rows.append(row)
         elif line and number < len(lines):

@@ -108,14 +108,13 @@ def test_wandb_that_cannot_start_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_a_lost_checksum_is_damage_where_later_lines_have_one(tmp_path):
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_lost_checksum_is_damage_where_other_lines_have_one(tmp_path, number):
     path = tmp_path / "metrics.jsonl"
     writer = JsonlWriter(path, step=0)
     for step in (1, 2, 3):
         writer.write(step, {"loss": step / 2})
     lines = path.read_text().splitlines()
-    lines[0] = '{"step": 1, "loss": 7.5}'
-    # A process of an earlier version may go on with the file.
-    lines.append('{"step": 4, "loss": 2.0}')
+    lines[number] = f'{{"step": {number + 1}, "loss": 7.5}}'
     path.write_text("\n".join(lines) + "\n")
-    assert [row["step"] for row in read_metrics(path)] == [2, 3, 4]
+    assert [row["step"] for row in read_metrics(path)] == [n for n in (1, 2, 3) if n != number + 1]
