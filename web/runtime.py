@@ -1,12 +1,16 @@
 """The runtime of the page's graphs: onnxruntime-web, as the lockfile pins it, from npm."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+
+from filelock import FileLock
 
 FOLDER = Path(__file__).resolve().parent
 PACKAGE = "onnxruntime-web"
@@ -32,8 +36,9 @@ def runtime_files() -> list[Path]:
     """
     place = _place()
     folder = place / "node_modules" / PACKAGE
-    if _version(folder) != pinned_version():
-        _install(place)
+    with _locked(place):
+        if _version(folder) != pinned_version():
+            _install(place)
     files = [folder / "dist" / name for name in FILES]
     missing = [path.name for path in files if not path.is_file()]
     if missing or _version(folder) != pinned_version():
@@ -74,10 +79,25 @@ def npm_command() -> tuple[list[str], dict[str, str]]:
     return [str(binaries / "node"), str(script)], environment
 
 
+@contextlib.contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Lets one process at a time look into a folder and install there."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place / ".npm.lock")
+        lock.acquire()
+    except OSError:  # Nobody may write there, or its file system has no locks.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _install(place: Path) -> None:
     """Lets npm fetch what the lockfile names, without running scripts of packages."""
     command, environment = npm_command()
-    place.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", LOCK):
         if place != FOLDER:
             shutil.copy(FOLDER / name, place / name)

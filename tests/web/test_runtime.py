@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +10,8 @@ from worldtokens.web.runtime import FILES, npm_command, pinned_version, runtime_
 
 NPM = """#!/bin/sh
 echo "$@" > called
+echo once >> calls
+sleep "${SLOW:-0}"
 [ -n "$FAILS" ] && { echo "npm error network" >&2; exit 1; }
 mkdir -p node_modules/onnxruntime-web/dist
 printf '{"version": "%s"}' "$VERSION" > node_modules/onnxruntime-web/package.json
@@ -39,6 +43,22 @@ def test_npm_fetches_what_the_lockfile_names_once(place):
     assert lock["packages"]["node_modules/onnxruntime-web"]["version"] == pinned_version()
     (place / "called").unlink()
     assert runtime_files() == files and not (place / "called").exists()
+
+
+def test_two_at_a_time_fetch_it_once(place, monkeypatch):
+    # Two test processes once emptied the folder under each other.
+    monkeypatch.setenv("SLOW", "0.3")
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: runtime_files(), range(2))
+    assert first == second and (place / "calls").read_text() == "once\n"
+
+
+def test_a_folder_without_locks_is_used_all_the_same(place, monkeypatch):
+    def acquire(lock):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(runtime.FileLock, "acquire", acquire)
+    assert [path.name for path in runtime_files()] == list(FILES)
 
 
 def test_what_npm_says_is_told(place, monkeypatch):
