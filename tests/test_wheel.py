@@ -77,7 +77,7 @@ def source(tmp_path_factory, new_tiny_tokenizer) -> Path:
     """A copy of what is packaged, with tiny weights named tiny_game in it."""
     folder = tmp_path_factory.mktemp("source")
     for name in (*PACKAGES, "worldtokens"):
-        skipped = shutil.ignore_patterns("__pycache__", "node_modules")
+        skipped = shutil.ignore_patterns("__pycache__", "node_modules", ".npm.lock")
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
