@@ -88,4 +88,4 @@ docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf .venv demo site play page web/node_modules
+	rm -rf .venv demo site play page web/node_modules web/.npm.lock

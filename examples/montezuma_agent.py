@@ -241,7 +241,7 @@ def collect_from(
     archive = Archive(make_cells(game, "auto"))
     for number, state in enumerate(states):
         key = bytes([scene, 0, 0, *number.to_bytes(2, "big")]).hex()
-        archive.add(Route(key, scene, 0.0, 0, number, state))
+        archive.add(Route(key, scene, score=0.0, lives=0, steps=0, state=state))
     (folder / "archives").mkdir(parents=True, exist_ok=True)
     archive.save(folder / "archives" / "starts.npz")
     run_command(
