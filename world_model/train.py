@@ -28,7 +28,7 @@ from worldtokens.training.session import Session
 from worldtokens.world_model.config import WorldModelConfig, fitting_merge
 from worldtokens.world_model.data.event_windows import WindowSampler
 from worldtokens.world_model.data.segments import TokenDataset, TokenSegments
-from worldtokens.world_model.data.token_cache import load_tokens
+from worldtokens.world_model.data.token_cache import load_tokens, note_another_game
 from worldtokens.world_model.evaluation.validation import Heldout
 from worldtokens.world_model.imagination.precision import compile_training
 from worldtokens.world_model.model import WorldModel
@@ -48,6 +48,8 @@ def main(config: TrainConfig) -> None:
     config = with_values_of_run(config)
     accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
+    if accelerator.is_main_process:
+        note_another_game(tokenizer, config.env)
     config = with_fitting_merge(config, tokenizer.grid)
     with accelerator.main_process_first():
         data = load_tokens(EpisodeDataset(config.data, "train"), tokenizer)

@@ -31,6 +31,7 @@ from worldtokens.training.budget import Progress
 from worldtokens.training.command_line import launch
 from worldtokens.training.optimization import optimizer_step
 from worldtokens.training.session import Session, SessionConfig
+from worldtokens.world_model.data.token_cache import note_another_game
 from worldtokens.world_model.evaluation.plots import save_clip_grid
 from worldtokens.world_model.imagination.sampling import seeded_generators
 from worldtokens.world_model.prior.config import CONDITIONS, FramePriorConfig, PriorArchitecture
@@ -90,6 +91,8 @@ def main(config: TrainPriorConfig) -> None:
     """Trains until the budget is spent; continues where an earlier call stopped."""
     accelerator = make_accelerator(config.mixed_precision)
     tokenizer = Tokenizer.from_pretrained(config.tokenizer).to(accelerator.device)
+    if accelerator.is_main_process:
+        note_another_game(tokenizer, config.env)
     with accelerator.main_process_first():
         data = load_prior_frames(config, tokenizer, "train")
         heldout = load_prior_frames(config, tokenizer, "heldout")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from worldtokens.hub.model_card import CardFacts
 from worldtokens.training.checkpoint import load_checkpoint
 from worldtokens.training.command_line import compose
 from worldtokens.training.metric_writers import read_metrics
@@ -183,6 +184,17 @@ def test_a_retrained_tokenizer_is_refused_in_one_line(overrides, tokenizer_folde
     lines = [line for line in errors.splitlines() if line.startswith("error:")]
     assert process.returncode == 1 and "Traceback" not in errors
     assert len(lines) == 1 and "trained on the tokens of tokenizer" in lines[0]
+
+
+def test_a_tokenizer_of_another_game_is_said(overrides, tokenizer_folder, new_tokenizer, capsys):
+    few = ("budget.max_steps=1", "evaluations=0")
+    for game in ("FakeGame", "Pong"):
+        tokenizer = new_tokenizer()
+        tokenizer.facts = CardFacts(game=game)
+        tokenizer.save_pretrained(tokenizer_folder / "export")
+        train.main(config(overrides, *few, f"run={game}"))
+        note = "note: this tokenizer was trained on Pong; on frames of FakeGame it may lose most"
+        assert (note in capsys.readouterr().err) == (game == "Pong")
 
 
 def test_another_config_on_the_same_folder_is_refused(overrides):

@@ -51,6 +51,16 @@ def load_tokens(dataset: EpisodeDataset, tokenizer: Tokenizer) -> TokenDataset:
     )
 
 
+def note_another_game(tokenizer: Tokenizer, game: str) -> None:
+    """Says so where a tokenizer was trained on another game than the frames show."""
+    if tokenizer.facts.game not in (None, game):
+        print(
+            f"note: this tokenizer was trained on {tokenizer.facts.game}; on frames of {game} it "
+            "may lose most of what they show",
+            file=sys.stderr,
+        )
+
+
 def _episode(
     dataset: EpisodeSource, index: int, tokens: np.ndarray, lives: np.ndarray
 ) -> TokenEpisode:
