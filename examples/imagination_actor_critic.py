@@ -214,7 +214,7 @@ def train_world_model(
         with autocast(model.device):
             prediction = model(segments.tokens, segments.actions, sample.predict_mask)
         loss = world_model_loss(prediction, segments, model.reward_values, sample)
-        update(optimizer, loss.total, model, 1.0)
+        update(optimizer, loss.total(), model, 1.0)
     model.eval()
 
 

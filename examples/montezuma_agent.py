@@ -251,15 +251,15 @@ def collect_from(
     )  # fmt: skip
 
 
-def mix(folder: Path, old: Path, most: int, new: Sequence[Path], names: Sequence[str]) -> None:
-    """Links the newest files of an old dataset and all of new ones into one dataset."""
+def mix(folder: Path, old: Path, most: int, new: Path, names: Sequence[str]) -> None:
+    """Links the newest files of an old dataset and all of a new one into one dataset."""
     for name in names:
         (folder / name).mkdir(parents=True, exist_ok=True)
         files = sorted((old / name).glob("*"))[-most:]
-        for file in (*files, *(file for each in new for file in (each / name).glob("*"))):
+        for file in (*files, *(new / name).glob("*")):
             if not (folder / name / file.name).exists():
                 os.link(file, folder / name / file.name)
-    write_text(folder / "dataset.json", (new[-1] / "dataset.json").read_text())
+    write_text(folder / "dataset.json", (new / "dataset.json").read_text())
 
 
 def run_command(module: str, *overrides: str) -> None:

@@ -5,9 +5,8 @@
     python benchmarks/key/key_play.py --agents runs/montezuma_key/seed_*
 
 Each round dreams, plays in the real game with the policy (`collect/run.py`, sticky actions), and,
-with --model-minutes, trains the world model on with what was played (`world_model/train.py`). With
---practice-steps, random play from all along the known ways comes first, and the world model learns
-from it what happens beside them.
+with --model-minutes, trains the world model on with what was played (`world_model/train.py`).
+Models that montezuma_practice.py prepares know what happens beside the known ways, too.
 Dreams begin on the archive's known ways to the key, at most `distance` steps before it; the
 distance grows when the policy took the key in the game often enough. A dream ends with the reward,
 a lost life, or when its frames no longer show where the player is: there a dream may pay what the
@@ -82,8 +81,7 @@ class Arguments:
     goal: float = option(0.7, "share of real tries with the key at which it grows")
     tries: int = option(30, "real tries in a round, about")
     patience: float = option(3.0, "steps of a real try, in multiples of its distance to the key")
-    practice_steps: int = option(0, "real steps of random held actions all along the known ways")
-    practice_minutes: float = option(10.0, "training of the world model with them")
+    practice: str = option("", "dataset of montezuma_practice.py that the world model learned from")
     model_minutes: float = option(0.0, "training of the world model in a round")
     model_rate: float = option(5e-4, "learning rate of the world model")
     learning_rate: float = option(5e-4, "of Adam")
@@ -219,11 +217,11 @@ class Run:
     def __init__(self, args: Arguments):
         """Loads the models, plays the known ways again and learns where the player is."""
         self.args, self.folder = args, (Path(args.out) / f"seed_{args.seed}").resolve()
-        self.play, self.practice = self.folder / "play", self.folder / "practice"
-        self.rows, self.known = [], set()
+        self.play, self.rows, self.known = self.folder / "play", [], set()
         self.world_model, self.distance = args.world_model, args.distance
         dataset = EpisodeDataset(args.data)
         self.game, self.config, self.old_steps = dataset.game, dataset.env_config, dataset.num_steps
+        self.old_steps += EpisodeDataset(args.practice).num_steps if args.practice else 0
         self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).to(args.device).eval()
         ways = known_ways(Path(args.data), self.game, args.reward, args.scene, args.ways)
         env = make_env_from_config(self.config)
@@ -235,8 +233,6 @@ class Run:
         if (state := self.folder / "state.pt").exists():
             self.resume(state)
             return
-        if args.practice_steps:
-            self.practise()
         if args.clone_steps:
             clone(self.walks, self.agent, args.clone_steps, args.seed)
 
@@ -277,8 +273,7 @@ class Run:
             self.distance = min(distance + args.farther, longest)
         if args.model_minutes:
             self.train_world_model(f"world_model_{len(self.rows) + 1}", args.model_minutes)
-        folders = [each for each in (self.practice, self.play) if each.exists()]
-        real = self.old_steps + sum(EpisodeDataset(each).num_steps for each in folders)
+        real = self.old_steps + EpisodeDataset(self.play).num_steps
         seconds += time.monotonic() - started
         counts = len(self.rows) + 1, distance, round(seconds, 1), real, dreamt
         self.rows.append(Row(*counts, *learned, *in_dream, *in_game))  # pyright: ignore
@@ -331,10 +326,12 @@ class Run:
         facts = {"tokenizer": self.tokenizer.fingerprint, "steps": dreamt}
         self.agent.save(agent, asdict(args) | facts)
         states = [w.states[max(0, len(w.actions) - self.distance)] for w in self.walks]
-        self.collect(
-            self.play, states, steps, f"num_steps={args.tries * steps}", "policy=random",
+        collect_from(
+            self.play, self.game, self.config, states, args.scene, steps, f"seed={args.seed}",
+            f"num_steps={args.tries * steps}", "policy=random",
             "policy._target_=montezuma_agent.Player", f"+policy.checkpoint={agent}",
             f"+policy.tokenizer={args.tokenizer}", "env_config.terminate_on_life_loss=true",
+            f"env_config.repeat_action_probability={args.sticky}",
         )  # fmt: skip
         tries = [e for e in EpisodeDataset(self.play).episodes if e.id not in self.known]
         self.known |= {each.id for each in tries}
@@ -342,27 +339,12 @@ class Run:
         died = np.array([each.terminated[-1] for each in tries]) & ~paid
         return float(paid.mean()), float(died.mean()), len(tries)
 
-    def collect(self, folder: Path, states: list[bytes], steps: int, *overrides: str) -> None:
-        """Plays in the game from saved states, by the collector."""
-        sticky = f"env_config.repeat_action_probability={self.args.sticky}"
-        overrides = f"seed={self.args.seed}", sticky, *overrides
-        collect_from(folder, self.game, self.config, states, self.args.scene, steps, *overrides)
-
-    def practise(self) -> None:
-        """Plays random held actions from all along the known ways, and trains the world model."""
-        states = [state for each in self.walks for state in each.states[::5]]
-        total = f"num_steps={self.args.practice_steps}"
-        self.collect(self.practice, states, 50, total, "policy=held_random", "policy.mean_hold=6")
-        self.train_world_model("world_model_0", self.args.practice_minutes)
-
     def train_world_model(self, run: str, minutes: float) -> None:
         """Trains the world model on with what was played, beside the newest shards of the data."""
         args, mixed = self.args, self.folder / "mixed"
-        new = [each for each in (self.practice, self.play) if each.exists()]
-        for folder in new:
-            load_tokens(EpisodeDataset(folder), self.tokenizer)  # encodes what is new
-        tokens = f"tokens/{self.tokenizer.fingerprint}"
-        mix(mixed, Path(args.data), args.old_shards, new, ("shards", tokens))
+        load_tokens(EpisodeDataset(self.play), self.tokenizer)  # encodes what is new
+        old, tokens = Path(args.practice or args.data), f"tokens/{self.tokenizer.fingerprint}"
+        mix(mixed, old, args.old_shards, self.play, ("shards", tokens))
         config = WorldModel.from_pretrained(self.world_model).config
         run_command(
             "world_model.train", f"env={self.game}", f"data={mixed}", f"root={self.folder}",

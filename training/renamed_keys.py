@@ -29,6 +29,7 @@ ADDED_KEYS: dict[str, Any] = {
     "model.latents": 0,
     "model.outcomes": "action",
     "model.predicts_lives": False,
+    "outcome_weight": 1.0,
     "schedule.final": 0.02,
     "schedule.shape": "cosine",
     "schedule.warmup": 0.02,

@@ -132,7 +132,7 @@ def train_step(
         )  # fmt: skip
     loss = world_model_loss(prediction, segments, world_model.reward_values, chosen, draft)
     norm = optimizer_step(
-        accelerator, loss.total, model, optimizer, learning_rate=rate,
+        accelerator, loss.total(config.outcome_weight), model, optimizer, learning_rate=rate,
         max_gradient_norm=config.max_gradient_norm, step=progress.step,
     )  # fmt: skip
     tokens_per_frame = world_model.config.tokens_per_frame

@@ -270,7 +270,6 @@ def test_the_world_model_goes_on_with_what_was_played(example, words, tmp_path):
     words = [*words, "--model-minutes", "0.02", "--old-shards", "1"]
     run = example.Run(example.parse(words))
     run.round()
-    assert not (tmp_path / "out" / "seed_0" / "practice").exists()
     assert run.world_model == str(tmp_path / "out" / "seed_0" / "FakeGame" / "world_model_1")
     before = WorldModel.from_pretrained(tmp_path / "world_model")
     after = WorldModel.from_pretrained(run.world_model)
@@ -280,16 +279,23 @@ def test_the_world_model_goes_on_with_what_was_played(example, words, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_world_model_practises_before_the_first_dream(example, words, explored, tmp_path):
-    words = [*words, "--practice-steps", "300", "--practice-minutes", "0.02", "--old-shards", "1"]
+def test_the_world_model_goes_on_with_practice(example, words, explored, tmp_path):
+    practice = tmp_path / "practice"
+    options = ["--data", str(explored), "--out", str(practice), "--num-steps", "300"]
+    made = importlib.import_module("montezuma_practice").main([*options, "--steps", "20"])
+    assert made.num_steps >= 300 and made.env_config.repeat_action_probability == 0.25
+    assert {info.start for info in made.infos} == {"restored"} and len(made) >= 15
+    words = [*words, "--practice", str(practice), "--model-minutes", "0.02"]
     run = example.Run(example.parse(words))
-    practice = EpisodeDataset(tmp_path / "out" / "seed_0" / "practice")
-    assert run.world_model == str(tmp_path / "out" / "seed_0" / "FakeGame" / "world_model_0")
-    assert practice.num_steps >= 300 and practice.env_config.repeat_action_probability == 0.25
-    assert {info.start for info in practice.infos} == {"restored"} and len(practice) >= 6
     run.round()
-    total = EpisodeDataset(explored).num_steps + practice.num_steps
-    assert run.rows[0].real_steps == total + EpisodeDataset(run.play).num_steps
-    # What goes on has practised.
-    again = example.Run(example.parse(words))
-    assert again.world_model == run.world_model and len(again.rows) == 1
+    mixed = EpisodeDataset(tmp_path / "out" / "seed_0" / "mixed")
+    played = EpisodeDataset(run.play).num_steps
+    assert mixed.num_steps == made.num_steps + played
+    assert run.rows[0].real_steps == EpisodeDataset(explored).num_steps + mixed.num_steps
+
+
+def test_states_lie_all_along_the_known_ways(example, words, explored):
+    practice = importlib.import_module("montezuma_practice")
+    walks = example.Run(example.parse(words)).walks
+    states = [*practice.states_along(explored, 100.0, 1, len(walks), 3)]
+    assert states == [state for each in walks for state in each.states[::3]]

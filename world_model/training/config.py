@@ -26,6 +26,8 @@ class TrainConfig(SessionConfig):
         unchanged_sample_prob: Share of the tokens that do not change that a step learns from;
             with model.stay_gate it learns from all of them.
         foreground_weight: How much more than others foreground tokens count, see `sample_tokens`.
+        outcome_weight: How much the losses of rewards, lost lives and ends count beside that of the
+            tokens.
         scheduled_sampling_prob: See `ContextConfig`, as the next two.
         scheduled_sampling_depth: Passes that make the model's own frames.
         token_noise_prob: Share of the context's tokens that are corrupted.
@@ -53,6 +55,7 @@ class TrainConfig(SessionConfig):
     segment: int
     unchanged_sample_prob: float
     foreground_weight: float
+    outcome_weight: float
     scheduled_sampling_prob: float
     scheduled_sampling_depth: int
     token_noise_prob: float
@@ -74,7 +77,10 @@ class TrainConfig(SessionConfig):
         super().__post_init__()
         check_at_least(1, batch_size=self.batch_size, heldout_segments=self.heldout_segments)
         check_at_least(2, segment=self.segment)
-        check_positive(learning_rate=self.learning_rate, foreground_weight=self.foreground_weight)
+        check_positive(
+            learning_rate=self.learning_rate, foreground_weight=self.foreground_weight,
+            outcome_weight=self.outcome_weight,
+        )  # fmt: skip
         check_positive_or_infinite(max_gradient_norm=self.max_gradient_norm)
         check_number(0, weight_decay=self.weight_decay)
         _ = self.context, self.windows

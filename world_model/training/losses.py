@@ -42,10 +42,15 @@ class WorldModelLoss:
     window_tokens: Tensor | None = None
 
     @property
-    def total(self) -> Tensor:
-        """Their sum, as in IRIS (arXiv:2209.00588, section 2.2)."""
-        total = self.tokens + self.rewards + self.ends
-        for term in (self.refined, self.lives_lost, self.latents):
+    def outcomes(self) -> Tensor:
+        """The sum of the terms of rewards, ends and lost lives."""
+        outcomes = self.rewards + self.ends
+        return outcomes if self.lives_lost is None else outcomes + self.lives_lost
+
+    def total(self, outcome_weight: float = 1.0) -> Tensor:
+        """Returns their sum, as in IRIS (arXiv:2209.00588, section 2.2) with a weight of 1."""
+        total = self.tokens + outcome_weight * self.outcomes
+        for term in (self.refined, self.latents):
             total = total if term is None else total + term
         return total
 

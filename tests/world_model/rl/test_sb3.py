@@ -129,7 +129,7 @@ def paying_model(models, dataset, never_ending):
         prediction = model(segments.tokens, segments.actions, sample.predict_mask)
         loss = world_model_loss(prediction, segments, model.reward_values, sample)
         optimizer.zero_grad()
-        loss.total.backward()
+        loss.total().backward()
         optimizer.step()
     return never_ending(model.eval())
 

@@ -20,6 +20,7 @@ def test_the_defaults_are_those_of_the_yaml():
         ("segment=1", "segment: expected a whole number of at least 2, got 1"),
         ("unchanged_sample_prob=0", r"unchanged_sample_prob: expected a number in \(0, 1\], got 0"),
         ("event_share=2", r"event_share: expected a number in \[0, 1\], got 2"),
+        ("outcome_weight=0", "outcome_weight: expected a number above 0, got 0"),
         ("scheduled_sampling_prob=1.5", "scheduled_sampling_prob: expected a number in"),
     ],
 )

@@ -37,7 +37,8 @@ def test_terms_are_the_hand_computed_cross_entropies():
     ]
     got = [float(loss.tokens), float(loss.rewards), float(loss.ends)]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-    assert math.isclose(float(loss.total), sum(expected), rel_tol=1e-6)
+    assert math.isclose(float(loss.total()), sum(expected), rel_tol=1e-6)
+    assert math.isclose(float(loss.total(3)), expected[0] + 3 * sum(expected[1:]), rel_tol=1e-6)
 
 
 def test_a_sample_of_still_tokens_has_the_loss_of_all_in_expectation():
@@ -86,7 +87,7 @@ def test_padding_gives_no_gradient():
     made = prediction()
     made.tokens.requires_grad_()
     mask = torch.tensor([[True, True, False]])
-    world_model_loss(made, small_segments(mask=mask), VALUES).total.backward()
+    world_model_loss(made, small_segments(mask=mask), VALUES).total().backward()
     assert made.tokens.grad is not None
     assert made.tokens.grad[0, 0].abs().sum() > 0 and made.tokens.grad[0, 1].abs().sum() == 0
 
@@ -142,7 +143,7 @@ def test_the_refined_term_is_the_mean_over_hidden_tokens():
     expected = (-math.log(3 / 4) - math.log(9 / 10)) / 2
     assert loss.refined is not None and math.isclose(float(loss.refined), expected, rel_tol=1e-6)
     plain = world_model_loss(mask, batch, VALUES, sample)
-    assert math.isclose(float(loss.total), float(plain.total) + expected, rel_tol=1e-6)
+    assert math.isclose(float(loss.total()), float(plain.total()) + expected, rel_tol=1e-6)
 
 
 def test_the_weighted_cross_entropy_and_its_gradient_are_torch_s():
