@@ -221,12 +221,13 @@ class Run:
         self.world_model, self.distance = args.world_model, args.distance
         dataset = EpisodeDataset(args.data)
         self.game, self.config, self.old_steps = dataset.game, dataset.env_config, dataset.num_steps
-        self.old_steps += EpisodeDataset(args.practice).num_steps if args.practice else 0
+        practice = EpisodeDataset(args.practice) if args.practice else None
+        self.old_steps += practice.num_steps if practice else 0
         self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).to(args.device).eval()
         ways = known_ways(Path(args.data), self.game, args.reward, args.scene, args.ways)
         env = make_env_from_config(self.config)
         self.walks = [walk(way, env, self.tokenizer) for way in tqdm(ways, desc="known ways")]
-        self.reader = player_reader(dataset, self.tokenizer, args.scene)
+        self.reader = player_reader(practice or dataset, self.tokenizer, args.scene)
         codes, grid = codes_of(self.tokenizer), self.tokenizer.grid
         self.agent = Agent(codes, grid, dataset.num_actions).to(args.device)
         self.optimizer = torch.optim.Adam(self.agent.parameters(), args.learning_rate, eps=1e-5)
