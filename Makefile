@@ -28,7 +28,7 @@ DEMO_RUNS := $(DEMO) root=demo/runs
 	@touch $@
 
 demo: .venv/installed
-	$(BIN)/python collect/run.py $(DEMO) num_steps=60000 policy.explore_steps=60000 policy.num_explorations=1 policy.event_share=0.6
+	$(BIN)/python collect/run.py $(DEMO) num_steps=60000 policy.explore_steps=250000 policy.explore_scenes=6 policy.num_explorations=1 policy.event_share=0.6
 	$(BIN)/python tokenizer/train.py $(DEMO_RUNS) budget.max_minutes=2
 	$(BIN)/python tokenizer/evaluate.py $(DEMO_RUNS)
 	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=8

@@ -208,7 +208,8 @@ def job_name(config: CollectConfig) -> str:
     # another one the same command would record its episodes a second time.
     node = stable_node(config.policy)
     # More exploration continues with the same archive.
-    decisive = {key: value for key, value in node.items() if key != "explore_steps"}
+    longer = ("explore_steps", "explore_scenes")
+    decisive = {key: value for key, value in node.items() if key not in longer}
     # Keys that came later do not count where they change nothing: datasets begun before go on.
     if decisive.get("event_share") == 0:
         del decisive["event_share"], decisive["event_segment_steps"]

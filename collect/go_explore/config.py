@@ -14,6 +14,8 @@ class GoExploreConfig:
     Attributes:
         name: "go_explore".
         explore_steps: Steps of exploration, all workers together, before recording begins.
+        explore_scenes: Exploration also ends when so many scenes (rooms) are known; None for no
+            such end. Few scenes are learned sooner.
         trajectory_steps: Steps played after each return.
         mean_hold: Steps for which an action is held, on average.
         end_on_life_loss: A trajectory ends when a life is lost. Steps after a death only cost
@@ -35,6 +37,7 @@ class GoExploreConfig:
 
     name: str
     explore_steps: int
+    explore_scenes: int | None
     trajectory_steps: int
     mean_hold: float
     end_on_life_loss: bool
@@ -54,6 +57,8 @@ class GoExploreConfig:
             ValueError: A value is out of range.
         """
         check_at_least(0, **{"policy.explore_steps": self.explore_steps})
+        if self.explore_scenes is not None:
+            check_at_least(1, **{"policy.explore_scenes": self.explore_scenes})
         for name in (
             *("trajectory_steps", "segment_steps"),
             *("num_explorations", "event_segment_steps"),

@@ -68,8 +68,11 @@ class ExploreScheduler:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all steps were played."""
-        return self.archive.explored_steps >= self._num_steps
+        """Whether all steps were played, or as many scenes are known as are wanted."""
+        scenes = self._config.explore_scenes
+        return self.archive.explored_steps >= self._num_steps or (
+            scenes is not None and len(self.archive.rooms) >= scenes
+        )
 
     def next_task(self, worker: int) -> Task | None:
         """See `Scheduler.next_task`."""

@@ -10,10 +10,11 @@ from worldtokens.collect.go_explore.schedulers import ExplorationsScheduler, Exp
 
 @pytest.fixture
 def make_explorations(tmp_path):
-    def make(count, event_share=0.5, num_steps=100):
+    def make(count, event_share=0.5, num_steps=100, explore_scenes=None):
         config = GoExploreConfig(
             name="go_explore",
             explore_steps=count * num_steps,
+            explore_scenes=explore_scenes,
             trajectory_steps=10,
             mean_hold=5,
             end_on_life_loss=True,
@@ -57,6 +58,16 @@ def test_workers_share_out_the_explorations_and_stay_with_theirs(make_exploratio
     scheduler.receive(explored(2, steps=100))
     assert scheduler.next_task(0) is None and len(shown) == 4
     assert [[r.key for r in e.archive.routes] for e in explorations] == [["00"], ["01"], ["02"]]
+
+
+def test_exploration_ends_when_so_many_scenes_are_known(make_explorations):
+    (exploration,) = make_explorations(1, num_steps=1000, explore_scenes=2)
+    for number, complete in ((0, False), (0, False), (1, True)):
+        assert isinstance(exploration.next_task(0), Explore)
+        route = Route(f"0{number}", number, 0.0, 3, 1, b"state")
+        exploration.receive(Explored(0, [route], 50))
+        assert exploration.is_complete == complete
+    assert exploration.next_task(0) is None and exploration.archive.explored_steps == 150
 
 
 @pytest.mark.parametrize("event_share, expected", ((0.5, 2), (0.0, 0)))
