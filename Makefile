@@ -34,11 +34,13 @@ demo: .venv/installed
 	$(BIN)/python world_model/train.py $(DEMO_RUNS) budget.max_minutes=8
 	$(BIN)/python world_model/evaluate.py $(DEMO_RUNS) starts=128 lost_lives=0 counterfactuals=16 strange_tokens=64 payments=0
 	$(BIN)/python world_model/imagine.py $(DEMO_RUNS)
+	@# Where held-out data have a reward.
+	$(BIN)/python world_model/imagine.py $(DEMO_RUNS) event=reward horizon=30 out=demo/runs/$(GAME)/rewards || true
 	@echo
 	@echo "dataset      demo/data/$(GAME)"
 	@echo "tokenizer    demo/runs/$(GAME)/tokenizer"
 	@echo "world model  demo/runs/$(GAME)/world_model"
-	@echo "dreams       demo/runs/$(GAME)/dreams"
+	@echo "dreams       demo/runs/$(GAME)/dreams, and of rewards demo/runs/$(GAME)/rewards"
 
 # Real held-out frames to start from lie beside the weights; the first dreams follow the actions
 # that were really taken there, the last one shows other actions: left off the edge, right through the
