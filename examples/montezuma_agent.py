@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -167,16 +167,24 @@ class Walk:
         return TokenEpisode(str(distance), tokens, actions, none.astype(np.float32), none, none)
 
 
-def walk(way: Way, env: Any, tokenizer: Tokenizer) -> Walk:
-    """Plays a way again in an environment of `make_env`."""
-    frame, _ = way.replay(env, 0)
-    frames, states, seeds = [frame], [], dict(way.seeds)
+def steps_of(way: Way, env: Any) -> Iterator[int]:
+    """Plays a way again in an environment of `make_env`; yields each step before it is played."""
+    way.replay(env, 0)
+    seeds = dict(way.seeds)
     for step, action in enumerate(way.actions):
-        states.append(env.get_state().to_bytes())
+        yield step
         if step in seeds:
             env.reseed(seeds[step])
         env.advance(action)
+
+
+def walk(way: Way, env: Any, tokenizer: Tokenizer) -> Walk:
+    """Plays a way again and keeps what it passes."""
+    frames, states = [], []
+    for _ in steps_of(way, env):
         frames.append(env.frame)
+        states.append(env.get_state().to_bytes())
+    frames.append(env.frame)
     tokens = tokenizer.encode(np.stack(frames)).cpu().numpy()
     return Walk(tokens, np.frombuffer(way.actions, np.uint8).astype(np.int64), states)
 

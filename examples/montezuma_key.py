@@ -220,9 +220,9 @@ class Run:
         self.play, self.rows, self.known = self.folder / "play", [], set()
         self.world_model, self.distance = args.world_model, args.distance
         dataset = EpisodeDataset(args.data)
-        self.game, self.config, self.old_steps = dataset.game, dataset.env_config, dataset.num_steps
         practice = EpisodeDataset(args.practice) if args.practice else None
-        self.old_steps += practice.num_steps if practice else 0
+        self.game, self.config = dataset.game, dataset.env_config
+        self.old_steps = dataset.num_steps + (practice.num_steps if practice else 0)
         self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).to(args.device).eval()
         ways = known_ways(Path(args.data), self.game, args.reward, args.scene, args.ways)
         env = make_env_from_config(self.config)
@@ -273,7 +273,7 @@ class Run:
             longest = max(len(each.actions) for each in self.walks)
             self.distance = min(distance + args.farther, longest)
         if args.model_minutes:
-            self.train_world_model(f"world_model_{len(self.rows) + 1}", args.model_minutes)
+            self.train_world_model()
         real = self.old_steps + EpisodeDataset(self.play).num_steps
         seconds += time.monotonic() - started
         counts = len(self.rows) + 1, distance, round(seconds, 1), real, dreamt
@@ -340,9 +340,9 @@ class Run:
         died = np.array([each.terminated[-1] for each in tries]) & ~paid
         return float(paid.mean()), float(died.mean()), len(tries)
 
-    def train_world_model(self, run: str, minutes: float) -> None:
+    def train_world_model(self) -> None:
         """Trains the world model on with what was played, beside the newest shards of the data."""
-        args, mixed = self.args, self.folder / "mixed"
+        args, mixed, run = self.args, self.folder / "mixed", f"world_model_{len(self.rows) + 1}"
         load_tokens(EpisodeDataset(self.play), self.tokenizer)  # encodes what is new
         old, tokens = Path(args.practice or args.data), f"tokens/{self.tokenizer.fingerprint}"
         mix(mixed, old, args.old_shards, self.play, ("shards", tokens))
@@ -350,7 +350,7 @@ class Run:
         run_command(
             "world_model.train", f"env={self.game}", f"data={mixed}", f"root={self.folder}",
             f"tokenizer={args.tokenizer}", f"init_from={self.world_model}", f"run={run}",
-            f"budget.max_minutes={minutes}", f"learning_rate={args.model_rate}",
+            f"budget.max_minutes={args.model_minutes}", f"learning_rate={args.model_rate}",
             "schedule.shape=linear", f"seed={args.seed}", "wandb.mode=disabled",
             *(f"model.{each.name}={getattr(config, each.name)}" for each in fields(Architecture)),
         )  # fmt: skip

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from montezuma_agent import collect_from
+from montezuma_agent import collect_from, steps_of
 
 from worldtokens import EpisodeDataset
 from worldtokens.collect.go_explore.demonstrations import known_ways
@@ -45,14 +45,9 @@ def states_along(data: Path, reward: float, scene: int, most: int, every: int) -
     dataset = EpisodeDataset(data)
     env = make_env_from_config(dataset.env_config)
     for way in known_ways(data, dataset.game, reward, scene, most):
-        way.replay(env, 0)
-        seeds = dict(way.seeds)
-        for step, action in enumerate(way.actions):
+        for step in steps_of(way, env):
             if step % every == 0:
                 yield env.get_state().to_bytes()
-            if step in seeds:
-                env.reseed(seeds[step])
-            env.advance(action)
 
 
 def main(words: list[str]) -> EpisodeDataset:
