@@ -141,6 +141,7 @@ def test_errors_are_one_line(tmp_path):
         (ONE_EXPLORATION, "go_explore-91950a-seed0"),
         ([*ONE_EXPLORATION, "policy.event_segment_steps=9"], "go_explore-91950a-seed0"),
         ([*ONE_EXPLORATION, "policy.explore_steps=20000", "seed=3"], "go_explore-91950a-seed3"),
+        ([*ONE_EXPLORATION, "policy.explore_scenes=6"], "go_explore-91950a-seed0"),
         (["policy=human"], "human-f4899d-seed0"),
         (
             ["policy=stable_baselines3", "policy.checkpoint=agent.zip", "seed=4"],

@@ -16,6 +16,7 @@ import pytest
             "policy.from_reset_share=2",
             r"policy.from_reset_share: expected .* in \[0, 1\], got 2",
         ),
+        ("policy.explore_scenes=0", "policy.explore_scenes: expected .* at least 1, got 0"),
         ("policy.cells=sound", "policy.cells: expected auto, ram or pixels, got 'sound'"),
     ),
 )
