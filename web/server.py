@@ -1,13 +1,14 @@
 """Serves the folder of a page to this machine."""
 
 import os
+import socket
 import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 HOST = "127.0.0.1"
 # Cross-origin isolation, without which browsers give a page no threads; and no stale files after
@@ -23,6 +24,8 @@ HEADERS = {
 class PageHandler(SimpleHTTPRequestHandler):
     """Serves files with the headers that let the page use threads."""
 
+    # Chromium sends no If-None-Match for what it got by HTTP/1.0.
+    protocol_version = "HTTP/1.1"
     extensions_map = {
         **SimpleHTTPRequestHandler.extensions_map,
         ".html": "text/html; charset=utf-8",
@@ -36,6 +39,8 @@ class PageHandler(SimpleHTTPRequestHandler):
         """Answers that a file is as the browser has it, or sends its headers."""
         tag = self._tag()
         if tag is None or self.headers.get("If-None-Match") != tag:
+            # Its time has whole seconds only: the file may have changed since.
+            del self.headers["If-Modified-Since"]
             return super().send_head()
         self.send_response(HTTPStatus.NOT_MODIFIED)
         self.end_headers()
@@ -50,7 +55,7 @@ class PageHandler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def _tag(self) -> str | None:
-        """Returns what changes with a file; times of last change have seconds only in HTTP."""
+        """Returns what changes with a file."""
         path = self.translate_path(self.path)
         try:
             status = os.stat(os.path.join(path, "index.html") if os.path.isdir(path) else path)
@@ -62,7 +67,18 @@ class PageHandler(SimpleHTTPRequestHandler):
         """Stays silent."""
 
 
-def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
+class PageServer(ThreadingHTTPServer):
+    """Serves one folder; silent where a browser leaves before a file has arrived."""
+
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any
+    ) -> None:
+        """Prints the error of a request, unless the browser closed the connection."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def make_server(folder: Path, port: int) -> PageServer:
     """Returns a server of a folder; `serve_forever` runs it.
 
     Args:
@@ -73,14 +89,14 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
         ValueError: The port is taken.
     """
     try:
-        return ThreadingHTTPServer((HOST, port), partial(PageHandler, directory=str(folder)))
+        return PageServer((HOST, port), partial(PageHandler, directory=str(folder)))
     except OSError as error:
         raise ValueError(
             f"port: expected a free one, got {port} ({error.strerror}); port=0 takes a free one"
         ) from error
 
 
-def address(server: ThreadingHTTPServer) -> str:
+def address(server: PageServer) -> str:
     """Returns the address to open."""
     return f"http://{HOST}:{server.server_address[1]}/"
 

@@ -1,4 +1,7 @@
+import http.client
 import os
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -43,6 +46,44 @@ def test_a_file_that_changed_within_the_same_second_is_served_anew(served, tmp_p
     os.utime(path, ns=(10**18 + 1, 10**18 + 1))
     with urllib.request.urlopen(request) as answer:
         assert answer.read() == b"\x1f\x8c" and answer.headers["ETag"] != tag
+
+
+def test_a_time_of_whole_seconds_alone_is_not_believed(served, tmp_path):
+    # What Chromium sends for files that it got by HTTP/1.0.
+    url = address(served) + "step.onnx.gz"
+    with urllib.request.urlopen(url) as answer:
+        date = answer.headers["Last-Modified"]
+    connection = http.client.HTTPConnection(*served.server_address[:2])
+    connection.request("GET", "/step.onnx.gz", headers={"If-Modified-Since": date})
+    answer = connection.getresponse()
+    assert (answer.status, answer.version, answer.read()) == (200, 11, b"\x1f\x8b")
+    # The connection stays open for the next file.
+    connection.request("GET", "/app.mjs")
+    assert connection.getresponse().read() == b"1"
+    connection.close()
+
+
+def test_a_browser_that_leaves_prints_nothing(served, tmp_path, capfd):
+    (tmp_path / "large.onnx.gz").write_bytes(bytes(20_000_000))
+    left = threading.Event()
+    shutdown_request = served.shutdown_request
+    served.shutdown_request = lambda request: (shutdown_request(request), left.set())
+    connection = socket.create_connection(served.server_address[:2])
+    connection.sendall(b"GET /large.onnx.gz HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert connection.recv(4) == b"HTTP"
+    # Closed with a reset, as browsers do.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    assert left.wait(60)
+    assert capfd.readouterr().err == ""
+
+
+def test_errors_of_our_own_are_printed(served, capfd):
+    try:
+        raise RuntimeError("trouble")
+    except RuntimeError:
+        served.handle_error(None, ("127.0.0.1", 1))
+    assert "RuntimeError: trouble" in capfd.readouterr().err
 
 
 def test_only_this_machine_is_served(served):

@@ -45,11 +45,13 @@ class Played:
     troubles: list[str] = field(default_factory=list)
 
     def wait(self, state: str = "ready") -> None:
-        """Waits until the page is in a state."""
-        self.page.wait_for_function(
-            "state => document.getElementById('page').dataset.state === state",
+        """Waits until the page is in a state; fails with the page's line if it failed."""
+        reached = self.page.wait_for_function(
+            "state => [state, 'failed'].find(is => is === document.getElementById('page')"
+            ".dataset.state)",
             arg=state, timeout=PATIENCE,
         )  # fmt: skip
+        assert reached.json_value() == state, self.problem()
 
     def wait_for(self, expression: str) -> None:
         """Waits until an expression is true."""
