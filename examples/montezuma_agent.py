@@ -145,6 +145,31 @@ class Player:
         return int(self.actions)
 
 
+def agent_for(path: Path, tokenizer: Tokenizer) -> Agent:
+    """Loads an agent.
+
+    Raises:
+        ValueError: The file is none, or the agent reads the tokens of another tokenizer.
+    """
+    if not path.is_file():
+        raise ValueError(f"agent: expected a file agents/round_<n>.safetensors, got {path}")
+    agent, facts = Agent.load(path)
+    if facts["tokenizer"] != tokenizer.fingerprint:
+        raise ValueError(
+            f"{path}: expected an agent that reads tokens of tokenizer {tokenizer.fingerprint}, "
+            f"got one for {facts['tokenizer']}; name its --tokenizer"
+        )
+    return agent
+
+
+def player_of(checkpoint: Path, tokenizer: str) -> list[str]:
+    """Returns the words that let the collector play with an agent."""
+    return [
+        "policy=random", "policy._target_=montezuma_agent.Player",
+        f"+policy.checkpoint={checkpoint}", f"+policy.tokenizer={tokenizer}",
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Walk:
     """A known way to the key, played again without sticky actions: T steps, the last one pays."""

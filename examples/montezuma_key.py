@@ -36,6 +36,7 @@ from montezuma_agent import (
     collect_from,
     cut,
     mix,
+    player_of,
     player_reader,
     run_command,
     walk,
@@ -329,9 +330,8 @@ class Run:
         states = [w.states[max(0, len(w.actions) - self.distance)] for w in self.walks]
         collect_from(
             self.play, self.game, self.config, states, args.scene, steps, f"seed={args.seed}",
-            f"num_steps={args.tries * steps}", "policy=random",
-            "policy._target_=montezuma_agent.Player", f"+policy.checkpoint={agent}",
-            f"+policy.tokenizer={args.tokenizer}", "env_config.terminate_on_life_loss=true",
+            f"num_steps={args.tries * steps}", *player_of(agent, args.tokenizer),
+            "env_config.terminate_on_life_loss=true",
             f"env_config.repeat_action_probability={args.sticky}",
         )  # fmt: skip
         tries = [e for e in EpisodeDataset(self.play).episodes if e.id not in self.known]

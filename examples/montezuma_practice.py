@@ -12,7 +12,8 @@
 An exploration records what lies on its ways; a policy that learns in dreams leaves them at once.
 This plays held random actions, with sticky actions, from states all along the known ways, for a
 fixed number of steps each, and writes a dataset. A dictionary of the patches of one room holds
-nearly all of them, and a world model of one room learns faster.
+nearly all of them, and a world model of one room learns faster. With --agent a policy of
+montezuma_key.py plays instead: what it tries all the time, random play hardly ever does.
 """
 
 import argparse
@@ -21,9 +22,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from montezuma_agent import collect_from, steps_of
+from montezuma_agent import agent_for, collect_from, player_of, steps_of
 
-from worldtokens import EpisodeDataset
+from worldtokens import EpisodeDataset, Tokenizer
 from worldtokens.collect.go_explore.demonstrations import known_ways
 from worldtokens.common.checks import check_at_least
 from worldtokens.envs import make_env_from_config
@@ -53,13 +54,16 @@ def states_along(data: Path, reward: float, scene: int, most: int, every: int) -
 def main(words: list[str]) -> EpisodeDataset:
     """Plays and writes the dataset."""
     args = parse(words)
+    policy = ["policy=held_random", f"policy.mean_hold={args.mean_hold}"]
+    if args.agent:
+        agent_for(args.agent, Tokenizer.from_pretrained(args.tokenizer))
+        policy = player_of(args.agent.resolve(), args.tokenizer)
     states = [*states_along(args.data, args.reward, args.scene, args.ways, args.every)]
     print(f"{len(states):,} states along the known ways", flush=True)
     dataset = EpisodeDataset(args.data)
     collect_from(
         args.out, dataset.game, dataset.env_config, states, args.scene, args.steps,
-        f"num_steps={args.num_steps}", f"seed={args.seed}", "policy=held_random",
-        f"policy.mean_hold={args.mean_hold}",
+        f"num_steps={args.num_steps}", f"seed={args.seed}", *policy,
         f"env_config.repeat_action_probability={args.sticky}",
     )  # fmt: skip
     return EpisodeDataset(args.out)
@@ -80,6 +84,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     add("--scene", type=int, default=1, help="room in which it lies")
     add("--mean-hold", type=float, default=6.0, help="steps for which a random action is held")
     add("--sticky", type=float, default=0.25, help="probability that the game repeats an action")
+    add("--agent", type=Path, help="a policy's file, agents/round_<n>.safetensors of a run")
+    add("--tokenizer", default="montezuma_revenge", help="the one that the policy reads")
     add("--seed", type=int, default=0, help="of the play")
     args = parser.parse_args(words)
     numbers = {"--num-steps": args.num_steps, "--steps": args.steps, "--every": args.every}

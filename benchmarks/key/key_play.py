@@ -37,7 +37,7 @@ from key_players import (
     play,
 )
 from matplotlib.figure import Figure
-from montezuma_agent import Agent, Walk, clone, codes_of, walk  # pyright: ignore
+from montezuma_agent import Agent, Walk, agent_for, clone, codes_of, walk  # pyright: ignore
 from tqdm import tqdm, trange
 
 from worldtokens import EpisodeDataset, Tokenizer
@@ -98,15 +98,8 @@ class Judging:
         self.agents = {}
         for path in args.agents:
             file = sorted((path / "agents").glob("*.safetensors"))[-1] if path.is_dir() else path
-            agent, facts = Agent.load(file)
-            if facts["tokenizer"] != self.tokenizer.fingerprint:
-                raise ValueError(
-                    f"{file}: expected an agent that reads tokens of tokenizer "
-                    f"{self.tokenizer.fingerprint}, got one for {facts['tokenizer']}; name its "
-                    "--tokenizer"
-                )
             name = f"{path.stem} {file.stem}" if path.is_dir() else path.stem
-            self.agents[f"agent {name}"] = agent
+            self.agents[f"agent {name}"] = agent_for(file, self.tokenizer)
         self.known = read(args)
 
     @cached_property

@@ -294,6 +294,25 @@ def test_the_world_model_goes_on_with_practice(example, words, explored, tmp_pat
     assert run.rows[0].real_steps == EpisodeDataset(explored).num_steps + mixed.num_steps
 
 
+@pytest.mark.slow
+def test_an_agent_plays_beside_the_known_ways(example, words, explored, tmp_path):
+    run, path = example.Run(example.parse(words)), tmp_path / "agent.safetensors"
+    with torch.no_grad():
+        run.agent.heads.bias[:] = torch.eye(len(run.agent.heads.bias))[3] * 100
+        run.agent.heads.bias[-2] = -100
+    run.agent.save(path, {"tokenizer": run.tokenizer.fingerprint})
+    main = importlib.import_module("montezuma_practice").main
+    options = ["--data", str(explored), "--out", str(tmp_path / "practice"), "--num-steps", "100"]
+    tokenizer = words[words.index("--tokenizer") + 1]
+    made = main([*options, "--steps", "20", "--agent", str(path), "--tokenizer", tokenizer])
+    assert made.num_steps >= 100 and {info.start for info in made.infos} == {"restored"}
+    assert {action for each in made.episodes for action in each.actions.tolist()} == {3}
+    with pytest.raises(ValueError, match="expected an agent that reads tokens of tokenizer"):
+        main([*options, "--agent", str(path)])
+    with pytest.raises(ValueError, match="agent: expected a file agents/round_<n>"):
+        main([*options, "--agent", str(tmp_path)])
+
+
 def test_states_lie_all_along_the_known_ways(example, words, explored):
     practice = importlib.import_module("montezuma_practice")
     walks = example.Run(example.parse(words)).walks
