@@ -11,7 +11,8 @@ ranking.png with Spearman's rho over the policies' mean returns, and its 95% int
 over the moments.
 
 Policies are files of examples/cleanrl_ppo.py, or of another file whose class `Agent` has the same
-`load` and call (`--agent FILE`). With few of them, the last one is mixed with random actions:
+`load` and call (`--agent FILE`): those of examples/montezuma_key.py with --agent
+examples/montezuma_agent.py. With few of them, the last one is mixed with random actions:
 
     python benchmarks/policy_ranking.py --policies last.safetensors --random-shares 1 0.6 0.3 0
 """

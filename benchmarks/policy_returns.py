@@ -55,7 +55,8 @@ class Player:
     Attributes:
         name: Of its file.
         agent: Called with tokens, int64 (n, stack, K), it returns the distribution of actions and
-            values; `agent.stack` frames.
+            values; `agent.stack` frames. With an attribute `reads_last_action` that is true, it
+            is called with the actions before, int64 (n,), too.
         random_share: Share of its actions that are drawn uniformly.
     """
 
@@ -64,19 +65,28 @@ class Player:
     random_share: float = 0.0
 
     @torch.no_grad()
-    def act(self, tokens: Tensor, noise: np.ndarray) -> Tensor:
-        """Returns actions int64 (n,) drawn with uniform noise, float64 (n,)."""
-        probs = self.agent(tokens)[0].probs.double()
+    def act(self, history: "History", noise: np.ndarray) -> Tensor:
+        """Returns actions int64 (n,) drawn with uniform noise, float64 (n,); they are kept."""
+        reads_last = getattr(self.agent, "reads_last_action", False)
+        read = (history.frames, history.last) if reads_last else (history.frames,)
+        probs = self.agent(*read)[0].probs.double()
         probs = (1 - self.random_share) * probs + self.random_share / probs.shape[1]
         below = torch.from_numpy(noise).to(probs.device)[:, None] >= probs.cumsum(1)
-        return below.sum(1).clamp(max=probs.shape[1] - 1)
+        history.last = below.sum(1).clamp(max=probs.shape[1] - 1)
+        return history.last
 
 
 class History:
-    """The last frames that a policy reads, int64 (n, stack, K)."""
+    """The last frames that a policy reads, int64 (n, stack, K), and the last action, int64 (n,)."""
 
-    def __init__(self, known: Tensor, stack: int):
-        """Takes known frames, int64 (n, T, K); where there are fewer, the first one is repeated."""
+    def __init__(self, known: Tensor, actions: Tensor, stack: int):
+        """Takes known frames, int64 (n, T, K), and the actions at them.
+
+        Where there are fewer frames than a policy reads, the first one is repeated; where there is
+        no action, NOOP is taken to be the last one.
+        """
+        nothing = torch.zeros(len(known), dtype=torch.int64, device=known.device)
+        self.last = actions[:, -1] if actions.shape[1] else nothing
         padding = known[:, :1].expand(-1, max(0, stack - known.shape[1]), -1)
         self.frames = torch.cat((padding, known), dim=1)[:, -stack:]
 
@@ -147,7 +157,7 @@ def returns_in_game(
 ) -> np.ndarray:  # fmt: skip
     """Returns what a policy is paid in the game, float64 (n,)."""
     device = tokenizer.device
-    history = History(stacked(moments, device), player.agent.stack)
+    history = History(*stacked(moments, device), player.agent.stack)
     for number, (env, moment) in enumerate(zip(envs, moments, strict=True)):
         env.restore_state(moment.state)
         env.reseed(terms.seed + number)
@@ -156,7 +166,7 @@ def returns_in_game(
     frames = np.stack([moment.state.frame for moment in moments])
     rng = np.random.default_rng(terms.seed)
     for _ in range(terms.horizon):
-        actions = player.act(history.frames, rng.random(len(moments))).tolist()
+        actions = player.act(history, rng.random(len(moments))).tolist()
         for row in np.nonzero(alive)[0].tolist():
             frames[row], reward, terminated, truncated, info = envs[row].step(actions[row])
             paid[row] += reward
@@ -173,16 +183,15 @@ def returns_in_dream(
     player: Player, moments: Sequence[Moment], model: WorldModel, terms: Terms
 ) -> np.ndarray:
     """Returns what a policy is paid in dreams, float64 (n,)."""
-    known = stacked(moments, model.device)
-    actions = torch.from_numpy(np.stack([moment.actions for moment in moments])).to(model.device)
-    history, rng = History(known[:, :-1], player.agent.stack), np.random.default_rng(terms.seed)
+    known, actions = stacked(moments, model.device)
+    # The first call of `act` brings the last known frame.
+    before = known[:, :-1] if known.shape[1] > 1 else known
+    history, rng = History(before, actions, player.agent.stack), np.random.default_rng(terms.seed)
 
     def act(tokens: Tensor) -> Tensor:
         history.add(tokens)
-        return player.act(history.frames, rng.random(len(tokens)))
+        return player.act(history, rng.random(len(tokens)))
 
-    if known.shape[1] == 1:
-        history = History(known, player.agent.stack)
     generators = seeded_generators(terms.seed, len(moments))
     rollout = model.imagine(known, actions, act, horizon=terms.horizon, generator=generators)
     over = rollout.ends | rollout.lives_lost if terms.life_loss_ends else rollout.ends
@@ -191,6 +200,8 @@ def returns_in_dream(
     return (rollout.rewards.double() * alive).sum(1).cpu().numpy()
 
 
-def stacked(moments: Sequence[Moment], device: torch.device) -> Tensor:
-    """Returns the known frames of all moments, int64 (n, context, K)."""
-    return torch.from_numpy(np.stack([moment.tokens for moment in moments])).to(device)
+def stacked(moments: Sequence[Moment], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns the known frames of all moments, int64 (n, context, K), and the actions between."""
+    frames = torch.from_numpy(np.stack([moment.tokens for moment in moments]))
+    actions = torch.from_numpy(np.stack([moment.actions for moment in moments]))
+    return frames.to(device), actions.to(device)

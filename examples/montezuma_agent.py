@@ -31,6 +31,7 @@ from worldtokens.collect.go_explore.paths import Path as Way
 from worldtokens.common.atomic import write_text
 from worldtokens.envs import ram_labels
 from worldtokens.world_model.data.segments import TokenEpisode
+from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
 MOST_READ = 40_000  # frames, about, that tell where the player is
@@ -42,6 +43,8 @@ CONTEXT = 4  # real frames before a dream; ImaginedVectorEnv's default
 
 class Agent(nn.Module):
     """Policy and value of the last frames' tokens and the last action."""
+
+    reads_last_action = True  # as benchmarks/policy_ranking.py needs to know
 
     def __init__(self, codes: Tensor, grid: tuple[int, int], num_actions: int):
         """Takes the tokenizer's code vectors, float32 (V, D), which are not trained."""
@@ -246,6 +249,18 @@ def cut(episode: TokenEpisode) -> TokenEpisode:
     names = ("actions", "rewards", "terminated", "truncated", "lives_lost")
     parts = {name: getattr(episode, name)[:stop] for name in names}
     return TokenEpisode(episode.name, episode.tokens[: stop + 1], **parts)
+
+
+def cut_episodes(dataset: EpisodeDataset, tokenizer: Tokenizer) -> list[TokenEpisode]:
+    """Returns the episodes of a dataset as tokens, each up to where a dream would end."""
+    return [cut(each) for each in load_tokens(dataset, tokenizer).episodes]
+
+
+def draw_episodes(episodes: Sequence[TokenEpisode], steps: float, seed: int) -> list[TokenEpisode]:
+    """Draws different episodes that have at most so many steps together."""
+    order = np.random.default_rng(seed).permutation(len(episodes))
+    sums = np.cumsum([len(episodes[number]) for number in order])
+    return [episodes[number] for number in order[: np.searchsorted(sums, steps, side="right")]]
 
 
 def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> PlayerReader | None:

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from montezuma_agent import (
     clone,
     codes_of,
     collect_from,
-    cut,
+    cut_episodes,
+    draw_episodes,
     mix,
     player_of,
     player_reader,
@@ -48,6 +50,7 @@ from tqdm import tqdm
 from worldtokens import EpisodeDataset, ImaginedVectorEnv, Tokenizer, WorldModel
 from worldtokens.collect.go_explore.demonstrations import known_ways
 from worldtokens.common.atomic import replacing
+from worldtokens.common.checks import check_choice, check_probability
 from worldtokens.envs import make_env_from_config
 from worldtokens.world_model.config import Architecture
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
@@ -83,6 +86,7 @@ class Arguments:
     tries: int = option(30, "real tries in a round, about")
     patience: float = option(3.0, "steps of a real try, in multiples of its distance to the key")
     practice: str = option("", "dataset of montezuma_practice.py that the world model learned from")
+    practice_share: float = option(0.5, "share of dreams, about, that begin in that data")
     model_minutes: float = option(0.0, "training of the world model in a round")
     model_rate: float = option(5e-4, "learning rate of the world model")
     learning_rate: float = option(5e-4, "of Adam")
@@ -90,6 +94,7 @@ class Arguments:
     gae_lambda: float = option(0.95, "of the lambda-returns")
     epochs: int = option(3, "passes over each batch of dreams, of four updates each")
     clip: float = option(0.2, "of the policy's ratio")
+    lost_counts: str = option("nothing", "what a lost player is worth: nothing or before")
     entropy: float = option(0.002, "weight of the entropy bonus, falling to a tenth")
     sticky: float = option(0.25, "probability that the game repeats an action")
     dream_sticky: float = option(0.1, "probability that a dream repeats an action for a step")
@@ -162,6 +167,8 @@ def advantages_of(dreams: Dreams, args: Arguments) -> Tensor:
     for t in reversed(range(len(advantages))):
         goes_on = args.discount * (~dreams.done[t]).float()
         error = dreams.rewards[t] + goes_on * values[t + 1] - values[t]
+        if args.lost_counts == "before":
+            error = torch.where(dreams.lost[t], 0.0, error)
         later = error + args.gae_lambda * goes_on * later
         advantages[t] = later
     return advantages
@@ -221,7 +228,7 @@ class Run:
         self.play, self.rows, self.known = self.folder / "play", [], set()
         self.world_model, self.distance = args.world_model, args.distance
         dataset = EpisodeDataset(args.data)
-        practice = EpisodeDataset(args.practice) if args.practice else None
+        practice = self.practice = EpisodeDataset(args.practice) if args.practice else None
         self.game, self.config = dataset.game, dataset.env_config
         self.old_steps = dataset.num_steps + (practice.num_steps if practice else 0)
         self.tokenizer = Tokenizer.from_pretrained(args.tokenizer).to(args.device).eval()
@@ -298,7 +305,8 @@ class Run:
         # The farthest steps, which are the newest, twice.
         distances = [*near, *near[-args.farther :]]
         known = [w.window(d) for w in self.walks for d in distances if d <= len(w.actions)]
-        env = self.dreams_from(known + self.played_episodes(), args.horizon, "DISABLED")
+        episodes = known + self.played_episodes() + self.practice_episodes(known)
+        env = self.dreams_from(episodes, args.horizon, "DISABLED")
         entropy = args.entropy * (1 - 0.9 * len(self.rows) / max(1, args.rounds - 1))
         shares = []
         for _ in tqdm(range(args.updates), desc=f"round {len(self.rows) + 1}: dreams"):
@@ -310,8 +318,18 @@ class Run:
 
     def played_episodes(self) -> list[TokenEpisode]:
         """Returns what was played in the game, each episode up to its reward or lost life."""
-        data = EpisodeDataset(self.play) if self.known else None
-        return [cut(each) for each in load_tokens(data, self.tokenizer).episodes] if data else []
+        return cut_episodes(EpisodeDataset(self.play), self.tokenizer) if self.known else []
+
+    @cached_property
+    def practised(self) -> list[TokenEpisode]:
+        """The episodes of practice, each up to its reward or lost life."""
+        return cut_episodes(self.practice, self.tokenizer) if self.practice else []
+
+    def practice_episodes(self, known: list[TokenEpisode]) -> list[TokenEpisode]:
+        """Draws so many of them that `practice_share` of the steps is theirs."""
+        share = min(self.args.practice_share, 0.99)
+        steps = sum(map(len, known)) * share / (1 - share)
+        return draw_episodes(self.practised, steps, seed=len(self.rows))
 
     def try_in_dreams(self, steps: int) -> tuple[float, ...]:
         """Returns the shares of dreams from `distance` with the key, a death, a lost player."""
@@ -372,7 +390,10 @@ def parse(words: list[str]) -> Arguments:
     for each in fields(Arguments):
         name = f"--{each.name.replace('_', '-')}"
         parser.add_argument(name, type=type(each.default), default=each.default, **each.metadata)
-    return Arguments(**vars(parser.parse_args(words)))
+    args = Arguments(**vars(parser.parse_args(words)))
+    check_probability(**{"--practice-share": args.practice_share})
+    check_choice(("nothing", "before"), **{"--lost-counts": args.lost_counts})
+    return args
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def make_server(folder: Path, port: int) -> PageServer:
         ) from error
 
 
-def address(server: PageServer) -> str:
+def address(server: ThreadingHTTPServer) -> str:
     """Returns the address to open."""
     return f"http://{HOST}:{server.server_address[1]}/"
 

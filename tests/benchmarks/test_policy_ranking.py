@@ -97,6 +97,24 @@ def test_a_tiny_run(run_script, words, tmp_path, capsys):
     assert "| 6 | policy_3000 | 0.5 |" in printed
 
 
+def test_agents_of_the_key_are_ranked(words, tmp_path):
+    file = policy_ranking.EXAMPLE.with_name("montezuma_agent.py")
+    args = policy_ranking.parse([*words, "--agent", str(file), "--horizon", "3"])
+    tokenizer = Tokenizer.from_pretrained(args.tokenizer)
+    spec = importlib.util.spec_from_file_location("montezuma_agent", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    args.policies = [tmp_path / "agents"]
+    for steps in (0, 20, 300):
+        agent = module.Agent(torch.randn(16, 5), tokenizer.grid, 6)
+        facts = {"steps": steps, "tokenizer": tokenizer.fingerprint}
+        agent.save(args.policies[0] / f"round_{steps:03d}.safetensors", facts)
+    rows, ranking = policy_ranking.measure(args)
+    assert [row.policy for row in rows] == ["round_000", "round_020", "round_300"]
+    assert (ranking.policies, ranking.moments) == (3, 4)
+
+
 def test_a_policy_without_random_actions_is_listed_once(words, example):
     args = policy_ranking.parse([*words, "--random-shares", "1", "0.5", "0"])
     tokenizer = Tokenizer.from_pretrained(args.tokenizer)

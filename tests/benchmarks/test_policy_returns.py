@@ -137,19 +137,44 @@ def test_what_dreams_pay(moments, model):
 
 def test_shares_of_random_actions():
     noise = np.arange(1200) / 1200
-    tokens = torch.zeros(1200, 2, 4, dtype=torch.int64)
-    counts = np.bincount(Player("", Holds(RIGHT), 0.6).act(tokens, noise), minlength=6)
+    known, actions = (torch.zeros(1200, *shape, dtype=torch.int64) for shape in ((2, 4), (1,)))
+    history = History(known, actions, 2)
+    counts = np.bincount(Player("", Holds(RIGHT), 0.6).act(history, noise), minlength=6)
     assert np.abs(counts - [120, 120, 120, 600, 120, 120]).max() <= 1
-    assert set(Player("", Holds(LEFT)).act(tokens, noise).tolist()) == {LEFT}
+    assert set(Player("", Holds(LEFT)).act(history, noise).tolist()) == {LEFT}
+
+
+def test_policies_may_read_the_last_action_in_both_worlds(moments, tokenizer, model):
+    class Alternates(Holds):
+        """Goes where it did not go before."""
+
+        reads_last_action = True
+
+        def __call__(self, tokens, last):
+            read.append(last.tolist())
+            logits = torch.full((len(tokens), 6), -1e9)
+            logits[torch.arange(len(last)), torch.where(last == RIGHT, LEFT, RIGHT)] = 0.0
+            return Categorical(logits=logits), torch.zeros(len(tokens))
+
+    set_head(model.network.end_head, 50.0, -50.0)
+    expected = [[NOOP] * 3, [RIGHT] * 3, [LEFT] * 3]
+    read = []
+    play(Player("", Alternates(RIGHT)), moments[1:2] * 3, tokenizer, horizon=3)
+    assert read == expected
+    read = []
+    returns_in_dream(Player("", Alternates(RIGHT)), moments, model, Terms(horizon=3))
+    assert read == expected
 
 
 def test_histories_repeat_the_first_frame():
     known = torch.tensor([[[1], [2]]])
-    history = History(known, 4)
+    history = History(known, torch.tensor([[RIGHT]]), 4)
+    assert history.last.tolist() == [RIGHT]
     assert history.frames[0, :, 0].tolist() == [1, 1, 1, 2]
     history.add(torch.tensor([[3]]))
     assert history.frames[0, :, 0].tolist() == [1, 1, 2, 3]
-    assert History(known, 1).frames[0, :, 0].tolist() == [2]
+    alone = History(known, torch.zeros(1, 0, dtype=torch.int64), 1)
+    assert alone.frames[0, :, 0].tolist() == [2] and alone.last.tolist() == [NOOP]
 
 
 def test_moments_after_resets(tokenizer):
