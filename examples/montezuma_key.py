@@ -50,7 +50,7 @@ from tqdm import tqdm
 from worldtokens import EpisodeDataset, ImaginedVectorEnv, Tokenizer, WorldModel
 from worldtokens.collect.go_explore.demonstrations import known_ways
 from worldtokens.common.atomic import replacing
-from worldtokens.common.checks import check_choice, check_probability
+from worldtokens.common.checks import check_probability
 from worldtokens.envs import make_env_from_config
 from worldtokens.world_model.config import Architecture
 from worldtokens.world_model.data.segments import TokenDataset, TokenEpisode
@@ -94,7 +94,6 @@ class Arguments:
     gae_lambda: float = option(0.95, "of the lambda-returns")
     epochs: int = option(3, "passes over each batch of dreams, of four updates each")
     clip: float = option(0.2, "of the policy's ratio")
-    lost_counts: str = option("nothing", "what a lost player is worth: nothing or before")
     entropy: float = option(0.002, "weight of the entropy bonus, falling to a tenth")
     sticky: float = option(0.25, "probability that the game repeats an action")
     dream_sticky: float = option(0.1, "probability that a dream repeats an action for a step")
@@ -167,8 +166,6 @@ def advantages_of(dreams: Dreams, args: Arguments) -> Tensor:
     for t in reversed(range(len(advantages))):
         goes_on = args.discount * (~dreams.done[t]).float()
         error = dreams.rewards[t] + goes_on * values[t + 1] - values[t]
-        if args.lost_counts == "before":
-            error = torch.where(dreams.lost[t], 0.0, error)
         later = error + args.gae_lambda * goes_on * later
         advantages[t] = later
     return advantages
@@ -392,7 +389,6 @@ def parse(words: list[str]) -> Arguments:
         parser.add_argument(name, type=type(each.default), default=each.default, **each.metadata)
     args = Arguments(**vars(parser.parse_args(words)))
     check_probability(**{"--practice-share": args.practice_share})
-    check_choice(("nothing", "before"), **{"--lost-counts": args.lost_counts})
     return args
 
 

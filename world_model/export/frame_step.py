@@ -166,7 +166,9 @@ class FrameStep(nn.Module):
         """Conditions the features on latent codes; returns them, and the codes' entropy."""
         latents = self.network.latents
         likeliest, likeliest_entropy = latents.from_prior(at_action, None)
-        drawn, drawn_entropy = latents.from_prior(at_action, noise)
+        drawn, drawn_entropy = latents.from_prior(
+            at_action, noise, lambda logits: logits / heat.divisor
+        )
         one_hot = torch.where(heat.greedy, likeliest.one_hot, drawn.one_hot)
         codes = type(drawn)(one_hot, drawn.divergence, drawn.balanced)
         if self.config.outcomes == "action":

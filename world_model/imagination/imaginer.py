@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from worldtokens.world_model.imagination.sampling import (
     Sampling,
     check_generator,
     draw,
+    temper,
     uniform_noise,
 )
 from worldtokens.world_model.imagination.speculative import decode_rest, uses_speculation
@@ -104,7 +106,8 @@ class Imaginer:
         if network.config.latents:
             shape = (len(past), network.config.latents)
             noise = uniform_noise(shape, sampling, generator, hidden.device)
-            codes, code_entropy = network.latents.from_prior(at_action, noise)
+            tempered = partial(temper, sampling=sampling)
+            codes, code_entropy = network.latents.from_prior(at_action, noise, tempered)
             hidden = network.latents.condition(hidden, codes)
             if network.config.outcomes == "action":
                 at_action = network.latents.for_outcomes(at_action, codes)

@@ -127,10 +127,7 @@ def draw_with_noise(logits: Tensor, sampling: Sampling, noise: Tensor | None) ->
     """Draws as `draw` does, with uniform noise that was drawn before, float32 (B, ...), [0, 1)."""
     if noise is None:
         return logits.argmax(dim=-1)
-    logits = logits.float()
-    if sampling.temperature != 1.0:
-        logits = logits / sampling.temperature
-    logits = truncate(logits, sampling)
+    logits = temper(logits.float(), sampling)
     weights = (logits - logits.amax(dim=-1, keepdim=True)).exp_()
     return _draw_weighted(weights, noise)
 
@@ -181,6 +178,13 @@ def _first_above(cumulative: Tensor, noise: Tensor, scale: bool) -> tuple[Tensor
     # Rounding may lift it to the total, beyond which there is no class.
     noise = torch.minimum(noise, torch.nextafter(total, torch.zeros_like(total)))
     return (cumulative <= noise[..., None]).sum(dim=-1), noise
+
+
+def temper(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Divides logits (..., classes) by the temperature and truncates them."""
+    if sampling.temperature != 1.0:
+        logits = logits / sampling.temperature
+    return truncate(logits, sampling)
 
 
 def truncate(logits: Tensor, sampling: Sampling) -> Tensor:

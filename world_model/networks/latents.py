@@ -13,6 +13,7 @@ which decide nothing by chance, need no codes.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -129,16 +130,23 @@ class FrameLatents(nn.Module):
             straight_through = straight_through * kept[..., None, None]
         return LatentCodes(straight_through, _divergence(fixed_posterior, fixed_prior), balanced)
 
-    def from_prior(self, at_action: Tensor, noise: Tensor | None) -> tuple[LatentCodes, Tensor]:
+    def from_prior(
+        self,
+        at_action: Tensor,
+        noise: Tensor | None,
+        temper: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[LatentCodes, Tensor]:
         """Draws codes from the prior, one after another.
 
         Args:
             at_action: The transformer's output at the action, float (..., D).
             noise: Uniform noise in [0, 1), float32 (..., codes); None takes the likeliest classes,
                 or with `latent_dropout` no codes: zeros.
+            temper: Makes of the prior's logits, float (..., classes), those that are drawn from:
+                temperature, truncation. None draws from the prior.
 
         Returns:
-            The codes, and the entropy of what they were drawn from, nats, float32 (...).
+            The codes, and the entropy of the prior, nats, float32 (...).
         """
         codes, classes = self.config.latents, self.config.latent_classes
         shape = (*at_action.shape[:-1], codes, classes)
@@ -149,8 +157,11 @@ class FrameLatents(nn.Module):
             return LatentCodes(one_hot, unknown, unknown), entropy
         for code in range(codes):
             # Without the uniform share, which would draw a strange frame out of every hundred.
-            prior = self._prior_logits(at_action, one_hot)[..., code, :].softmax(dim=-1)
+            logits = self._prior_logits(at_action, one_hot)[..., code, :]
+            prior = logits.softmax(dim=-1)
             entropy = entropy + torch.special.entr(prior).sum(dim=-1)
+            if temper is not None:
+                prior = temper(logits).softmax(dim=-1)
             if noise is None:
                 drawn = prior.argmax(dim=-1)
             else:

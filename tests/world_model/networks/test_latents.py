@@ -3,7 +3,7 @@ import torch
 
 from tests.world_model.tiny import episode, tiny
 from worldtokens.world_model import Sampling, WorldModel, WorldModelConfig
-from worldtokens.world_model.imagination.sampling import seeded_generators
+from worldtokens.world_model.imagination.sampling import seeded_generators, temper
 from worldtokens.world_model.training.losses import FREE_NATS
 
 LATENT = dict(latents=2, latent_classes=5, outcomes="frame", predicts_lives=True)
@@ -159,6 +159,43 @@ def test_with_dropout_a_greedy_frame_is_predicted_without_codes():
         torch.testing.assert_close(greedy.rewards, again.rewards)
         known = model(tokens, actions)
     assert not torch.allclose(known.rewards, greedy.rewards), "outcomes read the codes"
+
+
+@pytest.mark.parametrize("sampling", [Sampling(0.5), Sampling(2.0), Sampling(top_k=2)])
+def test_codes_are_drawn_as_tempered(sampling):
+    latents = tiny(**LATENT).network.latents
+    latents.prior_heads.data.normal_()
+    at_action = torch.randn(1, latents.prior_heads.shape[1]).expand(20_000, -1)
+    noise = torch.linspace(0, 0.99995, 20_000)[:, None].expand(-1, 2)
+    with torch.no_grad():
+        plain, entropy = latents.from_prior(at_action, noise)
+        drawn, same = latents.from_prior(at_action, noise, lambda x: temper(x, sampling))
+    # The first code is drawn from what the past tells alone.
+    shares, tempered = (codes.one_hot[:, 0].mean(0) for codes in (plain, drawn))
+    if sampling.top_k:
+        expected = torch.where(shares >= shares.topk(2).values[-1], shares, 0)
+    else:
+        expected = shares ** (1 / sampling.temperature)
+    torch.testing.assert_close(tempered, expected / expected.sum(), atol=0.01, rtol=0)
+    assert entropy[0] > 0
+    torch.testing.assert_close(same[0], entropy[0])
+
+
+def test_a_temperature_tells_in_dreams():
+    model = tiny(**LATENT)
+    model.network.latents.prior_heads.data.normal_(std=0.3)
+    tokens, actions = episode(9)
+    dreams = {}
+    for temperature in (1e-4, 1.0):
+        drawn = [
+            model.imagine(
+                tokens[:, :2], actions[:, :1], actions[:, 1:], temperature=temperature,
+                generator=torch.Generator().manual_seed(seed),
+            ).tokens
+            for seed in range(8)
+        ]  # fmt: skip
+        dreams[temperature] = len({tuple(each.flatten().tolist()) for each in drawn})
+    assert dreams[1e-4] == 1 < dreams[1.0]
 
 
 def test_dropout_leaves_a_share_of_the_frames_without_codes():
