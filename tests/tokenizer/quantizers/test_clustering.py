@@ -24,6 +24,40 @@ def test_k_means_weighs_and_redraws():
     assert set(more.flatten().tolist()) == {0.0, 1.0, 10.0, 13.0}
 
 
+def test_candidates_cluster_about_as_well_as_all_centers(monkeypatch):
+    vectors = torch.randn(3000, 6, generator=generator())
+    weights = torch.rand(3000, generator=generator(1))
+
+    def error(candidates):
+        monkeypatch.setattr(clustering, "CANDIDATES", candidates)
+        centers = k_means(vectors, weights, 300, generator(2))
+        off = (vectors - centers[nearest_center(vectors, centers)]).square().sum(1)
+        return float((off * weights).sum())
+
+    every = error(300)
+    assert every < error(16) < 1.02 * every
+    assert error(1) > 1.02 * every, "which vectors belong together is not found at once"
+
+
+def test_a_center_that_was_drawn_again_gets_vectors(monkeypatch):
+    # Three of the four first centers are equal, so that two are empty after the first iteration.
+    vectors = torch.tensor([[0.0], [0.0], [0.0], [50.0], [51.0], [90.0]])
+    monkeypatch.setattr(clustering, "CANDIDATES", 2)
+    found = set()
+    for seed in range(6):
+        centers = k_means(vectors, torch.ones(6), 3, generator(seed))
+        found.add(tuple(sorted(centers.flatten().tolist())))
+    assert (0.0, 50.5, 90.0) in found
+
+
+def test_nearest_centers_come_in_order():
+    centers = torch.tensor([[0.0], [10.0], [4.0], [-3.0]])
+    vectors = torch.tensor([[3.0], [-2.0]])
+    assert clustering.nearest_centers(vectors, centers, 3).tolist() == [[2, 0, 3], [3, 0, 2]]
+    candidates = torch.tensor([[0, 1], [1, 2]])
+    assert clustering.nearest_candidate(vectors, centers, candidates).tolist() == [0, 2]
+
+
 def test_nearest_center_of_ties_is_the_first():
     assert nearest_center(torch.tensor([[1.0]]), torch.tensor([[0.0], [2.0], [1.9]])).tolist() == [
         2
