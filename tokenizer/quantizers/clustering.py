@@ -164,7 +164,7 @@ def first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         int64 (m,), the first of each group of equal rows, and int64 (n,), the group of each row.
     """
-    hashes, which = torch.unique(_hash_rows(rows), return_inverse=True)
+    hashes, which = torch.unique(hash_rows(rows), return_inverse=True)
     distinct = torch.empty(len(hashes), dtype=torch.int64, device=rows.device)
     # In reverse, so that the first of several equal rows is written last.
     backwards = torch.arange(len(rows) - 1, -1, -1, device=rows.device)
@@ -172,7 +172,7 @@ def first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     return distinct, which
 
 
-def _hash_rows(rows: Tensor) -> Tensor:
+def hash_rows(rows: Tensor) -> Tensor:
     """Hashes each row of bytes (n, d) to 64 bits, int64 (n,)."""
     words = functional.pad(rows, (0, -rows.shape[1] % 8)).contiguous().view(torch.int64)
     generator = torch.Generator().manual_seed(0)
