@@ -63,8 +63,9 @@ class TrainConfig(SessionConfig):
         balance_scenes: Draw every scene (room) equally often.
         heldout_frames: Held-out frames to evaluate on during training.
         start_frames: Training frames from which a codebook starts.
-        choose_design: Take the preset vqgan where the data come from an environment of gymnasium
-            that draws too many distinct patches for a dictionary, and `model` has its defaults.
+        choose_design: Where `model` has its defaults and a dictionary of its size lacks too many
+            patches, take a larger one; or the preset vqgan, where the data come from an
+            environment of gymnasium that draws too many distinct patches for any dictionary.
         init_from: Other weights to start from: a run folder, an export folder, the name of shipped
             weights or a Hub repo id. Layers that they do not fit start fresh, and codes that they
             do fit need no start from training frames. Only a new run reads it.

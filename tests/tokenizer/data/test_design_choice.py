@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from worldtokens.collect import (
 )
 from worldtokens.envs import EnvConfig
 from worldtokens.tokenizer.config import TokenizerConfig
+from worldtokens.tokenizer.data import design_choice
 from worldtokens.tokenizer.data.design_choice import count_patches, with_chosen_design, with_preset
 from worldtokens.tokenizer.train import TrainConfig
 from worldtokens.training.command_line import compose
@@ -72,10 +74,11 @@ def test_patches_are_counted(tmp_path):
     assert (count.patches, count.distinct, count.frames) == (160, 4, 10)
     assert count.coverage == pytest.approx(159 / 160) and count.preset == "fast"
     close = f"{100 * count.closeness:.0f}%"
-    assert count.words == (
-        "a dictionary of patches: 4 of 160 patches in 10 frames are distinct; the 8,192 most "
+    assert count.codebook_size == 8192
+    assert count.words("fast") == (
+        "a dictionary of 8,192 patches: 4 of 160 patches in 10 frames are distinct; the 8,192 most "
         f"frequent ones make up 99% of held-out frames, and come close to {close} of the other "
-        "pixels (a dictionary needs 75%, or 98%)"
+        "pixels (a dictionary needs 75%, or 98%; below 95% a larger one)"
     )
     half = replace(TokenizerConfig(32, 32), codebook_size=2)
     count = count_patches(EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), half)
@@ -87,7 +90,7 @@ def test_few_patches_take_the_dictionary_and_many_take_vqgan(tmp_path, capsys):
     data = make_dataset(tmp_path / "tiles", tiles(rng, 10))
     chosen = with_chosen_design(config(data))
     assert chosen == replace(config(data), choose_design=False)
-    assert capsys.readouterr().out.startswith("design    a dictionary of patches: 4 of 160 patches")
+    assert capsys.readouterr().out.startswith("design    a dictionary of 8,192 patches: 4 of 160")
     data = make_dataset(tmp_path / "noise", noise(rng, 10))
     chosen = with_chosen_design(config(data, "loss.hard=0.25"))
     expected = config(data, "tokenizer_preset=vqgan", "loss.hard=0.25", "choose_design=false")
@@ -122,7 +125,24 @@ def test_what_is_configured_stays(tmp_path, capsys, overrides):
 def test_games_of_atari_keep_the_dictionary(tmp_path, capsys):
     data = make_dataset(tmp_path / "noise", noise(np.random.default_rng(0), 4), "Pong")
     assert with_chosen_design(config(data)).model == config(data).model
-    assert capsys.readouterr().out == ""
+    # 64 distinct patches say nothing about a dictionary of 8,192.
+    assert capsys.readouterr().out.startswith("design    a dictionary of 8,192 patches: 64 of 64")
+
+
+@pytest.mark.parametrize("game", ["gymnasium:Own", "Pong"])
+def test_more_patches_than_codes_take_a_larger_dictionary(tmp_path, capsys, monkeypatch, game):
+    own = partial(TokenizerConfig, codebook_size=50)
+    monkeypatch.setattr(design_choice, "TokenizerConfig", own)
+    rng = np.random.default_rng(0)
+    frames = tiles(rng, 10)
+    # One of ten patches of a held-out frame is new, and 64 more are known.
+    frames[0, :4] = noise(rng, 4)[0]
+    frames[1, :, :8, :16] = noise(rng, 10)[1, :, :8, :16]
+    data = make_dataset(tmp_path / "data", frames, game)
+    given = config(data, "model.codebook_size=50")
+    chosen = with_chosen_design(given)
+    assert chosen.model == replace(given.model, codebook_size=100)
+    assert capsys.readouterr().out.startswith("design    a dictionary of 100 patches: 68 of 160")
 
 
 def test_a_run_that_was_begun_keeps_its_design(tmp_path, capsys):
@@ -133,6 +153,10 @@ def test_a_run_that_was_begun_keeps_its_design(tmp_path, capsys):
     for network, expected in (("resnet", "resnet"), ("dictionary", "dictionary")):
         (folder / "config.yaml").write_text(f"model: {{network: {network}}}\n")
         assert with_chosen_design(config(data)).model.network == expected
+    for size, expected in ((16384, 16384), (8192, 8192)):
+        text = f"model: {{network: dictionary, codebook_size: {size}}}\n"
+        (folder / "config.yaml").write_text(text)
+        assert with_chosen_design(config(data)).model.codebook_size == expected
     assert capsys.readouterr().out == ""
 
 
