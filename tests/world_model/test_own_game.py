@@ -35,7 +35,7 @@ def test_an_environment_of_the_user_is_dreamt(tmp_path, monkeypatch, capsys):
     train_tokenizer.main(
         compose(train_tokenizer.TrainConfig, "tokenizer", [*env, *TINY_TRAINING, *tokenizer_keys])
     )
-    assert "design    a dictionary of patches: " in capsys.readouterr().out
+    assert "design    a dictionary of 8,192 patches: " in capsys.readouterr().out
     evaluate_tokenizer.main(
         compose(evaluate_tokenizer.EvaluateConfig, "tokenizer_evaluate", [*env, "frames=20"])
     )
