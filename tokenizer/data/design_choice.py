@@ -32,7 +32,7 @@ DICTIONARY, VQGAN = "fast", "vqgan"
 # fraction of the frames per second.
 LEAST_COVERAGE, LEAST_CLOSENESS = 0.75, 0.98
 # Below this share more codes pay: Boxing 89%, Ms. Pac-Man 92%, Road Runner 94%; Montezuma's Revenge
-# has 97 to 99%. With twice as many codes Boxing's frames are encoded at 0.6 of the speed.
+# has 97 to 99%. More codes are encoded more slowly.
 FULL_COVERAGE, LARGER = 0.95, 2
 _TRAIN_FRAMES, _HELDOUT_FRAMES, _COMPARED = 2000, 500, 2000
 
@@ -156,7 +156,8 @@ def with_chosen_design(config: Config) -> Config:
     if folder.has_steps and folder.config.is_file() and not given.overwrite:
         begun = read_tree(folder.config).get("model", {})
         if begun.get("network") != model.network:
-            return with_preset(chosen, VQGAN)
+            # A network that the user chose for a game of Atari is compared with the run later on.
+            return chosen if train.env_config.is_atari else with_preset(chosen, VQGAN)
         size = begun.get("codebook_size", model.codebook_size)
         return replace(chosen, model=replace(model, codebook_size=size))
     count = count_patches(train, EpisodeDataset(given.data, "heldout"), model)

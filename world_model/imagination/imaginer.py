@@ -106,7 +106,8 @@ class Imaginer:
         if network.config.latents:
             shape = (len(past), network.config.latents)
             noise = uniform_noise(shape, sampling, generator, hidden.device)
-            tempered = partial(temper, sampling=sampling)
+            # Where nothing is to be changed, a softmax for each code is saved.
+            tempered = None if sampling.unchanged else partial(temper, sampling=sampling)
             codes, code_entropy = network.latents.from_prior(at_action, noise, tempered)
             hidden = network.latents.condition(hidden, codes)
             if network.config.outcomes == "action":

@@ -160,6 +160,16 @@ def test_a_run_that_was_begun_keeps_its_design(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_run_of_atari_with_another_network_is_not_taken_for_a_vqgan(tmp_path):
+    data = make_dataset(tmp_path / "tiles", tiles(np.random.default_rng(0), 4), "Pong")
+    folder = tmp_path / "runs" / "Own" / "tokenizer"
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("{}\n")
+    for text in ("model: {network: resnet}\n", "model: {patch_size: 8}\n"):
+        (folder / "config.yaml").write_text(text)
+        assert with_chosen_design(config(data)).model == config(data).model
+
+
 def test_a_preset_leaves_what_the_user_changed(tmp_path):
     given = config(tmp_path / "none", "batch_size=5", "adversary.width=7", "model.decoder_depth=1")
     merged = with_preset(given, "vqgan")
