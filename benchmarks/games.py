@@ -54,6 +54,7 @@ def main() -> None:
         tokenizer_steps=options.tokenizer_steps,
         world_model_minutes=None if options.world_model_steps else options.world_model_minutes,
         world_model_steps=options.world_model_steps,
+        world_model_batch=options.world_model_batch,
         heldout_frames=options.frames,
         probe_frames=options.probe_frames,
         starts=options.starts,
@@ -166,8 +167,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--explore-steps", type=int, default=100_000)
     parser.add_argument("--tokenizer-minutes", type=float, default=2.0)
     parser.add_argument("--tokenizer-steps", type=int, help="in place of minutes")
-    parser.add_argument("--world-model-minutes", type=float, default=3.0)
+    parser.add_argument("--world-model-minutes", type=float, default=5.0)
     parser.add_argument("--world-model-steps", type=int, help="in place of minutes")
+    parser.add_argument("--world-model-batch", type=int, default=4, help="segments of a step")
     parser.add_argument("--frames", type=int, default=1000, help="held-out frames to evaluate")
     parser.add_argument("--probe-frames", type=int, default=4000, help="0 for no probes")
     parser.add_argument("--starts", type=int, default=128, help="held-out windows to dream from")

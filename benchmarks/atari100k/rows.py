@@ -143,6 +143,7 @@ def command_of(job: Job) -> str:
     for option in ("collect_steps", "explore_steps", "probe_frames", "starts", "events"):
         words.append(f"--{option.replace('_', '-')} {getattr(budget, option)}")
     words.append(f"--frames {budget.heldout_frames}")
+    words.append(f"--world-model-batch {budget.world_model_batch}")
     for stage in ("tokenizer", "world_model"):
         for unit in ("minutes", "steps"):
             value = getattr(budget, f"{stage}_{unit}")

@@ -27,6 +27,8 @@ class Budget:
         tokenizer_steps: Likewise.
         world_model_minutes: Of training; None for `world_model_steps`.
         world_model_steps: Likewise.
+        world_model_batch: Segments of a step. Within a few minutes of one core more steps of fewer
+            segments teach it more.
         heldout_frames: Frames that the tokenizer is evaluated on.
         probe_frames: Training frames of its probes; 0 for none.
         starts: Windows that the world model dreams from.
@@ -40,6 +42,7 @@ class Budget:
     tokenizer_steps: int | None
     world_model_minutes: float | None
     world_model_steps: int | None
+    world_model_batch: int
     heldout_frames: int
     probe_frames: int
     starts: int
@@ -116,7 +119,7 @@ class Job:
         ]  # fmt: skip
         its_tokenizer = f"tokenizer={self.tokenizer}"
         yield "world_model.train", [
-            *runs, world_model, its_tokenizer, *training,
+            *runs, world_model, its_tokenizer, f"batch_size={budget.world_model_batch}", *training,
             *_budget(budget.world_model_minutes, budget.world_model_steps),
         ]  # fmt: skip
         yield "world_model.evaluate", [

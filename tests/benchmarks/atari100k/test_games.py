@@ -11,7 +11,7 @@ from atari100k.stages import Budget, Job, run_stages, times_path
 from atari100k.table import merge_rows, read_rows, write_tables
 from PIL import Image
 
-BUDGET = Budget(600, 1500, 2.0, None, None, 5, 60, 100, 8, 4, ("batch_size=2",))
+BUDGET = Budget(600, 1500, 2.0, None, None, 5, 3, 60, 100, 8, 4, ("batch_size=2",))
 
 
 def job(root=Path("root"), design="default", overrides=()) -> Job:
@@ -43,14 +43,16 @@ def test_each_stage_finds_the_one_before():
     for stage in ("world_model.train", "world_model.evaluate", "world_model.imagine"):
         assert "tokenizer=root/runs/Pong/tokenizer_default_3" in commands[stage]
     assert {"budget.max_minutes=null", "budget.max_steps=5"} <= set(commands["world_model.train"])
-    assert "model.codebook_size=16" not in commands["world_model.train"]
+    model = commands["world_model.train"]
+    assert "model.codebook_size=16" not in model
+    assert model.index("batch_size=3") < model.index("batch_size=2")
 
 
 def test_a_command_measures_the_row_again():
     assert command_of(job()) == (
         "python benchmarks/games.py --games Pong --designs default --seeds 3 --collect-steps 600 "
         "--explore-steps 1500 --probe-frames 100 --starts 8 --events 4 --frames 60 "
-        "--tokenizer-minutes 2 --world-model-steps 5 --set batch_size=2"
+        "--world-model-batch 3 --tokenizer-minutes 2 --world-model-steps 5 --set batch_size=2"
     )
 
 
@@ -148,7 +150,7 @@ def test_wrong_options_are_explained(tmp_path):
 def test_a_row_from_collecting_to_a_dream(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
     # Enough steps for a held-out episode that is as long as a row's dreams.
-    budget = Budget(3000, 1500, None, 2, None, 2, 20, 30, 4, 2, ("batch_size=2",))
+    budget = Budget(3000, 1500, None, 2, None, 2, 2, 20, 30, 4, 2, ("batch_size=2",))
     small = ("start_frames=50", "model.codebook_size=16", "heldout_frames=10")
     real = Job("Pong", "small", 0, small, budget, tmp_path)
     run_stages(real)
