@@ -77,6 +77,15 @@ class Imaginer:
         return state.network.predict(x, at_action, past, state.tables)
 
     @torch.no_grad()
+    def read_known(self, tokens_bk: Tensor, actions: Tensor, state: ImaginationState) -> None:
+        """Reads one known frame and the action taken at it, as `read`, but predicts nothing.
+
+        The prediction of a frame that is known costs several steps of a dream, since all its tokens
+        are predicted.
+        """
+        self._advance(tokens_bk, actions, state)
+
+    @torch.no_grad()
     def next_frame(
         self,
         tokens_bk: Tensor,
@@ -168,7 +177,7 @@ class Imaginer:
         assert steps is not None
         state = self.new_state(batch)
         for t in range(context_tokens.shape[1] - 1):
-            self._advance(context_tokens[:, t], context_actions[:, t], state)
+            self.read_known(context_tokens[:, t], context_actions[:, t], state)
         tokens, frames = context_tokens[:, -1], []
         for h in range(steps):
             if isinstance(actions, Tensor):
@@ -217,7 +226,7 @@ class Imaginer:
             (len(rows),), fresh.cache.frames, device=self.network.device
         )
         for t in range(first, first + known):
-            self._advance(context_tokens[:, t], context_actions[:, t], fresh)
+            self.read_known(context_tokens[:, t], context_actions[:, t], fresh)
         last = context_tokens[:, -1]
         if cache.position:
             fresh.step(F.embedding(last[:, : cache.position], state.tables.inputs))

@@ -85,7 +85,7 @@ class DreamBatch:
         self.state = self._imaginer.new_state(self._size)
         tokens, actions = self._stack(windows, length)
         for t in range(length - 1):
-            self._imaginer.read(tokens[:, t], actions[:, t], self.state)
+            self._imaginer.read_known(tokens[:, t], actions[:, t], self.state)
         self.tokens = tokens[:, -1]
 
     def step(self, actions: np.ndarray) -> ImaginedFrame:

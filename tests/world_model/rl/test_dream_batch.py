@@ -29,6 +29,19 @@ def test_seeds_decide_starts_and_draws(batch):
         assert a[:2] == b[:2] and a[2] != b[2]
 
 
+def test_known_frames_are_read_but_not_predicted(batch, models, monkeypatch):
+    tokens = np.arange(12).reshape(4, 3) % 16
+    monkeypatch.setattr(
+        batch._starts, "draw", lambda *_: (np.repeat(tokens, 3, 1)[:, :8], np.arange(3))
+    )
+    predicted = []
+    monkeypatch.setattr(models[0].network, "predict", lambda *_: predicted.append(1))
+    batch.seed(3)
+    batch.begin()
+    assert batch.state.cache.frames and not predicted
+    assert len(batch.state.past_frames) == min(3, models[0].network.num_past_frames)
+
+
 def test_some_rows_are_seeded_and_restarted(batch):
     batch.seed(0)
     batch.begin()

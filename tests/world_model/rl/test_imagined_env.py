@@ -83,7 +83,7 @@ def test_dreams_begin_with_the_whole_context_where_episodes_have_it(models, data
     model, tokenizer = models
     data = EpisodeDataset(dataset)
     read = []
-    monkeypatch.setattr(model.imaginer, "read", lambda tokens, *_: read.append(tokens))
+    monkeypatch.setattr(model.imaginer, "read_known", lambda tokens, *_: read.append(tokens))
     for start in (data, load_tokens(data, tokenizer)):
         env = ImaginedVectorEnv(model, tokenizer, start, num_envs=32, horizon=3, context=4)
         for seed in range(3):
