@@ -326,8 +326,49 @@ def test_an_agent_plays_beside_the_known_ways(example, words, explored, tmp_path
         main([*options, "--agent", str(tmp_path)])
 
 
-def test_states_lie_all_along_the_known_ways(example, words, explored):
+def test_starts_lie_all_along_the_known_ways(example, words, explored):
     practice = importlib.import_module("montezuma_practice")
     walks = example.Run(example.parse(words)).walks
-    states = [*practice.states_along(explored, 100.0, 1, len(walks), 3)]
-    assert states == [state for each in walks for state in each.states[::3]]
+    starts = [*practice.starts_along(explored, 100.0, 1, len(walks), 3)]
+    assert [each.state for each in starts] == [state for w in walks for state in w.states[::3]]
+    rest = [w.actions[t:].tolist() for w in walks for t in range(0, len(w.actions), 3)]
+    assert [list(each.actions) for each in starts] == rest
+
+
+def test_a_follower_goes_on_as_the_way_did(example, tmp_path):
+    practice = importlib.import_module("montezuma_practice")
+    frames = np.arange(2 * 12, dtype=np.uint8).reshape(2, 2, 2, 3)
+    starts = [practice.Start(b"", f, a) for f, a in zip(frames, (b"\1\2", b"\3"), strict=True)]
+    practice.save_ways(tmp_path / "ways.npz", starts)
+    policy = practice.Follower(str(tmp_path / "ways.npz"), 0.0, 6)
+    policy.begin(np.random.default_rng(0))
+    # Only the first frame says where the way is; after its end actions are random.
+    assert [policy.act(frames[0]), policy.act(frames[1])] == [1, 2]
+    assert len({policy.act(frames[1]) for _ in range(200)}) == 6
+    policy.begin(np.random.default_rng(0))
+    assert policy.act(frames[1]) == 3
+
+
+def test_a_follower_slips_and_comes_back_in_time(example, tmp_path):
+    practice = importlib.import_module("montezuma_practice")
+    frame, way = np.zeros((2, 2, 3), np.uint8), bytes([7]) * 20_000
+    practice.save_ways(tmp_path / "ways.npz", [practice.Start(b"", frame, way)])
+    policy = practice.Follower(str(tmp_path / "ways.npz"), 0.1, 6)
+    policy.begin(np.random.default_rng(0))
+    slipped = np.array([policy.act(frame) != 7 for _ in range(len(way))])
+    # 10 steps between the ends of slips, then 4 steps of one, on average.
+    assert slipped.mean() == pytest.approx(4 / (4 + 9), abs=0.03)
+    starts = np.nonzero(np.diff(slipped.astype(int)) == 1)[0]
+    assert len(slipped[slipped]) / len(starts) == pytest.approx(4 * 1.1, rel=0.1)
+
+
+@pytest.mark.slow
+def test_practice_follows_the_known_ways(example, explored, tmp_path):
+    main = importlib.import_module("montezuma_practice").main
+    options = ["--data", str(explored), "--out", str(tmp_path / "practice"), "--num-steps", "300"]
+    made = main([*options, "--steps", "20", "--follow", "--slip", "0", "--sticky", "0"])
+    assert any((each.rewards == 100).any() for each in made.episodes)
+    with pytest.raises(ValueError, match="--follow: expected no --agent beside it"):
+        main([*options, "--follow", "--agent", "x"])
+    with pytest.raises(ValueError, match="--slip: expected a number in .0, 1., got 2"):
+        main([*options, "--follow", "--slip", "2"])
