@@ -30,7 +30,11 @@ class Reader:
 
 def walks_of(script, lengths):
     return [
-        script.Walk(10 * n + np.arange(t + 1)[:, None].repeat(2, 1), np.arange(t), [])
+        script.Walk(
+            10 * n + np.arange(t + 1)[:, None].repeat(2, 1),
+            np.arange(t),
+            [bytes([n, step]) for step in range(t)],
+        )
         for n, t in enumerate(lengths)
     ]
 
@@ -41,21 +45,25 @@ def test_places_lie_so_many_steps_before_the_key(script):
     assert places.known[:, :, 0].tolist() == [[10, 11, 12, 13], [23, 24, 25, 26]]
     assert places.before.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert places.actions.tolist() == [[3, 4, 5], [6, 7, 8]]
-    assert places.frames[:, :, 0].tolist() == [[14, 15, 16], [27, 28, 29]]
+    assert places.states == [b"\1\3", b"\2\6"]
     assert script.places_of(walks_of(script, [9]), 3, 2, 4).actions.tolist() == [[6, 7]]
     assert script.places_of(walks_of(script, [5]), 3, 2, 4) is None
 
 
 def test_what_comes_first_counts(script):
-    first = np.zeros((4, 3), np.int64)
-    frames = np.zeros((4, 3, 3), np.int64)
-    frames[0, 1:] = 50  # jumps too far, and dies later
-    ends, paid = np.zeros((2, 4, 3), bool)
-    ends[0, 2] = ends[1, 0] = True
-    paid[1, 2] = paid[2, 2] = True
-    frames[2, 2] = 50  # takes the key where it vanishes: paid
-    assert script.shares(Reader(), first, frames, ends, paid) == (0.25, 0.25, 0.25)
-    assert script.shares(None, first, frames, ends, paid) == (0.0, 0.5, 0.25)
+    places = script.Places(
+        torch.zeros(4, 4, 3).long(), torch.zeros(4, 3).long(), torch.zeros(4, 3).long(), [b""] * 4
+    )
+    plays = script.Plays(np.zeros((4, 3, 3), np.int64), *np.zeros((2, 4, 3), bool))
+    plays.frames[0, 1:] = 50  # jumps too far, and dies later
+    plays.ends[0, 2] = plays.ends[1, 0] = True
+    plays.paid[1, 2] = plays.paid[2, 2] = True
+    plays.frames[2, 2] = 50  # takes the key where it vanishes: paid
+    row = script.row_of("x", plays, places, 3, Reader())
+    assert (row.lost, row.died, row.paid, row.plays, row.steps) == (0.25, 0.25, 0.25, 4, 3)
+    row = script.row_of("x", plays, places, 3, None)
+    assert (row.lost, row.died, row.paid) == (0.0, 0.5, 0.25)
+    assert np.isnan(script.row_of("x", plays, places, 4, None).paid)
 
 
 def test_in_the_game_every_way_pays(script, explored, tiny_tokenizer, tmp_path, capsys):
@@ -74,13 +82,14 @@ def test_in_the_game_every_way_pays(script, explored, tiny_tokenizer, tmp_path, 
         f"--out {tmp_path}/out"
     ).split()
     rows = script.main(words)
-    assert [(row.world_model, row.distance, row.steps) for row in rows] == [
+    assert [(row.world, row.distance, row.steps) for row in rows] == [
         (name, distance, steps)
         for distance, steps in ((3, 3), (5, 4))
         for name in ("the game", f"{tmp_path}/model")
     ]
-    assert (rows[0].paid, rows[0].died) == (1.0, 0.0) and np.isnan(rows[2].paid)
-    assert rows[1].dreams == 2 * rows[0].dreams > 0 and rows[1].paid < 1
+    assert (rows[0].paid, rows[0].died, rows[0].lost) == (1.0, 0.0, 0.0)
+    assert np.isnan(rows[2].paid)
+    assert rows[1].plays == rows[0].plays > 0 and rows[1].paid < 1
     with open(tmp_path / "out" / "dreamt_ways.csv") as file:
         assert [row["distance"] for row in csv.DictReader(file)] == ["3", "3", "5", "5"]
     assert capsys.readouterr().out.count("| the game |") == 2
