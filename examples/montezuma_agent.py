@@ -34,7 +34,7 @@ from worldtokens.world_model.data.segments import TokenEpisode
 from worldtokens.world_model.data.token_cache import load_tokens
 from worldtokens.world_model.rl.player_reader import PlayerReader
 
-MOST_READ = 40_000  # frames, about, that tell where the player is
+MOST_READ = 500_000  # frames, about, that tell where the player is, at most
 STACK = 4  # frames that the policy reads
 # Settings of a dataset's games that what is collected later shares.
 SHARED = ("frame_skip", "frame_height", "frame_width", "full_action_space", "max_episode_steps")
@@ -269,13 +269,10 @@ def player_reader(dataset: EpisodeDataset, tokenizer: Tokenizer, scene: int) -> 
     if not {"player_x", "player_y"} <= labels.keys():
         return None
     (here,) = np.nonzero(dataset.scene == scene)
-    here = here[:: max(1, len(here) // MOST_READ)]
-    tokens = np.concatenate(
-        [
-            tokenizer.encode(dataset.gather_frames(rows)).cpu().numpy()
-            for rows in np.array_split(here, -(-len(here) // 1024))
-        ]
-    )
+    here = here[:: max(1, -(-len(here) // MOST_READ))]
+    # The tokens that a world model learned from are at hand, and rare places want all of them.
+    episodes = load_tokens(dataset, tokenizer).episodes
+    tokens = np.concatenate([each.tokens for each in episodes])[here]
     ram = dataset.read("ram", 0, dataset.num_frames)[here]
     positions = ram[:, [labels["player_x"], labels["player_y"]]]
     return PlayerReader(tokens, positions, tokenizer.vocab_size)

@@ -137,9 +137,10 @@ def dream(
         sticks = torch.rand(len(actions), device=device) < sticky
         played = torch.where(sticks, played, actions)
         observed, paid, ends, _, info = env.step(played.cpu().numpy())
-        flags = np.sign(paid), info["lives_lost"] | ends, watch.add(observed)
-        rewards, died, lost = (torch.from_numpy(flag).to(device) for flag in flags)
         # What is paid where the player cannot be is a fault of the dream.
+        gone = watch.add(observed) | (watch.astray & (paid != 0))
+        flags = np.sign(paid), info["lives_lost"] | ends, gone
+        rewards, died, lost = (torch.from_numpy(flag).to(device) for flag in flags)
         died, lost = alive & died, alive & lost & ~died
         rewards = rewards.float() * (alive & ~lost)
         done = died | lost | (rewards != 0)
@@ -299,8 +300,7 @@ class Run:
     def learn_in_dreams(self) -> tuple[float, ...]:
         """Updates the agent; returns the shares of dreams with the key and with a lost player."""
         args, near = self.args, range(1, self.distance + 1)
-        # The farthest steps, which are the newest, twice.
-        distances = [*near, *near[-args.farther :]]
+        distances = [*near, *near[-args.farther :]]  # the farthest, which are the newest, twice
         known = [w.window(d) for w in self.walks for d in distances if d <= len(w.actions)]
         episodes = known + self.played_episodes() + self.practice_episodes(known)
         env = self.dreams_from(episodes, args.horizon, "DISABLED")

@@ -142,7 +142,7 @@ class Watch:
     """Loses the third player in the third step, in the place of `LostPlayers`."""
 
     def __init__(self, reader, first):
-        self.step_number = 0
+        self.step_number, self.astray = 0, np.zeros(3, bool)
 
     def add(self, tokens):
         self.step_number += 1
@@ -164,6 +164,16 @@ def test_dreams_end_with_the_key_a_life_or_a_lost_player(example, agents, monkey
     # The first one is paid where the player is lost: that is no payment.
     assert not dreams.rewards.any() and dreams.died.any(0).tolist() == [False, True, False]
     assert dreams.lost.T.tolist() == [[False, True, False], [False] * 3, [False, False, True]]
+    # Nor where he has just jumped too far, and may come back.
+    monkeypatch.setattr(Watch, "add", lambda self, tokens: np.zeros(3, bool))
+    assert example.dream(agent, Env(), None, 3, 0.0, False).rewards.any()
+    start = Watch.__init__
+    monkeypatch.setattr(
+        Watch, "__init__",
+        lambda self, *a: (start(self, *a), setattr(self, "astray", np.ones(3, bool)))[0],
+    )  # fmt: skip
+    dreams = example.dream(agent, Env(), None, 3, 0.0, False)
+    assert not dreams.rewards.any() and dreams.lost.any(0).tolist() == [True, False, False]
 
 
 def test_dreams_that_ended_begin_anew(example, agents):

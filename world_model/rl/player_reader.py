@@ -61,22 +61,30 @@ class PlayerReader:
 class LostPlayers:
     """Watches n dreams for a player who vanishes, or jumps farther than a game lets him.
 
+    The reader errs, too, now and then for a frame, so that one jump alone loses nobody;
+    benchmarks/key/dreamt_ways.py counts how many players it loses in the game.
+
     Attributes:
         most_missed: Frames in a row in which he may be unseen.
         longest_jump: The most that a coordinate may change in a step; half as much more for each
             frame in which he was unseen.
+        most_far: Frames in a row in which he may be where he cannot have come.
+        astray: Where he is at such a place at this frame, bool (n,); not lost yet, but what is paid
+            there is not his.
     """
 
     def __init__(
         self,
         reader: PlayerReader | None,
         first: np.ndarray,
-        most_missed: int = 5,
+        most_missed: int = 8,
         longest_jump: float = 20.0,
+        most_far: int = 1,
     ):
         """Begins with first frames, integers (n, K); without a reader nobody is ever lost."""
-        self._reader, self._missed = reader, np.zeros(len(first), np.int64)
-        self.most_missed, self.longest_jump = most_missed, longest_jump
+        self._reader, (self._missed, self._far) = reader, np.zeros((2, len(first)), np.int64)
+        self.most_missed, self.longest_jump, self.most_far = most_missed, longest_jump, most_far
+        self.astray = np.zeros(len(first), bool)
         self._at = None if reader is None else reader.read(first)
 
     def add(self, tokens: np.ndarray) -> np.ndarray:
@@ -85,16 +93,20 @@ class LostPlayers:
             return np.zeros(len(tokens), bool)
         at = self._reader.read(tokens)
         seen = ~np.isnan(at[:, 0])
-        far = self.longest_jump * (1 + 0.5 * self._missed)
+        away = self._missed + self._far
         # Comparisons with NaN are false: who was not seen did not jump.
-        jumped = (np.abs(at - self._at) > far[:, None]).any(1)
-        self._missed = np.where(seen, 0, self._missed + 1)
-        self._at = np.where(seen[:, None], at, self._at)
-        return jumped | (self._missed > self.most_missed)
+        reach = self.longest_jump * (1 + 0.5 * away)
+        self.astray = (np.abs(at - self._at) > reach[:, None]).any(1)
+        back = seen & ~self.astray
+        self._missed = np.where(back, 0, self._missed + ~seen)
+        self._far = np.where(back, 0, self._far + self.astray)
+        self._at = np.where(back[:, None], at, self._at)
+        return (self._far > self.most_far) | (self._missed + self._far > self.most_missed)
 
     def begin(self, rows: np.ndarray, tokens: np.ndarray) -> None:
         """Begins anew in some dreams, bool (n,), at frames, integers (n, K)."""
         if self._reader is None or self._at is None:
             return
-        self._missed = np.where(rows, 0, self._missed)
+        self._missed, self._far = (np.where(rows, 0, c) for c in (self._missed, self._far))
+        self.astray = self.astray & ~rows
         self._at = np.where(rows[:, None], self._reader.read(tokens), self._at)

@@ -49,8 +49,22 @@ def watch(places, **settings):
 
 def test_a_player_who_walks_is_not_lost_and_one_who_jumps_is():
     assert watch([0, 1, 2, 3, 2]) == [False] * 4
-    assert watch([0, 2, 2, 3]) == [True, False, False]
-    assert watch([0, 2], longest_jump=40.0) == [False]
+    assert watch([0, 2, 2, 3], most_far=0) == [True] * 3
+    assert watch([0, 2], longest_jump=40.0, most_far=0) == [False]
+    # One misread frame is forgiven; far away for longer, he may have come there.
+    assert watch([0, 6, 1, 2]) == [False] * 3
+    assert watch([0, 6, 6, 6]) == [False, True, True]
+    assert watch([0, 2, 2]) == [False, True] and watch([0, 3, 1, 3]) == [False] * 3
+
+
+def test_what_is_seen_where_he_cannot_be_is_astray():
+    first, *others = (frame(place)[None] for place in [0, 6, None, 1, 2])
+    lost = LostPlayers(reader(), first)
+    astray = []
+    for tokens in others:
+        lost.add(tokens)
+        astray.append(bool(lost.astray[0]))
+    assert astray == [True, False, False, False]
 
 
 def test_a_player_who_vanishes_is_lost_after_some_frames():
@@ -58,7 +72,8 @@ def test_a_player_who_vanishes_is_lost_after_some_frames():
     # He who comes back near where he was is found again; unseen, he may have gone farther.
     assert watch([0, None, 1, None, None, 1], most_missed=2) == [False] * 5
     assert watch([0, None, None, 2], most_missed=2) == [False] * 3
-    assert watch([0, None, 3], most_missed=2) == [False, True]
+    assert watch([0, None, 3], most_missed=2, most_far=0) == [False, True]
+    assert watch([0, None, None, 6], most_missed=2) == [False, False, True]
 
 
 def test_without_a_reader_nobody_is_lost():
