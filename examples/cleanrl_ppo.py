@@ -6,8 +6,8 @@
 Both take the tokenizer of runs/<game>/tokenizer; dreams take the world model of
 runs/<game>/world_model and begin at frames of data/<game>. Writes to <out>/<game>_<where>_<seed>:
 progress.csv, policies from the first to the last, policy_<steps>.safetensors, which
-benchmarks/policy_ranking.py reads, and scores.json of real games at the end, beside random play and
-each action held all the time: examples/agent_table.py makes a table of several runs.
+benchmarks/policies/policy_ranking.py reads, and scores.json of real games at the end, beside random
+play and each action held all the time: examples/agent_table.py makes a table of several runs.
 
 Unlike CleanRL's ppo_atari.py: a small network that reads the code vectors of tokens, and values
 after an episode that was truncated, not ended: dreams are truncated at their horizon.

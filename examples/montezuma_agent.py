@@ -44,7 +44,7 @@ CONTEXT = 4  # real frames before a dream; ImaginedVectorEnv's default
 class Agent(nn.Module):
     """Policy and value of the last frames' tokens and the last action."""
 
-    reads_last_action = True  # as benchmarks/policy_ranking.py needs to know
+    reads_last_action = True  # as benchmarks/policies/policy_ranking.py needs to know
 
     def __init__(self, codes: Tensor, grid: tuple[int, int], num_actions: int):
         """Takes the tokenizer's code vectors, float32 (V, D), which are not trained."""

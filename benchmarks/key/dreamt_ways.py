@@ -1,4 +1,4 @@
-"""Do the known ways to the key succeed in dreams as they do in the game?
+r"""Do the known ways to the key succeed in dreams as they do in the game?
 
     python benchmarks/key/dreamt_ways.py --ways data/other_exploration \
         --practice data/practice --tokenizer runs/MontezumaRevenge/practice_tokenizer \
@@ -99,7 +99,8 @@ def places_of(walks: Sequence[Walk], distance: int, steps: int, context: int) ->
         states.append(each.states[at])
     if not states:
         return None
-    return Places(*(torch.from_numpy(np.stack(part)) for part in (known, before, actions)), states)
+    tokens, past, script = (torch.from_numpy(np.stack(part)) for part in (known, before, actions))
+    return Places(tokens, past, script, states)
 
 
 def dream(model: WorldModel, places: Places, draws: int) -> Plays:
@@ -185,7 +186,7 @@ def write(rows: Sequence[Row], folder: Path) -> None:
     with open(folder / "dreamt_ways.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in dataclasses.fields(Row)])
         writer.writeheader()
-        writer.writerows(map(dataclasses.asdict, rows))
+        writer.writerows(dataclasses.asdict(row) for row in rows)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

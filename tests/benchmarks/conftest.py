@@ -16,7 +16,8 @@ from worldtokens.envs import make_env
 from worldtokens.tokenizer import Tokenizer, TokenizerConfig
 
 # The benchmarks are scripts: their folder is on the path when they run.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "policies")]
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_what_comes_first_counts(script):
         torch.zeros(4, 4, 3).long(), torch.zeros(4, 3).long(), torch.zeros(4, 3).long(), [b""] * 4
     )
     plays = script.Plays(np.zeros((4, 3, 3), np.int64), *np.zeros((2, 4, 3), bool))
-    plays.frames[0, 1:] = 50  # jumps too far, and dies later
+    plays.frames[0] = 50  # is far away for two frames, and dies later
     plays.ends[0, 2] = plays.ends[1, 0] = True
     plays.paid[1, 2] = plays.paid[2, 2] = True
     plays.frames[2, 2] = 50  # takes the key where it vanishes: paid

@@ -1,6 +1,6 @@
 """Prints the score of one action that is held all the time, beside that of random play.
 
-    python benchmarks/constant_action_score.py --game Freeway --action UP
+    python benchmarks/policies/constant_action_score.py --game Freeway --action UP
 
 The settings and seeds of the episodes are those of examples/imagination_actor_critic.py, so that
 its agents can be compared: on Freeway, walking up all the time crosses the road often.

@@ -1,7 +1,8 @@
-"""Does the dream rank policies as the game does? Returns of the same policies in both.
+r"""Does the dream rank policies as the game does? Returns of the same policies in both.
 
     python examples/cleanrl_ppo.py --game Breakout --where game
-    python benchmarks/policy_ranking.py --game Breakout --policies runs/cleanrl_ppo/Breakout_game_0
+    python benchmarks/policies/policy_ranking.py --game Breakout \
+        --policies runs/cleanrl_ppo/Breakout_game_0
 
 Each policy plays the game and the dream from the same moments, with the same random numbers, until
 the end or for `--horizon` steps. The game is played as in the dataset of the world model (sticky
@@ -14,7 +15,8 @@ Policies are files of examples/cleanrl_ppo.py, or of another file whose class `A
 `load` and call (`--agent FILE`): those of examples/montezuma_key.py with --agent
 examples/montezuma_agent.py. With few of them, the last one is mixed with random actions:
 
-    python benchmarks/policy_ranking.py --policies last.safetensors --random-shares 1 0.6 0.3 0
+    python benchmarks/policies/policy_ranking.py --policies last.safetensors \
+        --random-shares 1 0.6 0.3 0
 """
 
 import argparse
@@ -47,7 +49,7 @@ from worldtokens.common.devices import choose_device
 from worldtokens.envs import make_env_from_config, usual_name
 from worldtokens.world_model.evaluation.game.saved_states import SavedStates
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "cleanrl_ppo.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "cleanrl_ppo.py"
 FEWEST = 3
 RESAMPLES = 2000
 
