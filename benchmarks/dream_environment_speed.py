@@ -69,7 +69,7 @@ class Dreams:
 
     def __init__(self, model: str, starts: str | None, dreams: int, steps: int, device: str):
         """Loads the model, and begins dreams at random frames of `starts`."""
-        self._name = model
+        self._name, self.device = model, device
         world_model = WorldModel.from_pretrained(model).to(device)
         tokenizer = Tokenizer.from_pretrained(model).to(device)
         # Without a dataset: the frames that are shipped beside the weights.
@@ -119,23 +119,16 @@ def measure_in_turn(every: Sequence[Dreams], steps: int, repeats: int) -> list[R
 
 def shares(dreams: Dreams, steps: int, most: int) -> Iterator[tuple[str, float, int]]:
     """Yields (operation, share of the time, calls) of the costliest operations of some steps."""
-    with profile(activities=activities()) as profiler:
+    # On a GPU its own time counts, in microseconds, without that of the operations called.
+    on_gpu = dreams.device.startswith("cuda")
+    activity = ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU
+    name = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    with profile(activities=[activity]) as profiler:
         dreams.run(steps)
-    events = [(each.key, times_of(each), each.count) for each in profiler.key_averages()]
+    events = [(each.key, getattr(each, name), each.count) for each in profiler.key_averages()]
     total = sum(time for _, time, _ in events)
-    for name, time_, count in sorted(events, key=lambda event: -event[1])[:most]:
-        yield name, time_ / total, count
-
-
-def activities() -> list[ProfilerActivity]:
-    """Returns where operations are timed: on the GPU if there is one, else on the CPU."""
-    return [ProfilerActivity.CUDA if torch.cuda.is_available() else ProfilerActivity.CPU]
-
-
-def times_of(event: object) -> float:
-    """Returns the microseconds that an operation took itself, without those that it calls."""
-    name = "self_device_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
-    return float(getattr(event, name))
+    for operation, time_, count in sorted(events, key=lambda event: -event[1])[:most]:
+        yield operation, time_ / total, count
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -199,7 +199,7 @@ def dream_call(
     known = torch.randint(config.vocab_size, shape, device=device)
     actions = torch.randint(config.num_actions, (batch,), device=device)
     for t in range(config.context - 1):
-        model.imaginer.read(known[:, t], actions, state)
+        model.imaginer.read_known(known[:, t], actions, state)
     last = [known[:, -1]]
 
     def dream() -> Tensor:

@@ -44,7 +44,7 @@ class Start:
     """A moment of a known way."""
 
     state: bytes
-    frame: np.ndarray  # uint8 (H, W, 3)
+    frame: bytes  # its digest
     actions: bytes  # of the way from here on
 
 
@@ -66,7 +66,7 @@ def starts_along(data: Path, reward: float, scene: int, most: int, every: int) -
     for way in known_ways(data, dataset.game, reward, scene, most):
         for step in steps_of(way, env):
             if step % every == 0:
-                yield Start(env.get_state().to_bytes(), env.frame, way.actions[step:])
+                yield Start(env.get_state().to_bytes(), digest(env.frame), way.actions[step:])
 
 
 class Follower:
@@ -105,11 +105,11 @@ class Follower:
 
 
 def save_ways(path: Path, starts: Sequence[Start]) -> None:
-    """Writes how the ways go on from each start, by the digest of its frame."""
+    """Writes how the ways go on from each start, by its frame."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(
             file,
-            frames=np.stack([np.frombuffer(digest(s.frame), np.uint8) for s in starts]),
+            frames=np.stack([np.frombuffer(s.frame, np.uint8) for s in starts]),
             lengths=np.array([len(s.actions) for s in starts]),
             actions=np.frombuffer(b"".join(s.actions for s in starts), np.uint8),
         )

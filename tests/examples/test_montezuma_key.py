@@ -348,7 +348,8 @@ def test_starts_lie_all_along_the_known_ways(example, words, explored):
 def test_a_follower_goes_on_as_the_way_did(example, tmp_path):
     practice = importlib.import_module("montezuma_practice")
     frames = np.arange(2 * 12, dtype=np.uint8).reshape(2, 2, 2, 3)
-    starts = [practice.Start(b"", f, a) for f, a in zip(frames, (b"\1\2", b"\3"), strict=True)]
+    names, ways = map(practice.digest, frames), (b"\1\2", b"\3")
+    starts = [practice.Start(b"", name, way) for name, way in zip(names, ways, strict=True)]
     practice.save_ways(tmp_path / "ways.npz", starts)
     policy = practice.Follower(str(tmp_path / "ways.npz"), 0.0, 6)
     policy.begin(np.random.default_rng(0))
@@ -362,7 +363,7 @@ def test_a_follower_goes_on_as_the_way_did(example, tmp_path):
 def test_a_follower_slips_and_comes_back_in_time(example, tmp_path):
     practice = importlib.import_module("montezuma_practice")
     frame, way = np.zeros((2, 2, 3), np.uint8), bytes([7]) * 20_000
-    practice.save_ways(tmp_path / "ways.npz", [practice.Start(b"", frame, way)])
+    practice.save_ways(tmp_path / "ways.npz", [practice.Start(b"", practice.digest(frame), way)])
     policy = practice.Follower(str(tmp_path / "ways.npz"), 0.1, 6)
     policy.begin(np.random.default_rng(0))
     slipped = np.array([policy.act(frame) != 7 for _ in range(len(way))])

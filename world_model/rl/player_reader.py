@@ -67,7 +67,7 @@ class LostPlayers:
     Attributes:
         most_missed: Frames in a row in which he may be unseen.
         longest_jump: The most that a coordinate may change in a step; half as much more for each
-            frame in which he was unseen.
+            frame since he was last seen where he can be.
         most_far: Frames in a row in which he may be where he cannot have come.
         astray: Where he is at such a place at this frame, bool (n,); not lost yet, but what is paid
             there is not his.
@@ -93,9 +93,8 @@ class LostPlayers:
             return np.zeros(len(tokens), bool)
         at = self._reader.read(tokens)
         seen = ~np.isnan(at[:, 0])
-        away = self._missed + self._far
+        reach = self.longest_jump * (1 + 0.5 * (self._missed + self._far))
         # Comparisons with NaN are false: who was not seen did not jump.
-        reach = self.longest_jump * (1 + 0.5 * away)
         self.astray = (np.abs(at - self._at) > reach[:, None]).any(1)
         back = seen & ~self.astray
         self._missed = np.where(back, 0, self._missed + ~seen)
