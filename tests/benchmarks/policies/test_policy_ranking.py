@@ -13,7 +13,6 @@ import torch
 from policy_ranking import Ranking, rank, ranks_of, spearman
 
 from worldtokens.tokenizer import Tokenizer
-from worldtokens.world_model import WorldModel, WorldModelConfig
 
 
 def test_spearman_by_hand():
@@ -53,16 +52,10 @@ def example():
 
 
 @pytest.fixture
-def words(tmp_path, dataset, tokenizer_folder, example):
+def words(tmp_path, dataset, tokenizer_folder, example, model):
     """A command line over a world model with fresh weights and four policies."""
     tokenizer = Tokenizer.from_pretrained(tokenizer_folder)
-    torch.manual_seed(0)
-    config = WorldModelConfig(
-        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=tokenizer.vocab_size,
-        grid=tokenizer.grid, num_actions=6, reward_values=[0.0, 100.0], context=4, layers=1,
-        heads=2, width=16, copies=1, history=2, stay_gate=False,
-    )  # fmt: skip
-    WorldModel(config).save_pretrained(tmp_path / "world_model" / "export")
+    model.save_pretrained(tmp_path / "world_model" / "export")
     (tmp_path / "policies").mkdir()
     for steps in (0, 10, 200, 3000):
         agent = example.Agent(torch.randn(16, 5), tokenizer.tokens_per_frame, 6, 2)

@@ -17,7 +17,6 @@ from torch.distributions import Categorical
 
 from worldtokens.envs import fake_game, make_env
 from worldtokens.tokenizer import Tokenizer
-from worldtokens.world_model import WorldModel, WorldModelConfig
 
 NOOP, RIGHT, LEFT = 0, 3, 4
 SIZE = {"frame_height": 32, "frame_width": 32}
@@ -39,17 +38,6 @@ class Holds:
 @pytest.fixture
 def tokenizer(tokenizer_folder):
     return Tokenizer.from_pretrained(tokenizer_folder)
-
-
-@pytest.fixture
-def model(tokenizer):
-    torch.manual_seed(0)
-    config = WorldModelConfig(
-        tokenizer=tokenizer.fingerprint, game="FakeGame", vocab_size=tokenizer.vocab_size,
-        grid=tokenizer.grid, num_actions=6, reward_values=[0.0, 100.0], context=4, layers=1,
-        heads=2, width=16, copies=1, history=2, stay_gate=False,
-    )  # fmt: skip
-    return WorldModel(config).eval()
 
 
 def set_head(head, first, second):
