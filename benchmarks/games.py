@@ -4,6 +4,7 @@ r"""Takes each of the 26 games of Atari 100k from collecting to a dream and writ
     python benchmarks/games.py --root runs/games --games Pong MsPacman --designs default vqgan \
         --seeds 0 1
     python benchmarks/games.py --root runs/games --tokenizer-steps 2500 --world-model-steps 1000
+    python benchmarks/games.py --root runs/games --tokenizer-only --designs default vqvae
 
 Every stage is one of the commands that users run, as a process of its own on one core: collect,
 train-tokenizer, evaluate-tokenizer, train-world-model, evaluate-world-model, imagine. The same
@@ -60,6 +61,7 @@ def main() -> None:
         starts=options.starts,
         events=options.events,
         extra=tuple(options.set),
+        tokenizer_only=options.tokenizer_only,
     )
     jobs = [
         Job(usual_name(game), design, seed, tuple(designs[design]), budget, options.root)
@@ -174,6 +176,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--probe-frames", type=int, default=4000, help="0 for no probes")
     parser.add_argument("--starts", type=int, default=128, help="held-out windows to dream from")
     parser.add_argument("--events", type=int, default=64, help="windows of each kind of event")
+    parser.add_argument("--tokenizer-only", action="store_true", help="no world models")
     parser.add_argument("--set", nargs="+", default=[], help="overrides of both trainings")
     return parser.parse_args(arguments)
 

@@ -79,9 +79,10 @@ class Row:
 
     def sentence(self) -> str:
         """Says the most important numbers in one line."""
+        dreams = f"dreams beat copying at {self.beats_copying:.0f} of {len(SHORT)} horizons; "
         return (
-            f"PSNR {self.psnr:.1f}, foreground recall {self.recall:.3f}; dreams beat copying at "
-            f"{self.beats_copying:.0f} of {len(SHORT)} horizons; {self.core_minutes:.1f} minutes "
+            f"PSNR {self.psnr:.1f}, foreground recall {self.recall:.3f}; "
+            f"{'' if math.isnan(self.beats_copying) else dreams}{self.core_minutes:.1f} minutes "
             "of a core"
         )
 
@@ -128,8 +129,13 @@ def measure_row(job: Job) -> Row:
         minutes=sum(times["seconds"].values()) / 60,
     )  # fmt: skip
     _read_tokenizer(row, job.tokenizer)
-    _read_world_model(row, job.world_model)
-    _measure_speed(row, job)
+    heldout = EpisodeDataset(job.data, "heldout")
+    tokenizer = Tokenizer.from_pretrained(job.tokenizer)
+    _time_tokenizer(row, tokenizer, heldout)
+    if not job.budget.tokenizer_only:
+        _read_world_model(row, job.world_model)
+        model = WorldModel.from_pretrained(job.world_model)
+        _time_and_draw_dreams(row, model, tokenizer, heldout, picture_path(job.root, row))
     settings = {"settings": job.settings, "row": _known(asdict(row))}
     write_text(row_path(job), json.dumps(settings, indent=2) + "\n")
     return row
@@ -143,12 +149,17 @@ def command_of(job: Job) -> str:
     for option in ("collect_steps", "explore_steps", "probe_frames", "starts", "events"):
         words.append(f"--{option.replace('_', '-')} {getattr(budget, option)}")
     words.append(f"--frames {budget.heldout_frames}")
-    words.append(f"--world-model-batch {budget.world_model_batch}")
-    for stage in ("tokenizer", "world_model"):
+    stages = ["tokenizer"]
+    if not budget.tokenizer_only:
+        stages.append("world_model")
+        words.append(f"--world-model-batch {budget.world_model_batch}")
+    for stage in stages:
         for unit in ("minutes", "steps"):
             value = getattr(budget, f"{stage}_{unit}")
             if value is not None:
                 words.append(f"--{stage.replace('_', '-')}-{unit} {value:g}")
+    if budget.tokenizer_only:
+        words.append("--tokenizer-only")
     if budget.extra:
         words.append(f"--set {' '.join(budget.extra)}")
     return " ".join(words)
@@ -222,11 +233,8 @@ def _lines(path: Path) -> list[dict[str, str]]:
 
 
 @torch.no_grad()
-def _measure_speed(row: Row, job: Job) -> None:
-    """Times both models on one core and draws what they make of a held-out moment."""
-    tokenizer = Tokenizer.from_pretrained(job.tokenizer)
-    model = WorldModel.from_pretrained(job.world_model)
-    heldout = EpisodeDataset(job.data, "heldout")
+def _time_tokenizer(row: Row, tokenizer: Tokenizer, heldout: EpisodeDataset) -> None:
+    """Times a tokenizer on one core."""
     frames = heldout.gather_frames(heldout.choose_frames(SPEED_FRAMES))
     tokenizer.encode(frames[:16])
     started = time.thread_time()
@@ -235,6 +243,13 @@ def _measure_speed(row: Row, job: Job) -> None:
     tokenizer.decode(tokens)
     row.encode_rate = len(frames) / (encoded - started)
     row.decode_rate = len(frames) / (time.thread_time() - encoded)
+
+
+@torch.no_grad()
+def _time_and_draw_dreams(
+    row: Row, model: WorldModel, tokenizer: Tokenizer, heldout: EpisodeDataset, path: Path
+) -> None:
+    """Times both models on one core and draws what they make of a held-out moment."""
     episodes = load_tokens(heldout, tokenizer)
     length = CONTEXT + SPEED_STEPS
     starts = episodes.starts(SPEED_DREAMS, CONTEXT, SPEED_STEPS, np.random.default_rng(0))
@@ -257,7 +272,6 @@ def _measure_speed(row: Row, job: Job) -> None:
         later,
         dreamt[chosen, SHOWN_HORIZON - 1].numpy(),
     ]
-    path = picture_path(job.root, row)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         Image.fromarray(np.concatenate(tiles, axis=1)).save(partial, format="PNG")

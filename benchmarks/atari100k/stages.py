@@ -34,6 +34,7 @@ class Budget:
         starts: Windows that the world model dreams from.
         events: Windows of each kind of event.
         extra: Overrides of both trainings.
+        tokenizer_only: Whether the row ends with the tokenizer, without a world model.
     """
 
     collect_steps: int
@@ -48,6 +49,7 @@ class Budget:
     starts: int
     events: int
     extra: tuple[str, ...] = ()
+    tokenizer_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class Job:
     @property
     def settings(self) -> dict[str, object]:
         """Decides whether a row that lies there is this one."""
-        return json.loads(json.dumps({"overrides": self.overrides, "budget": asdict(self.budget)}))
+        budget = asdict(self.budget)
+        if not self.budget.tokenizer_only:
+            # Rows of before this could be chosen stay what they are.
+            del budget["tokenizer_only"]
+        return json.loads(json.dumps({"overrides": self.overrides, "budget": budget}))
 
     def _run(self, stage: str) -> str:
         return f"{stage}_{self.design}_{self.seed}"
@@ -117,6 +123,8 @@ class Job:
             *runs, tokenizer, f"frames={budget.heldout_frames}",
             f"probe_frames={budget.probe_frames}",
         ]  # fmt: skip
+        if budget.tokenizer_only:
+            return
         its_tokenizer = f"tokenizer={self.tokenizer}"
         yield "world_model.train", [
             *runs, world_model, its_tokenizer, f"batch_size={budget.world_model_batch}", *training,

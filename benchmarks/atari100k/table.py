@@ -3,9 +3,10 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from atari100k.rows import NAN, SHORT, Row, picture_path, row_key
@@ -64,7 +65,7 @@ def write_tables(folder: Path, rows: Sequence[Row], root: Path) -> None:
     writer.writerow(_columns())
     writer.writerows([_cell(row, name) for name in _columns()] for row in rows)
     write_text(folder / CSV, text.getvalue())
-    write_text(folder / MARKDOWN, "\n\n".join(_sections(rows)) + "\n")
+    write_text(folder / MARKDOWN, "\n\n".join(filter(None, _sections(rows))) + "\n")
     shown = [row for row in rows if row.design == "default" and row.seed == 0]
     pictures = {row.game: picture_path(root, row) for row in shown}
     write_sheet(folder / SHEET, {game: p for game, p in pictures.items() if p.is_file()})
@@ -106,8 +107,8 @@ def _number(text: str) -> float:
 
 
 def _sections(rows: Sequence[Row]) -> list[str]:
-    """Returns the Markdown tables of each design: tokenizer, dreams, events and speed."""
-    sections = []
+    """Returns the Markdown tables: of each design its tokenizers, dreams, events and speed."""
+    sections = [*_beside_each_other(rows)]
     for design in dict.fromkeys(row.design for row in rows):
         by_game: dict[str, list[Row]] = {}
         for row in rows:
@@ -120,7 +121,7 @@ def _sections(rows: Sequence[Row]) -> list[str]:
             "difference between the largest and the smallest."
         )
         sections += [_table(columns, by_game) for columns in (_TOKENIZER, _DREAMS, _COSTS)]
-        sections.append("\n".join(_verdict(by_game)))
+        sections.append(_verdict(by_game))
         commands = dict.fromkeys(
             row.command.replace(f"--games {row.game}", "--games GAME").replace(
                 f"--seeds {row.seed}", "--seeds SEED"
@@ -132,23 +133,52 @@ def _sections(rows: Sequence[Row]) -> list[str]:
     return sections
 
 
-def _table(columns: dict[str, Callable[[list[Row]], str]], by_game: dict[str, list[Row]]) -> str:
-    lines = ["| game | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
-    for game, rows in by_game.items():
-        lines.append(f"| {game} | " + " | ".join(cell(rows) for cell in columns.values()) + " |")
-    return "\n".join(lines)
+def _beside_each_other(rows: Sequence[Row]) -> Iterator[str]:
+    """Yields the tokenizers of all designs in one table, for the games that have several."""
+    designs = list(dict.fromkeys(row.design for row in rows))
+    cells: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        cells.setdefault(row.game, {}).setdefault(row.design, []).append(row)
+    shared = {game: found for game, found in cells.items() if len(found) > 1}
+    if not shared:
+        return
+    yield "## Designs beside each other"
+    for title, cell in (
+        ("PSNR, dB", _field("psnr", 1)),
+        ("foreground recall", _field("recall", 3)),
+        ("bits a frame", _field("bits")),
+        ("encode, frames/s", _field("encode_rate")),
+    ):
+        columns = {name: lambda found, n=name, c=cell: c(found.get(n, [])) for name in designs}
+        yield f"### {title}"
+        yield _table(columns, shared)
 
 
-def _verdict(by_game: dict[str, list[Row]]) -> list[str]:
+def _table(columns: Mapping[str, Callable[[Any], str]], by_game: Mapping[str, Any]) -> str:
+    """Writes a line per game, without the columns that are empty in all of them."""
+    lines = {game: [cell(rows) for cell in columns.values()] for game, rows in by_game.items()}
+    kept = [i for i in range(len(columns)) if any(line[i] for line in lines.values())]
+    if not kept:
+        return ""
+    names = list(columns)
+    head = [f"| game | {' | '.join(names[i] for i in kept)} |", "|---|" + "---:|" * len(kept)]
+    body = [f"| {game} | {' | '.join(line[i] for i in kept)} |" for game, line in lines.items()]
+    return "\n".join([*head, *body])
+
+
+def _verdict(by_game: dict[str, list[Row]]) -> str:
     """Counts the games that reach what the table should show."""
     recalls = [_mean([row.recall for row in rows]) for rows in by_game.values()]
     beats = [_mean([row.beats_copying for row in rows]) for rows in by_game.values()]
-    return [
+    dreams = (
+        " Dreams that beat copying in both metrics at all horizons from "
+        f"{SHORT[0]} to {SHORT[-1]}: {sum(b >= len(SHORT) for b in beats)} of {len(beats)} games."
+    )
+    return (
         f"Foreground recall of at least 0.93: {sum(r >= 0.93 for r in recalls)} of {len(recalls)} "
-        f"games; of at least 0.88: {sum(r >= 0.88 for r in recalls)}. Dreams that beat copying in "
-        f"both metrics at all horizons from {SHORT[0]} to {SHORT[-1]}: "
-        f"{sum(b >= len(SHORT) for b in beats)} of {len(beats)} games."
-    ]
+        f"games; of at least 0.88: {sum(r >= 0.88 for r in recalls)}."
+        f"{'' if all(map(math.isnan, beats)) else dreams}"
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

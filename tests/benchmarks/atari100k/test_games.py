@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import games
@@ -54,6 +55,33 @@ def test_a_command_measures_the_row_again():
         "--explore-steps 1500 --probe-frames 100 --starts 8 --events 4 --frames 60 "
         "--world-model-batch 3 --tokenizer-minutes 2 --world-model-steps 5 --set batch_size=2"
     )
+
+
+def test_a_row_may_end_with_the_tokenizer():
+    budget = replace(BUDGET, tokenizer_only=True)
+    alone = replace(job(), budget=budget)
+    assert [stage for stage, _ in alone.commands()] == [
+        "collect.run", "tokenizer.train", "tokenizer.evaluate",
+    ]  # fmt: skip
+    assert command_of(alone).endswith(
+        "--frames 60 --tokenizer-minutes 2 --tokenizer-only --set batch_size=2"
+    )
+    # Rows that were measured before there was this choice are still known.
+    assert "tokenizer_only" not in str(job().settings) and alone.settings != job().settings
+    assert "horizons" not in row(beats_copying=math.nan).sentence()
+
+
+def test_designs_stand_beside_each_other(tmp_path):
+    none = dict.fromkeys(("dream_psnr", "dream_recall", "copy_psnr", "copy_recall"), {})
+    rows = [row(seed=0, psnr=40.0, **none), row(seed=1, psnr=42.0, **none), row("Boxing", **none)]
+    rows.append(replace(rows[0], design="vqgan", psnr=30.0))
+    write_tables(tmp_path, rows, tmp_path)
+    page = (tmp_path / "games.md").read_text()
+    beside = page.split("## default")[0]
+    assert "### PSNR, dB\n\n| game | default | vqgan |\n|---|---:|---:|\n" in beside
+    assert "| Pong | 41.0 ± 1.0 | 30.0 |" in beside
+    # Only one design was measured on it, and nothing dreamt.
+    assert "Boxing" not in beside and "beats copying" not in page and "Dreams" not in page
 
 
 def test_stages_that_are_done_are_not_repeated(tmp_path, monkeypatch):
