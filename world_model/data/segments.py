@@ -1,6 +1,6 @@
 """Episodes as tokens in memory, and the windows of them that training draws."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,12 @@ class TokenSegments:
     def to(self, device: torch.device) -> "TokenSegments":
         """Returns the same segments on another device."""
         return TokenSegments(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def split(self, size: int) -> Iterator["TokenSegments"]:
+        """Yields batches of at most so many of the windows, in their order."""
+        for first in range(0, len(self.tokens), size):
+            rows = slice(first, first + size)
+            yield TokenSegments(**{name: value[rows] for name, value in vars(self).items()})
 
 
 class TokenDataset:

@@ -19,6 +19,8 @@ from worldtokens.world_model.networks.predictions import Prediction
 ALL_ROOMS = -1
 # Frames without any error count as if one value in a million were off by one grey level.
 MIN_SQUARED_ERROR = 1e-6
+# Logits at a time; 1 GiB.
+MAX_LOGITS = 2**28
 
 
 @dataclass
@@ -203,7 +205,9 @@ def count_predictions(model, batches: list[TokenSegments]) -> PredictionCounts:
     was_training = model.training
     model.eval()
     counts = PredictionCounts()
-    for segments in batches:
+    shape = batches[0].tokens.shape
+    size = max(1, MAX_LOGITS // ((shape[1] - 1) * shape[2] * model.config.vocab_size))
+    for segments in (part for batch in batches for part in batch.split(size)):
         segments = segments.to(model.device)
         prediction = model(segments.tokens, segments.actions, from_prior=True)
         known = model(segments.tokens, segments.actions) if model.config.latents else prediction

@@ -23,6 +23,8 @@ MAX_LOGITS = 2**18
 MAX_LOGITS_GPU = 2**28
 # Nats of a token's entropy that may be left out.
 NEGLIGIBLE_ENTROPY = 1e-3
+# Below the largest logit by more than this, a token is left out of a count.
+NEGLIGIBLE_LOGIT = 12.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ def _decode_changes(
     size = _rows_at_a_time(features[:, None], state)
     for first in range(0, len(features), size):
         rows = slice(first, first + size)
+        if noise is None and not with_entropy:
+            drawn.append(_likeliest(features[rows], older[rows], odds[needed][rows], state))
+            continue
         logits = network.token_logits(features[rows], older[rows], state.tables)
         if with_entropy:
             entropies.append(entropy(logits))
@@ -118,6 +123,32 @@ def _decode_changes(
     if entropies:
         nats[needed] = torch.cat(entropies)
     return DecodedTokens(tokens, nats, nothing)
+
+
+def _likeliest(x: Tensor, past: Tensor, odds: Tensor, state: ImaginationState) -> Tensor:
+    """Returns the likeliest tokens, int64 (n,), as the largest of `token_logits`.
+
+    Staying has the odds against all other tokens together, so that it is the likeliest only where
+    many tokens are about as likely. Counting them tells where; only there is the sum over all of
+    them needed, which costs as much as the logits.
+
+    Args:
+        x: Features float (n, inner).
+        past: Last tokens, int64 (n, past frames).
+        odds: Log-odds of staying, float32 (n,).
+        state: Of the dreams.
+    """
+    network = state.network
+    logits = network.change_logits(network.head_features(x), past, state.tables)
+    best, tokens = logits.max(dim=-1)
+    # What is left out adds at most a term this small for each token.
+    others = (logits > best[:, None] - NEGLIGIBLE_LOGIT).sum(dim=-1)
+    most = others + logits.shape[-1] * math.exp(-NEGLIGIBLE_LOGIT)
+    (close,) = torch.nonzero(most.log() + odds >= 0, as_tuple=True)
+    if len(close):
+        stays = logits[close].logsumexp(dim=-1) + odds[close] > best[close]
+        tokens[close] = torch.where(stays, past[close, 0], tokens[close])
+    return tokens
 
 
 def _rows_at_a_time(x: Tensor, state: ImaginationState) -> int:

@@ -24,7 +24,7 @@ from worldtokens.world_model.imagination.sampling import (
 from worldtokens.world_model.imagination.speculative import decode_rest, uses_speculation
 from worldtokens.world_model.imagination.state import ImaginationState
 from worldtokens.world_model.networks.network import WorldModelNetwork
-from worldtokens.world_model.networks.predictions import Prediction
+from worldtokens.world_model.networks.predictions import Prediction, TokenTables
 
 Policy = Callable[[Tensor], Tensor]
 GREEDY = Sampling(top_k=1)
@@ -53,17 +53,19 @@ class Imaginer:
         self.speculative: bool | None = None
         self._prepared = PreparedNetwork()
 
+    @torch.no_grad()
     def new_state(self, batch: int) -> ImaginationState:
         """Returns the state of a batch of dreams that have read nothing."""
-        return self._new_state(batch, self._prepared.get(self.network, self.uses_autocast))
+        network = self._prepared.get(self.network, self.uses_autocast)
+        return self._new_state(batch, network, network.tables())
 
     @torch.no_grad()
-    def _new_state(self, batch: int, network: WorldModelNetwork) -> ImaginationState:
+    def _new_state(
+        self, batch: int, network: WorldModelNetwork, tables: TokenTables
+    ) -> ImaginationState:
         cache = network.transformer.new_cache(batch)
         compiled = self._prepared.compiled_pass(network, cache, self.compile)
-        return ImaginationState(
-            network=network, tables=network.tables(), cache=cache, compiled=compiled
-        )
+        return ImaginationState(network=network, tables=tables, cache=cache, compiled=compiled)
 
     @torch.no_grad()
     def read(self, tokens_bk: Tensor, actions: Tensor, state: ImaginationState) -> Prediction:
@@ -220,7 +222,7 @@ class Imaginer:
         # Emptied with absolute positions, a cache holds fewer frames than a context may have.
         known = min(context_tokens.shape[1] - 1, cache.frames)
         first = context_tokens.shape[1] - 1 - known
-        fresh = self._new_state(len(rows), state.network)
+        fresh = self._new_state(len(rows), state.network, state.tables)
         fresh.cache.frames = cache.frames - known
         fresh.cache.first_frames = torch.full(
             (len(rows),), fresh.cache.frames, device=self.network.device

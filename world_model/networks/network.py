@@ -241,7 +241,7 @@ class WorldModelNetwork(nn.Module):
         if predict_mask is not None:
             x, past = x[predict_mask], past[predict_mask]
         if if_changed:
-            tokens = self._change_logits(self.head_features(x), past, tables)
+            tokens = self.change_logits(self.head_features(x), past, tables)
         else:
             tokens = self.token_logits(x, past, tables)
         if after is None and self.config.outcomes == "frame":
@@ -267,7 +267,7 @@ class WorldModelNetwork(nn.Module):
         """Returns logits (..., K, V) of features (..., K, inner), past (..., K, past frames)."""
         hidden = self.head_features(x)
         if self.config.stay_gate:
-            logits = self._change_logits(hidden, past, tables)
+            logits = self.change_logits(hidden, past, tables)
             # The odds of staying are those against all other tokens together.
             stays = logits.logsumexp(dim=-1) + self.stay_logits(hidden)
             return logits.scatter(-1, past[..., :1], stays[..., None])
@@ -287,6 +287,21 @@ class WorldModelNetwork(nn.Module):
         """Returns the log-odds of tokens staying, float32 (...), from `head_features`."""
         weight, bias = self.copy_gate.weight[:1], self.copy_gate.bias[:1]
         return F.linear(hidden, weight, bias)[..., 0].float()
+
+    def change_logits(self, hidden: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
+        """Returns logits (..., V) of what tokens change to; -inf for the position's token.
+
+        Args:
+            hidden: From `head_features`, (..., inner).
+            past: Last tokens of these positions, int64 (..., past frames).
+            tables: The tokens' vectors.
+        """
+        logits = self._output_logits(hidden, tables)
+        if self.config.copies > 1:
+            weight, bias = self.copy_gate.weight[1:], self.copy_gate.bias[1:]
+            bonus = F.linear(hidden, weight, bias).float()
+            logits = logits.scatter_add_(-1, past[..., 1 : self.config.copies], bonus)
+        return logits.scatter_(-1, past[..., :1], -torch.inf)
 
     def outcome_logits(
         self, at_action: Tensor, x: Tensor, past: Tensor, after: Tensor | None, tables: TokenTables
@@ -323,15 +338,6 @@ class WorldModelNetwork(nn.Module):
     def _embed_positions(self, past: Tensor, tables: TokenTables) -> Tensor:
         """Embeds the token that each position has now, and the position itself: (..., K, inner)."""
         return F.embedding(past[..., 0], tables.inputs) + self.position_embedding
-
-    def _change_logits(self, hidden: Tensor, past: Tensor, tables: TokenTables) -> Tensor:
-        """Returns logits (..., V) of what tokens change to; -inf for the position's token."""
-        logits = self._output_logits(hidden, tables)
-        if self.config.copies > 1:
-            weight, bias = self.copy_gate.weight[1:], self.copy_gate.bias[1:]
-            bonus = F.linear(hidden, weight, bias).float()
-            logits = logits.scatter_add_(-1, past[..., 1 : self.config.copies], bonus)
-        return logits.scatter_(-1, past[..., :1], -torch.inf)
 
     def _output_logits(self, hidden: Tensor, tables: TokenTables) -> Tensor:
         return F.linear(hidden, tables.outputs, self._output_layer.bias).float()

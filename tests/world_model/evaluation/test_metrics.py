@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.world_model.tiny import tiny
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds
 from worldtokens.world_model import WorldModelConfig
 from worldtokens.world_model.data.segments import TokenSegments
+from worldtokens.world_model.evaluation import metrics as metrics_module
 from worldtokens.world_model.evaluation.metrics import (
     FramePrediction,
     FrameScores,
@@ -85,6 +87,20 @@ def test_predictions_are_counted_in_eval_mode():
     counts = count_predictions(model, [segments(), segments()])
     assert counts.frames == 6 and counts.metrics()["token_accuracy"] == 1.0
     assert model.modes == [False, False] and model.training
+
+
+def test_large_batches_are_counted_in_parts(monkeypatch):
+    # 384 windows of a vocabulary of 32,768 would take 35 GB of logits.
+    model = tiny("parallel")
+    tokens, actions = torch.randint(7, (5, 3, 8)), torch.randint(3, (5, 2))
+    nothing = torch.zeros(5, 2, dtype=torch.bool)
+    mask = torch.ones(5, 3, dtype=torch.bool)
+    batch = TokenSegments(tokens, actions, torch.zeros(5, 2), nothing, nothing, mask)
+    whole, sizes = count_predictions(model, [batch]).metrics(), []
+    model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    monkeypatch.setattr(metrics_module, "MAX_LOGITS", 2 * (2 * 8 * model.config.vocab_size) + 1)
+    assert count_predictions(model, [batch]).metrics() == pytest.approx(whole)
+    assert sizes == [2, 2, 1]
 
 
 def frame_prediction(value: int, tokens: list, x: float):
