@@ -68,8 +68,11 @@ class Agent(nn.Module):
         Returns:
             The distribution of actions, in which repeating is an action of its own, and values.
         """
-        # Each code is projected once, not each token.
-        x = F.embedding(tokens, F.relu(self.project(self.codes)))
+        if tokens.numel() < len(self.codes):
+            x = F.relu(self.project(self.codes[tokens]))
+        else:
+            # Each code is projected once, not each token.
+            x = F.embedding(tokens, F.relu(self.project(self.codes)))
         x = x.unflatten(2, self.grid).permute(0, 1, 4, 2, 3).flatten(1, 2)
         for conv in self.convs:
             x = F.relu(conv(x))
