@@ -3,14 +3,14 @@ r"""Takes each of the 26 games of Atari 100k from collecting to a dream and writ
     python benchmarks/games.py --root runs/games
     python benchmarks/games.py --root runs/games --games Pong MsPacman --designs default vqgan \
         --seeds 0 1
-    python benchmarks/games.py --root runs/games --tokenizer-steps 2500 --world-model-steps 1000
+    python benchmarks/games.py --root runs/games --tokenizer-minutes 2 --world-model-minutes 5
     python benchmarks/games.py --root runs/games --tokenizer-only --designs default vqvae
 
 Every stage is one of the commands that users run, as a process of its own on one core: collect,
 train-tokenizer, evaluate-tokenizer, train-world-model, evaluate-world-model, imagine. The same
 command goes on where it was stopped, in the middle of a stage too, and measures no row twice. A
-game that fails costs no other one. Budgets in minutes are minutes of the clock, for a core that
-does nothing else; budgets in steps give the same models on a busy core.
+game that fails costs no other one. Budgets are in steps, which give the same models on a busy core;
+those in minutes are minutes of the clock, for a core that does nothing else.
 
 A row is a game, a design and a seed. Writes OUT/games.csv with the command of each row, games.md
 and games.png, after each row; rows that were there before stay, unless they are measured again.
@@ -51,10 +51,10 @@ def main() -> None:
     budget = Budget(
         collect_steps=options.collect_steps,
         explore_steps=options.explore_steps,
-        tokenizer_minutes=None if options.tokenizer_steps else options.tokenizer_minutes,
-        tokenizer_steps=options.tokenizer_steps,
-        world_model_minutes=None if options.world_model_steps else options.world_model_minutes,
-        world_model_steps=options.world_model_steps,
+        tokenizer_minutes=options.tokenizer_minutes,
+        tokenizer_steps=None if options.tokenizer_minutes else options.tokenizer_steps,
+        world_model_minutes=options.world_model_minutes,
+        world_model_steps=None if options.world_model_minutes else options.world_model_steps,
         world_model_batch=options.world_model_batch,
         heldout_frames=options.frames,
         probe_frames=options.probe_frames,
@@ -167,14 +167,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time, each on one core")
     parser.add_argument("--collect-steps", type=int, default=20_000)
     parser.add_argument("--explore-steps", type=int, default=100_000)
-    parser.add_argument("--tokenizer-minutes", type=float, default=2.0)
-    parser.add_argument("--tokenizer-steps", type=int, help="in place of minutes")
-    parser.add_argument("--world-model-minutes", type=float, default=5.0)
-    parser.add_argument("--world-model-steps", type=int, help="in place of minutes")
+    parser.add_argument("--tokenizer-steps", type=int, default=3000)
+    parser.add_argument("--tokenizer-minutes", type=float, help="in place of steps")
+    parser.add_argument("--world-model-steps", type=int, default=1000)
+    parser.add_argument("--world-model-minutes", type=float, help="in place of steps")
     parser.add_argument("--world-model-batch", type=int, default=4, help="segments of a step")
     parser.add_argument("--frames", type=int, default=1000, help="held-out frames to evaluate")
-    parser.add_argument("--probe-frames", type=int, default=4000, help="0 for no probes")
-    parser.add_argument("--starts", type=int, default=128, help="held-out windows to dream from")
+    parser.add_argument("--probe-frames", type=int, default=1500, help="0 for no probes")
+    parser.add_argument("--starts", type=int, default=64, help="held-out windows to dream from")
     parser.add_argument("--events", type=int, default=64, help="windows of each kind of event")
     parser.add_argument("--tokenizer-only", action="store_true", help="no world models")
     parser.add_argument("--set", nargs="+", default=[], help="overrides of both trainings")
