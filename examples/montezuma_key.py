@@ -244,14 +244,14 @@ class Run:
             clone(self.walks, self.agent, args.clone_steps, args.seed)
 
     def resume(self, path: Path) -> None:
-        """Goes on from the last whole round."""
+        """Goes on from the last whole round; in another world model, if another is given."""
         state = torch.load(path, weights_only=True, map_location=self.args.device)
         self.agent.load_state_dict(state["agent"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
-        self.rows = [Row(**row) for row in state["rows"]]
-        self.known, self.distance = set(state["known"]), state["distance"]
-        self.world_model = state["world_model"]
+        self.rows, self.known = [Row(**row) for row in state["rows"]], set(state["known"])
+        self.distance, given = state["distance"], self.args.world_model
+        self.world_model = state["world_model"] if given == state.get("given", given) else given
 
     def save(self) -> None:
         """Writes the table, the picture and the state after a round."""
@@ -260,7 +260,7 @@ class Run:
             "agent": self.agent.state_dict(), "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(), "rows": [asdict(row) for row in self.rows],
             "known": sorted(self.known), "distance": self.distance,
-            "world_model": self.world_model,
+            "world_model": self.world_model, "given": self.args.world_model,
         }  # fmt: skip
         with replacing(self.folder / "state.pt") as partial:
             torch.save(state, partial)

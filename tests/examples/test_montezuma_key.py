@@ -286,6 +286,11 @@ def test_the_world_model_goes_on_with_what_was_played(example, words, tmp_path):
     assert after.config.reward_values[0] == 0.0 and after.config.layers == before.config.layers
     weights = before.network.state_dict(), after.network.state_dict()
     assert any(not torch.equal(weights[0][n], weights[1][n]) for n in weights[0] if n in weights[1])
+    # The same command goes on in what was trained, one with another world model in that.
+    assert example.Run(example.parse(words)).world_model == run.world_model
+    before.save_pretrained(tmp_path / "other")
+    other = example.Run(example.parse([*words, "--world-model", str(tmp_path / "other")]))
+    assert other.world_model == str(tmp_path / "other")
 
 
 @pytest.mark.slow
