@@ -116,9 +116,8 @@ def _sections(rows: Sequence[Row]) -> list[str]:
                 by_game.setdefault(row.game, []).append(row)
         first = next(iter(by_game.values()))[0]
         sections.append(
-            f"## {design}\n\n{first.tokens:.0f} tokens of {first.vocabulary:,.0f} codes, "
-            f"{first.bits:,.0f} bits a frame. With several seeds: the mean, and half of the "
-            "difference between the largest and the smallest."
+            f"## {design}\n\n{first.tokens:.0f} tokens a frame. With several seeds: the mean, and "
+            "half of the difference between the largest and the smallest."
         )
         sections += [_table(columns, by_game) for columns in (_TOKENIZER, _DREAMS, _COSTS)]
         sections.append(_verdict(by_game))
@@ -239,6 +238,8 @@ _TOKENIZER = {
         "probe_f1", ("probe_f1_majority", "probe_f1_random_cnn"), 2
     ),
     "labels": _field("labels"),
+    "codes": _field("vocabulary"),
+    "bits a frame": _field("bits"),
 }
 _DREAMS = {
     **{
