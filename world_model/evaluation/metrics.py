@@ -205,12 +205,15 @@ def count_predictions(model, batches: list[TokenSegments]) -> PredictionCounts:
     was_training = model.training
     model.eval()
     counts = PredictionCounts()
-    shape = batches[0].tokens.shape
-    size = max(1, MAX_LOGITS // ((shape[1] - 1) * shape[2] * model.config.vocab_size))
-    for segments in (part for batch in batches for part in batch.split(size)):
-        segments = segments.to(model.device)
-        prediction = model(segments.tokens, segments.actions, from_prior=True)
-        known = model(segments.tokens, segments.actions) if model.config.latents else prediction
-        counts.add(prediction, segments, known)
+    for batch in batches:
+        _, length, places = batch.tokens.shape
+        size = max(1, MAX_LOGITS // ((length - 1) * places * model.config.vocab_size))
+        for segments in batch.split(size):
+            segments = segments.to(model.device)
+            prediction = model(segments.tokens, segments.actions, from_prior=True)
+            known = prediction
+            if model.config.latents:
+                known = model(segments.tokens, segments.actions)
+            counts.add(prediction, segments, known)
     model.train(was_training)
     return counts

@@ -59,7 +59,6 @@ class Imaginer:
         network = self._prepared.get(self.network, self.uses_autocast)
         return self._new_state(batch, network, network.tables())
 
-    @torch.no_grad()
     def _new_state(
         self, batch: int, network: WorldModelNetwork, tables: TokenTables
     ) -> ImaginationState:
