@@ -5,6 +5,7 @@ a worker process that only steps an environment never loads torch.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     )
     from worldtokens.world_model.rl.sb3 import to_sb3
     from worldtokens.world_model.video.display import save_video, show
+
+# In a clone the packages lie beside this folder, which programs that run there import even after
+# `pip install .`.
+_CLONE = Path(__file__).resolve().parents[1]
+if (_CLONE / "pyproject.toml").is_file() and (_CLONE / "tokenizer" / "__init__.py").is_file():
+    __path__.append(str(_CLONE))
 
 _MODULES = {
     "EnvConfig": "envs",
