@@ -16,9 +16,7 @@ print(sys.modules["worldtokens.common"].__file__)
 
 
 def test_a_program_in_the_clone_finds_the_packages_beside_the_folder():
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     modules, path = done.stdout.splitlines()
     assert modules == "worldtokens.envs.config worldtokens.collect.dataset.episodes"

@@ -210,6 +210,9 @@ def count_predictions(model, batches: list[TokenSegments]) -> PredictionCounts:
         size = max(1, MAX_LOGITS // ((length - 1) * places * model.config.vocab_size))
         for segments in batch.split(size):
             segments = segments.to(model.device)
+            if model.config.stay_gate:
+                _count_changes(model, segments, counts)
+                continue
             prediction = model(segments.tokens, segments.actions, from_prior=True)
             known = prediction
             if model.config.latents:
@@ -217,3 +220,32 @@ def count_predictions(model, batches: list[TokenSegments]) -> PredictionCounts:
             counts.add(prediction, segments, known)
     model.train(was_training)
     return counts
+
+
+def _count_changes(model, segments: TokenSegments, counts: PredictionCounts) -> None:
+    """Does as `PredictionCounts.add` with a stay gate: looks only at tokens that may change.
+
+    A token that more likely stays than not is the likeliest, and the gate alone says how likely it
+    is that it stays.
+    """
+    true, before = segments.tokens[:, 1:], segments.tokens[:, :-1]
+    real = segments.mask[:, 1:]
+    unchanged, changed = (real[..., None] & same for same in (true == before, true != before))
+    nothing = torch.zeros_like(changed)
+    gate = model(segments.tokens, segments.actions, nothing, from_prior=True)
+    needed = changed | (real[..., None] & (gate.stays < 0))
+    prediction = model(segments.tokens, segments.actions, needed, from_prior=True)
+    correct = unchanged.masked_scatter(needed, prediction.tokens.argmax(-1) == true[needed])
+    coded, logits = gate, prediction.tokens[changed[needed]]
+    if model.config.latents:
+        coded = model(segments.tokens, segments.actions, changed)
+        logits = coded.tokens
+        counts.nats += float(coded.latents.divergence[real].sum())
+    counts.nats += float(F.softplus(-coded.stays[unchanged]).sum())
+    counts.nats += float(F.cross_entropy(logits, true[changed], reduction="sum"))
+    counts.frames += int(real.sum())
+    counts.tokens += int(real.sum()) * true.shape[-1]
+    counts.changed_tokens += int(changed.sum())
+    counts.unchanged_tokens += int(unchanged.sum())
+    counts.correct_tokens += int(correct.sum())
+    counts.correct_changed_tokens += int((correct & changed).sum())

@@ -64,7 +64,7 @@ class Trained:
     """A model that predicts the last frame of the test above; notes its mode."""
 
     training, device, reward_values = True, torch.device("cpu"), VALUES
-    config = WorldModelConfig()
+    config = WorldModelConfig(stay_gate=False)
     modes: list
 
     def __init__(self):
@@ -101,6 +101,36 @@ def test_large_batches_are_counted_in_parts(monkeypatch):
     monkeypatch.setattr(metrics_module, "MAX_LOGITS", 2 * (2 * 8 * model.config.vocab_size) + 1)
     assert count_predictions(model, [batch]).metrics() == pytest.approx(whole)
     assert sizes == [2, 2, 1]
+
+
+@pytest.mark.parametrize("latents", [0, 2])
+def test_with_a_stay_gate_only_tokens_that_may_change_are_looked_at(latents, monkeypatch):
+    torch.manual_seed(0)
+    model = tiny("parallel", stay_gate=True, copies=2, latents=latents).eval()
+    tokens, actions = torch.randint(2, (6, 5, 8)), torch.randint(3, (6, 4))
+    nothing, mask = torch.zeros(6, 4, dtype=torch.bool), torch.ones(6, 5, dtype=torch.bool)
+    mask[2, 3:] = False
+    batch = TokenSegments(tokens, actions, torch.zeros(6, 4), nothing, nothing, mask)
+    expected = PredictionCounts()
+    with torch.no_grad():
+        # Half of the tokens are likelier to change than to stay.
+        torch.nn.init.normal_(model.network.copy_gate.weight)
+        model.network.copy_gate.bias[0] -= model(tokens, actions, from_prior=True).stays.median()
+        prediction = model(tokens, actions, from_prior=True)
+        torch.manual_seed(1)
+        posterior = model(tokens, actions) if latents else None
+    expected.add(prediction, batch, posterior)
+    looked_at, change_logits = [], model.network.change_logits
+    monkeypatch.setattr(
+        model.network,
+        "change_logits",
+        lambda x, *rest: looked_at.append(len(x)) or change_logits(x, *rest),
+    )
+    torch.manual_seed(1)
+    counts = count_predictions(model, [batch])
+    assert counts.metrics() == pytest.approx(expected.metrics(), rel=1e-5)
+    assert 0 < counts.correct_tokens < counts.unchanged_tokens < counts.tokens
+    assert looked_at[0] == 0 and looked_at[1] < counts.tokens
 
 
 def frame_prediction(value: int, tokens: list, x: float):
