@@ -18,6 +18,7 @@ taken a video shows real | reconstruction | imagined; under others, only what wa
 import worldtokens.common.interrupts  # noqa: F401  # isort: skip
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from worldtokens.world_model.video.action_scripts import parse_actions
 from worldtokens.world_model.video.writer import compose_clip, write_gif, write_mp4
 
 FROM_DATA = "data"
+USUAL_HORIZON = 60
 
 
 @dataclass
@@ -70,7 +72,8 @@ class ImagineConfig(SamplingConfig):
             draws starts before held-out events of that kind; null for any.
         lead: Steps from the last known frame to the event.
         context: Known frames before a dream.
-        horizon: Frames of a dream.
+        horizon: Frames of a dream; null takes 60, or as many as the longest held-out episode has
+            for dreams that follow its actions.
         actions: data (those really taken), random, or a sequence such as RIGHT*10,UP*3,NOOP.
         what_if: Sequences as above; each start is dreamt under each of them, side by side.
         policy: An agent that plays in the dreams, as in collect/run.py; null for none.
@@ -93,7 +96,7 @@ class ImagineConfig(SamplingConfig):
     event: str | None
     lead: int
     context: int
-    horizon: int
+    horizon: int | None
     actions: str
     what_if: list[str]
     policy: dict[str, Any] | None
@@ -105,7 +108,9 @@ class ImagineConfig(SamplingConfig):
 
     def __post_init__(self) -> None:
         """Checks the numbers that are not checked elsewhere."""
-        check_at_least(1, count=self.count, context=self.context, horizon=self.horizon)
+        check_at_least(1, count=self.count, context=self.context)
+        if self.horizon is not None:
+            check_at_least(1, horizon=self.horizon)
         check_at_least(1, samples=self.samples, scale=self.scale, fps=self.fps, lead=self.lead)
         if self.event is not None and self.start is not None:
             raise ValueError(
@@ -161,8 +166,10 @@ def main(config: ImagineConfig) -> None:
     dataset = EpisodeDataset(config.data, "heldout")
     model.check_actions(dataset.num_actions)
     rng = np.random.default_rng(config.seed)
-    starts = find_starts(config, load_tokens(dataset, tokenizer), rng)
-    scripts = make_scripts(config, dataset, rng)
+    tokens = load_tokens(dataset, tokenizer)
+    horizon = choose_horizon(config, tokens)
+    starts = find_starts(config, horizon, tokens, rng)
+    scripts = make_scripts(config, horizon, dataset, rng)
     name = "what_if" if config.what_if else "dream"
     for number, (episode, first) in enumerate(starts):
         seed, actions = config.seed + number, scripts
@@ -170,7 +177,7 @@ def main(config: ImagineConfig) -> None:
             if config.policy is not None:
                 actions = make_agents(config, dataset, tokenizer, episode, first, seed)
             open_loop = roll_out(
-                model, [(episode, first)], config.context, config.horizon, actions=actions,
+                model, [(episode, first)], config.context, horizon, actions=actions,
                 samples=len(config.titles), sampling=config.sampling,
                 generator=seeded_generators(seed, len(config.titles)),
             )  # fmt: skip
@@ -191,12 +198,31 @@ def main(config: ImagineConfig) -> None:
         print(path.with_suffix(".mp4"))
 
 
+def choose_horizon(config: ImagineConfig, tokens: TokenDataset) -> int:
+    """Returns the frames of a dream; says so where short episodes make them fewer than usual."""
+    if config.horizon is not None:
+        return config.horizon
+    if not config.replays or config.start is not None or config.event is not None:
+        return USUAL_HORIZON
+    longest = max(len(episode) for episode in tokens.episodes) + 1
+    if longest - config.context >= USUAL_HORIZON:
+        return USUAL_HORIZON
+    # An episode that is shorter still has no start, which is an error of its own.
+    horizon = max(1, longest - config.context)
+    print(
+        f"note: horizon={horizon} in the place of {USUAL_HORIZON}: the longest held-out episode "
+        f"has {longest} frames",
+        file=sys.stderr,
+    )
+    return horizon
+
+
 def find_starts(
-    config: ImagineConfig, tokens: TokenDataset, rng: np.random.Generator
+    config: ImagineConfig, horizon: int, tokens: TokenDataset, rng: np.random.Generator
 ) -> list[Start]:
     """Returns the starts, drawn or as given: episodes and the first frame of the context."""
     # Real actions are needed as far as a dream follows them.
-    real_steps = config.horizon if config.replays else 1
+    real_steps = horizon if config.replays else 1
     if config.event is not None:
         return starts_before_events(
             tokens, config.event, config.count, config.lead, config.context,
@@ -225,15 +251,14 @@ def make_agents(
 
 
 def make_scripts(
-    config: ImagineConfig, dataset: EpisodeDataset, rng: np.random.Generator
+    config: ImagineConfig, horizon: int, dataset: EpisodeDataset, rng: np.random.Generator
 ) -> Tensor | None:
     """Parses the actions of each dream, int64 (dreams, horizon); None for those of the data."""
     if not config.what_if and config.actions == FROM_DATA:
         return None
     meanings = dataset.action_meanings
     scripts = [
-        parse_actions(text, meanings, config.horizon, rng)
-        for text in config.what_if or [config.actions]
+        parse_actions(text, meanings, horizon, rng) for text in config.what_if or [config.actions]
     ]
     return torch.from_numpy(np.repeat(np.stack(scripts), config.samples, axis=0))
 

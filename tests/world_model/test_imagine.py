@@ -78,6 +78,19 @@ def test_a_dream_can_be_repeated_from_its_json(dream):
     assert {**again, "seed": 5} == last
 
 
+def test_without_a_horizon_a_dream_is_as_long_as_the_episodes_allow(dream, dataset, capsys):
+    longest = max(info.num_steps for info in EpisodeDataset(dataset, "heldout").infos) + 1
+    _, (metadata,) = dream("count=1")
+    assert len(metadata["dreams"][0]["actions"]) == longest - 4 < 60
+    note = f"note: horizon={longest - 4} in the place of 60: the longest held-out episode has"
+    assert f"{note} {longest} frames" in capsys.readouterr().err
+    # Actions that nobody took need no episode.
+    _, (metadata,) = dream("count=1", "actions=RIGHT")
+    assert len(metadata["dreams"][0]["actions"]) == 60
+    with pytest.raises(ValueError, match="horizon: expected a whole number of at least 1, got 0"):
+        dream("horizon=0")
+
+
 @pytest.mark.parametrize(
     ("start", "message"),
     [
