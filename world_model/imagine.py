@@ -204,16 +204,14 @@ def choose_horizon(config: ImagineConfig, tokens: TokenDataset) -> int:
         return config.horizon
     if not config.replays or config.start is not None or config.event is not None:
         return USUAL_HORIZON
-    longest = max(len(episode) for episode in tokens.episodes) + 1
-    if longest - config.context >= USUAL_HORIZON:
-        return USUAL_HORIZON
-    # An episode that is shorter still has no start, which is an error of its own.
-    horizon = max(1, longest - config.context)
-    print(
-        f"note: horizon={horizon} in the place of {USUAL_HORIZON}: the longest held-out episode "
-        f"has {longest} frames",
-        file=sys.stderr,
-    )
+    # Where no episode holds a step after the context, finding a start is an error of its own.
+    horizon = min(USUAL_HORIZON, max(1, tokens.longest_frames - config.context))
+    if horizon < USUAL_HORIZON:
+        print(
+            f"note: horizon={horizon} in the place of {USUAL_HORIZON}: the longest held-out "
+            f"episode has {tokens.longest_frames} frames",
+            file=sys.stderr,
+        )
     return horizon
 
 

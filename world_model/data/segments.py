@@ -108,6 +108,11 @@ class TokenDataset:
         """Steps of all episodes together."""
         return int(self._ends[-1])
 
+    @property
+    def longest_frames(self) -> int:
+        """Frames of the longest episode."""
+        return max(len(episode) for episode in self.episodes) + 1
+
     def sample(self, batch: int, length: int, rng: np.random.Generator) -> TokenSegments:
         """Draws windows of `length` frames that begin at any step with equal chance.
 
@@ -142,10 +147,9 @@ class TokenDataset:
         """
         room = np.array([max(0, len(e) + 2 - context - horizon) for e in self.episodes])
         if not room.sum():
-            longest = max(len(episode) for episode in self.episodes) + 1
             raise ValueError(
                 f"no episode has the {context + horizon} frames of context + horizon (the longest "
-                f"has {longest}); lower horizon or collect longer episodes"
+                f"has {self.longest_frames}); lower horizon or collect longer episodes"
             )
         chosen = np.sort(rng.choice(room.sum(), size=min(count, int(room.sum())), replace=False))
         ends = np.cumsum(room)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from worldtokens.tokenizer.data.backgrounds import SceneBackgrounds, is_close
 from worldtokens.world_model.data.segments import TokenSegments
@@ -51,16 +52,25 @@ class PredictionCounts:
         """
         real = segments.mask[:, 1:]
         true, before = segments.tokens[:, 1:][real], segments.tokens[:, :-1][real]
-        logits = prediction.tokens[real]
-        correct, unchanged = logits.argmax(-1) == true, true == before
-        self.frames += len(true)
-        self.tokens += true.numel()
-        self.changed_tokens += int((~unchanged).sum())
         coded = prediction if posterior is None else posterior
-        self.nats += float(F.cross_entropy(coded.tokens[real].mT, true, reduction="sum"))
+        nats = float(F.cross_entropy(coded.tokens[real].mT, true, reduction="sum"))
         if coded.latents is not None:
-            self.nats += float(coded.latents.divergence[real].sum())
+            nats += float(coded.latents.divergence[real].sum())
+        self.add_frames(nats, prediction.tokens[real].argmax(-1) == true, true == before)
+
+    def add_frames(self, nats: float, correct: Tensor, unchanged: Tensor) -> None:
+        """Counts n frames.
+
+        Args:
+            nats: Summed over them.
+            correct: bool (n, K), tokens that were predicted.
+            unchanged: bool (n, K), tokens that stayed as they were.
+        """
+        self.frames += len(correct)
+        self.tokens += correct.numel()
+        self.nats += nats
         self.correct_tokens += int(correct.sum())
+        self.changed_tokens += int((~unchanged).sum())
         self.unchanged_tokens += int(unchanged.sum())
         self.correct_changed_tokens += int((correct & ~unchanged).sum())
 
@@ -236,16 +246,11 @@ def _count_changes(model, segments: TokenSegments, counts: PredictionCounts) -> 
     needed = changed | (real[..., None] & (gate.stays < 0))
     prediction = model(segments.tokens, segments.actions, needed, from_prior=True)
     correct = unchanged.masked_scatter(needed, prediction.tokens.argmax(-1) == true[needed])
-    coded, logits = gate, prediction.tokens[changed[needed]]
+    coded, logits, nats = gate, prediction.tokens[changed[needed]], 0.0
     if model.config.latents:
         coded = model(segments.tokens, segments.actions, changed)
         logits = coded.tokens
-        counts.nats += float(coded.latents.divergence[real].sum())
-    counts.nats += float(F.softplus(-coded.stays[unchanged]).sum())
-    counts.nats += float(F.cross_entropy(logits, true[changed], reduction="sum"))
-    counts.frames += int(real.sum())
-    counts.tokens += int(real.sum()) * true.shape[-1]
-    counts.changed_tokens += int(changed.sum())
-    counts.unchanged_tokens += int(unchanged.sum())
-    counts.correct_tokens += int(correct.sum())
-    counts.correct_changed_tokens += int((correct & changed).sum())
+        nats += float(coded.latents.divergence[real].sum())
+    nats += float(F.softplus(-coded.stays[unchanged]).sum())
+    nats += float(F.cross_entropy(logits, true[changed], reduction="sum"))
+    counts.add_frames(nats, correct[real], unchanged[real])
