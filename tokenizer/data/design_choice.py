@@ -31,9 +31,12 @@ DICTIONARY, VQGAN = "fast", "vqgan"
 # dictionary has 42.3 dB and a foreground recall of 0.998, as the VQGAN after 60, which encodes a
 # fraction of the frames per second.
 LEAST_COVERAGE, LEAST_CLOSENESS = 0.75, 0.98
-# Below this share more codes pay: Boxing 89%, Ms. Pac-Man 92%, Road Runner 94%; Montezuma's Revenge
-# has 97 to 99%. More codes are encoded more slowly.
+# Below this share twice the codes pay: Boxing 89%, Ms. Pac-Man 92%, Road Runner 94%; Montezuma's
+# Revenge has 97 to 99%. More codes are encoded more slowly.
 FULL_COVERAGE, LARGER = 0.95, 2
+# Four times the codes pay where more than this share of all held-out pixels is in patches that are
+# no code, and is not close to the nearest one either: Boxing 0.7%, Private Eye and Alien 0.2%.
+MOST_MISSED, LARGEST = 0.002, 4
 _TRAIN_FRAMES, _HELDOUT_FRAMES, _COMPARED = 2000, 500, 2000
 
 Config = TypeVar("Config")
@@ -68,10 +71,16 @@ class PatchCount:
         return DICTIONARY if fits else VQGAN
 
     @property
+    def missed(self) -> float:
+        """Share of all held-out pixels that no code comes close to."""
+        return (1 - self.coverage) * (1 - self.closeness)
+
+    @property
     def codebook_size(self) -> int:
         """How many codes a dictionary should have."""
-        lacks = self.coverage < FULL_COVERAGE and self.distinct > self.codes
-        return LARGER * self.codes if lacks else self.codes
+        if self.coverage >= FULL_COVERAGE or self.distinct <= self.codes:
+            return self.codes
+        return (LARGEST if self.missed > MOST_MISSED else LARGER) * self.codes
 
     def words(self, preset: str) -> str:
         """Says which design was taken, and why."""
@@ -81,7 +90,9 @@ class PatchCount:
             f"distinct; the {self.codes:,} most frequent ones make up {100 * self.coverage:.0f}% "
             f"of held-out frames, and come close to {100 * self.closeness:.0f}% of the other "
             f"pixels (a dictionary needs {100 * LEAST_COVERAGE:.0f}%, or "
-            f"{100 * LEAST_CLOSENESS:.0f}%; below {100 * FULL_COVERAGE:.0f}% a larger one)"
+            f"{100 * LEAST_CLOSENESS:.0f}%; below {100 * FULL_COVERAGE:.0f}% twice the codes, "
+            f"{LARGEST} times if they miss over {100 * MOST_MISSED:.1f}% of all pixels: here "
+            f"{100 * self.missed:.2f}%)"
         )
 
 

@@ -75,10 +75,12 @@ def test_patches_are_counted(tmp_path):
     assert count.coverage == pytest.approx(159 / 160) and count.preset == "fast"
     close = f"{100 * count.closeness:.0f}%"
     assert count.codebook_size == 8192
+    assert count.missed == pytest.approx((1 - count.closeness) / 160)
     assert count.words("fast") == (
         "a dictionary of 8,192 patches: 4 of 160 patches in 10 frames are distinct; the 8,192 most "
         f"frequent ones make up 99% of held-out frames, and come close to {close} of the other "
-        "pixels (a dictionary needs 75%, or 98%; below 95% a larger one)"
+        "pixels (a dictionary needs 75%, or 98%; below 95% twice the codes, 4 times if they miss "
+        f"over 0.2% of all pixels: here {100 * count.missed:.2f}%)"
     )
     half = replace(TokenizerConfig(32, 32), codebook_size=2)
     count = count_patches(EpisodeDataset(data, "train"), EpisodeDataset(data, "heldout"), half)
@@ -130,7 +132,10 @@ def test_games_of_atari_keep_the_dictionary(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("game", ["gymnasium:Own", "Pong"])
-def test_more_patches_than_codes_take_a_larger_dictionary(tmp_path, capsys, monkeypatch, game):
+@pytest.mark.parametrize(("alike", "size"), [(True, 100), (False, 200)])
+def test_more_patches_than_codes_take_a_larger_dictionary(
+    tmp_path, capsys, monkeypatch, game, alike, size
+):
     own = partial(TokenizerConfig, codebook_size=50)
     monkeypatch.setattr(design_choice, "TokenizerConfig", own)
     rng = np.random.default_rng(0)
@@ -138,11 +143,16 @@ def test_more_patches_than_codes_take_a_larger_dictionary(tmp_path, capsys, monk
     # One of ten patches of a held-out frame is new, and 64 more are known.
     frames[0, :4] = noise(rng, 4)[0]
     frames[1, :, :8, :16] = noise(rng, 10)[1, :, :8, :16]
+    if alike:
+        # The new ones are close to a known one.
+        frames[1, :, :8, :16] = np.maximum(frames[1, :1, 8:16, :16], 1) - 1
     data = make_dataset(tmp_path / "data", frames, game)
     given = config(data, "model.codebook_size=50")
     chosen = with_chosen_design(given)
-    assert chosen.model == replace(given.model, codebook_size=100)
-    assert capsys.readouterr().out.startswith("design    a dictionary of 100 patches: 68 of 160")
+    assert chosen.model == replace(given.model, codebook_size=size)
+    words = capsys.readouterr().out
+    assert words.startswith(f"design    a dictionary of {size} patches: 68 of 160")
+    assert ("here 0.00%)" in words) == alike
 
 
 def test_a_run_that_was_begun_keeps_its_design(tmp_path, capsys):
