@@ -186,7 +186,10 @@ def _fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         linear = nn.Linear(first.shape[1], sum(sizes)).to(first.device)
-    optimizer = torch.optim.AdamW(linear.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    # A quarter of the time goes into updating these millions of weights if it is not fused.
+    optimizer = torch.optim.AdamW(
+        linear.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
 
     def logits(some: np.ndarray) -> tuple[Tensor, ...]:
         return linear((features(some) - mean) / spread).split(sizes, dim=1)
