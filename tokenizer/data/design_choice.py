@@ -35,7 +35,7 @@ LEAST_COVERAGE, LEAST_CLOSENESS = 0.75, 0.98
 # Revenge has 97 to 99%. More codes are encoded more slowly.
 FULL_COVERAGE, LARGER = 0.95, 2
 # Four times the codes pay where more than this share of all held-out pixels is in patches that are
-# no code, and is not close to the nearest one either: Boxing 0.7%, Private Eye and Alien 0.2%.
+# no code, and is not close to the nearest one either: Boxing 0.66%, Private Eye 0.25%.
 MOST_MISSED, LARGEST = 0.002, 4
 _TRAIN_FRAMES, _HELDOUT_FRAMES, _COMPARED = 2000, 500, 2000
 
